@@ -1,0 +1,494 @@
+//! One database: the map from keys to objects.
+//!
+//! The keyspace is split into a fixed number of shards by the top bits of a key's hash, each a
+//! [`Dict`] of its own. No client feels a table grow, then: what grows is one 256th of it. SCAN walks shard by
+//! shard, the expiry cycle too, and so can whoever wants a picture of the whole piece by piece.
+//!
+//! # Expiry
+//!
+//! A key whose time has come is gone: a reader, who may change nothing, acts as if it did not see it; a
+//! writer that meets it deletes it first; the rest is swept away by the cron. A shard knows how many of
+//! its keys expire at all and a time before which none of them does ([`Db::sweep`]), so nothing is searched in vain, and
+//! the sweep reads the shard's dense entries in a row: nothing else is kept for it, no second table of expiries.
+//!
+//! # What a change leaves behind
+//!
+//! Two things must happen after a command has changed something, and not by the command itself. Those
+//! who watch or wait for a key must hear of it: while anyone does ([`Db::observed`]), [`Db::touch`]
+//! notes the key. And what was removed and is large must be dropped, which takes time that nobody should wait
+//! for: it is put aside as [`Garbage`] until the lock is free.
+
+use std::hash::RandomState;
+
+use super::dict::{self, Dict, Entry};
+use super::object::{NEVER, Object, Usage, Value};
+use super::sds::Sds;
+
+/// The number of shards is 2 to this power.
+const SHARD_BITS: u32 = 8;
+const SHARDS: usize = 1 << SHARD_BITS;
+
+/// One part of the keyspace.
+struct Shard {
+    dict: Dict<Object>,
+    /// How many of the keys have an expiry.
+    volatile: usize,
+    /// No key expires before this time.
+    next_expiry: i64,
+}
+
+/// What was taken out of the store, to be dropped when the lock is free.
+pub enum Garbage {
+    Value(#[allow(dead_code, reason = "kept to be dropped")] Value),
+    Keyspace(#[allow(dead_code, reason = "kept to be dropped")] Keyspace),
+}
+
+/// All keys of a database.
+pub struct Keyspace(Vec<Shard>);
+
+/// What setting a value does to the key's expiry.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Keep {
+    /// The expiry stays as it was.
+    Expiry,
+    /// The key expires at this Unix time in milliseconds, or never if it is [`NEVER`].
+    Until(i64),
+}
+
+/// One database.
+pub struct Db {
+    shards: Keyspace,
+    seed: RandomState,
+    /// True while anyone watches or waits for any key: only then are touched keys noted.
+    pub observed: bool,
+    touched: Vec<Vec<u8>>,
+    garbage: Vec<Garbage>,
+    /// Keys that a writer found expired and deleted, since they were last taken.
+    expired: Vec<Vec<u8>>,
+}
+
+impl Default for Db {
+    fn default() -> Db {
+        let seed = RandomState::new();
+        Db {
+            shards: Keyspace::new(&seed),
+            seed,
+            observed: false,
+            touched: vec![],
+            garbage: vec![],
+            expired: vec![],
+        }
+    }
+}
+
+impl Keyspace {
+    fn new(seed: &RandomState) -> Keyspace {
+        let shard = || Shard { dict: Dict::with_seed(seed.clone()), volatile: 0, next_expiry: NEVER };
+        Keyspace((0..SHARDS).map(|_| shard()).collect())
+    }
+}
+
+impl Shard {
+    fn note_expiry(&mut self, from: i64, to: i64) {
+        self.volatile -= usize::from(from != NEVER);
+        self.volatile += usize::from(to != NEVER);
+        self.next_expiry = if self.volatile == 0 { NEVER } else { self.next_expiry.min(to) };
+    }
+}
+
+fn shard_of(hash: u64) -> usize {
+    (hash >> (64 - SHARD_BITS)) as usize
+}
+
+impl Db {
+    #[inline]
+    fn hash(&self, key: &[u8]) -> u64 {
+        dict::hash(&self.seed, key)
+    }
+
+    /// The object at `key`, unless it has expired.
+    #[inline]
+    pub fn get(&self, key: &[u8], now: i64) -> Option<&Object> {
+        let hash = self.hash(key);
+        self.shards.0[shard_of(hash)].dict.get(hash, key).filter(|o| !o.is_expired(now))
+    }
+
+    /// The same for a change of the value. A key that has expired is deleted first.
+    pub fn get_mut(&mut self, key: &[u8], now: i64) -> Option<&mut Object> {
+        let hash = self.hash(key);
+        let shard = &mut self.shards.0[shard_of(hash)];
+        // Asked twice because of the expired case, which borrows the whole; the second time it is cached.
+        if shard.dict.get(hash, key)?.is_expired(now) {
+            self.expire_key(key);
+            return None;
+        }
+        self.shards.0[shard_of(hash)].dict.get_mut(hash, key)
+    }
+
+    pub fn contains(&self, key: &[u8], now: i64) -> bool {
+        self.get(key, now).is_some()
+    }
+
+    /// Sets `key` to `value`, whatever was there before.
+    pub fn set(&mut self, key: &[u8], value: Value, keep: Keep, usage: Usage) {
+        let hash = self.hash(key);
+        let shard = &mut self.shards.0[shard_of(hash)];
+        match shard.dict.get_mut(hash, key) {
+            Some(object) => {
+                let from = object.expire;
+                if let Keep::Until(to) = keep {
+                    object.expire = to;
+                }
+                let to = object.expire;
+                object.set_used(usage.fresh());
+                let old = std::mem::replace(&mut object.value, value);
+                if from != to {
+                    shard.note_expiry(from, to);
+                }
+                self.discard(old);
+            }
+            None => {
+                let expire = match keep {
+                    Keep::Until(at) => at,
+                    Keep::Expiry => NEVER,
+                };
+                let object = Object::new(value, expire);
+                object.set_used(usage.fresh());
+                if expire != NEVER {
+                    shard.note_expiry(NEVER, expire);
+                }
+                shard.dict.insert_new(hash, key.into(), object);
+            }
+        }
+        self.touch(key);
+    }
+
+    /// Puts an object back as it was taken out of a database, under a key that is free.
+    pub fn insert(&mut self, key: &[u8], object: Object) {
+        let hash = self.hash(key);
+        let shard = &mut self.shards.0[shard_of(hash)];
+        shard.note_expiry(NEVER, object.expire);
+        shard.dict.insert_new(hash, key.into(), object);
+        self.touch(key);
+    }
+
+    /// Changes when an existing key expires; [`NEVER`] takes the expiry away.
+    pub fn set_expiry(&mut self, key: &[u8], at: i64) {
+        let hash = self.hash(key);
+        let shard = &mut self.shards.0[shard_of(hash)];
+        if let Some(object) = shard.dict.get_mut(hash, key) {
+            let from = std::mem::replace(&mut object.expire, at);
+            shard.note_expiry(from, at);
+            self.touch(key);
+        }
+    }
+
+    /// Takes a key out. A key that has expired counts as one that is not there.
+    pub fn remove(&mut self, key: &[u8], now: i64) -> Option<Object> {
+        let object = self.take(key)?;
+        if object.is_expired(now) {
+            self.expired.push(key.to_vec());
+            self.touch(key);
+            self.discard(object.value);
+            return None;
+        }
+        self.touch(key);
+        Some(object)
+    }
+
+    /// Removes a key for good and tells whether it was there.
+    pub fn delete(&mut self, key: &[u8], now: i64) -> bool {
+        match self.remove(key, now) {
+            Some(object) => {
+                self.discard(object.value);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn take(&mut self, key: &[u8]) -> Option<Object> {
+        let hash = self.hash(key);
+        let shard = &mut self.shards.0[shard_of(hash)];
+        let object = shard.dict.remove(hash, key)?.value;
+        shard.note_expiry(object.expire, NEVER);
+        Some(object)
+    }
+
+    /// Deletes a key whose time has come.
+    fn expire_key(&mut self, key: &[u8]) {
+        if let Some(object) = self.take(key) {
+            self.expired.push(key.to_vec());
+            self.touch(key);
+            self.discard(object.value);
+        }
+    }
+
+    /// Says that the value at `key` has changed.
+    #[inline]
+    pub fn touch(&mut self, key: &[u8]) {
+        if self.observed {
+            self.touched.push(key.to_vec());
+        }
+    }
+
+    /// The keys touched since this was last asked, in order.
+    pub fn take_touched(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.touched)
+    }
+
+    pub fn has_touched(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
+    /// The keys found expired and deleted since this was last asked.
+    pub fn take_expired(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.expired)
+    }
+
+    pub fn has_expired(&self) -> bool {
+        !self.expired.is_empty()
+    }
+
+    /// Puts aside what is costly to drop.
+    fn discard(&mut self, value: Value) {
+        if value.is_costly_to_drop() {
+            self.garbage.push(Garbage::Value(value));
+        }
+    }
+
+    /// What waits to be dropped, outside the lock.
+    pub fn take_garbage(&mut self) -> Vec<Garbage> {
+        std::mem::take(&mut self.garbage)
+    }
+
+    /// Removes every key and tells how many there were.
+    pub fn clear(&mut self) -> usize {
+        let removed = self.len();
+        if removed > 0 {
+            if self.observed {
+                let keys: Vec<_> = self.keys().map(|(key, _)| key.to_vec()).collect();
+                self.touched.extend(keys);
+            }
+            let old = std::mem::replace(&mut self.shards, Keyspace::new(&self.seed));
+            self.garbage.push(Garbage::Keyspace(old));
+        }
+        removed
+    }
+
+    /// Exchanges all keys with those of another database.
+    pub fn swap_contents(&mut self, other: &mut Db) {
+        std::mem::swap(&mut self.shards, &mut other.shards);
+        std::mem::swap(&mut self.seed, &mut other.seed);
+        if self.observed || other.observed {
+            // What was in one of them is another thing now, or gone.
+            let keys: Vec<_> = self.keys().chain(other.keys()).map(|(key, _)| key.to_vec()).collect();
+            self.touched.extend(keys.iter().cloned());
+            other.touched.extend(keys);
+        }
+    }
+
+    /// How many keys there are, those included that have expired and not been deleted yet.
+    pub fn len(&self) -> usize {
+        self.shards.0.iter().map(|s| s.dict.len()).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many keys have an expiry.
+    pub fn volatile_len(&self) -> usize {
+        self.shards.0.iter().map(|s| s.volatile).sum()
+    }
+
+    /// The mean time that keys with an expiry have left, in milliseconds, from a sample of them.
+    pub fn average_ttl(&self, now: i64) -> i64 {
+        let volatile = |e: &&Entry<Object>| e.value.expire != NEVER && !e.value.is_expired(now);
+        let entries = self.shards.0.iter().filter(|s| s.volatile > 0).flat_map(|s| s.dict.entries().iter().take(64));
+        let (mut sum, mut n) = (0i64, 0i64);
+        for entry in entries.filter(volatile).take(1024) {
+            sum = sum.saturating_add(entry.value.expire - now);
+            n += 1;
+        }
+        if n == 0 { 0 } else { sum / n }
+    }
+
+    /// Every key with its object, in no order; expired ones too.
+    pub fn keys(&self) -> impl Iterator<Item = (&[u8], &Object)> {
+        self.shards.0.iter().flat_map(|s| s.dict.entries().iter().map(|e| (&*e.key, &e.value)))
+    }
+
+    /// A key chosen at random with the help of `below(n)`, a number under `n`. An expired one is not chosen,
+    /// unless a hundred tries find nothing else.
+    pub fn random_key(&self, now: i64, below: impl Fn(usize) -> usize) -> Option<&[u8]> {
+        let total = self.len();
+        if total == 0 {
+            return None;
+        }
+        let pick = || {
+            let mut n = below(total);
+            let shard = self.shards.0.iter().find(|s| {
+                let inside = n < s.dict.len();
+                if !inside {
+                    n -= s.dict.len();
+                }
+                inside
+            });
+            shard.map(|s| &s.dict.entries()[n])
+        };
+        let live = (0..100).filter_map(|_| pick()).find(|e| !e.value.is_expired(now));
+        let found = live.or_else(|| {
+            let mut entries = self.shards.0.iter().flat_map(|s| s.dict.entries());
+            entries.find(|e| !e.value.is_expired(now))
+        });
+        found.map(|e| &*e.key)
+    }
+
+    /// Visits about `count` keys from where `cursor` points, and returns the cursor to go on with; 0 begins a
+    /// walk and ends it.
+    ///
+    /// Every key that is there from the beginning of a walk to its end is visited; one that comes or
+    /// goes meanwhile may be or not, and some may be visited twice. A cursor is a shard's number plus
+    /// one, times 2⁴⁰, plus how many of that shard's entries are still to see.
+    pub fn scan<'a>(&'a self, cursor: u64, count: usize, mut visit: impl FnMut(&'a [u8], &'a Object)) -> u64 {
+        const LEFT_BITS: u32 = 40;
+        let (mut shard, mut left) = match cursor >> LEFT_BITS {
+            0 => (0, usize::MAX),
+            n => ((n - 1) as usize, (cursor & ((1 << LEFT_BITS) - 1)) as usize),
+        };
+        let mut budget = count;
+        while let Some(Shard { dict, .. }) = self.shards.0.get(shard) {
+            left = left.min(dict.len());
+            while left > 0 && budget > 0 {
+                left -= 1;
+                budget -= 1;
+                let entry = &dict.entries()[left];
+                visit(&entry.key, &entry.value);
+            }
+            if left > 0 {
+                return ((shard as u64 + 1) << LEFT_BITS) | left as u64;
+            }
+            shard += 1;
+            left = usize::MAX;
+            if budget == 0 {
+                // Where a shard begins is known only when it is entered.
+                let len = self.shards.0.get(shard..).and_then(|rest| rest.iter().position(|s| !s.dict.is_empty()));
+                let Some(skipped) = len else { return 0 };
+                shard += skipped;
+                return ((shard as u64 + 1) << LEFT_BITS) | self.shards.0[shard].dict.len() as u64;
+            }
+        }
+        0
+    }
+
+    /// True if shard `shard` may hold keys whose time has come.
+    pub fn is_due(&self, shard: usize, now: i64) -> bool {
+        self.shards.0[shard].next_expiry <= now
+    }
+
+    /// The number of shards, for whoever walks them.
+    pub const SHARDS: usize = SHARDS;
+
+    /// Deletes expired keys of one shard, at most `limit` of them; tells how many it deleted.
+    ///
+    /// When it was not stopped by the limit it has seen every expiry of the shard, and knows the next.
+    pub fn sweep(&mut self, shard: usize, now: i64, limit: usize) -> usize {
+        let mut removed: Vec<Entry<Object>> = vec![];
+        let part = &mut self.shards.0[shard];
+        let mut next = NEVER;
+        let mut at = part.dict.len();
+        while at > 0 && removed.len() < limit {
+            at -= 1;
+            // Removing moves the last entry here, and the last one was seen before.
+            let expire = part.dict.entries()[at].value.expire;
+            if expire <= now {
+                removed.push(part.dict.remove_at(at));
+            } else {
+                next = next.min(expire);
+            }
+        }
+        part.volatile -= removed.len();
+        if at == 0 {
+            part.next_expiry = next;
+        }
+        let count = removed.len();
+        for Entry { key, value } in removed {
+            self.expired.push(key.to_vec());
+            self.touch(&key);
+            self.discard(value.value);
+        }
+        count
+    }
+
+    /// The stored form of a key, for MEMORY USAGE.
+    pub fn key_overhead(key: &[u8]) -> usize {
+        size_of::<Entry<Object>>() + 2 * size_of::<u64>() + Sds::from(key).heap_size()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    fn put(db: &mut Db, key: &str, until: i64) {
+        db.set(key.as_bytes(), Value::Int(1), Keep::Until(until), Usage::Ignored);
+    }
+
+    #[test]
+    fn expired_keys_are_invisible_and_swept() {
+        let mut db = Db::default();
+        for i in 0..1000 {
+            put(&mut db, &format!("k{i}"), if i % 2 == 0 { 100 + i } else { NEVER });
+        }
+        assert_eq!((db.len(), db.volatile_len()), (1000, 500));
+        assert!(db.contains(b"k0", 99) && !db.contains(b"k0", 100));
+        assert!(db.get_mut(b"k0", 100).is_none());
+        assert_eq!((db.len(), db.volatile_len()), (999, 499));
+        for shard in 0..Db::SHARDS {
+            if db.is_due(shard, 600) {
+                db.sweep(shard, 600, usize::MAX);
+            }
+        }
+        let left: Vec<_> = db.keys().filter_map(|(_, o)| o.expiry()).collect();
+        assert!(left.len() == db.volatile_len() && left.iter().all(|&at| at > 600));
+        assert_eq!(db.take_expired().len(), 1000 - db.len());
+    }
+
+    #[test]
+    fn a_scan_sees_all_that_stays() {
+        let mut db = Db::default();
+        for i in 0..5000 {
+            put(&mut db, &format!("stays{i}"), NEVER);
+            put(&mut db, &format!("goes{i}"), NEVER);
+        }
+        let (mut seen, mut cursor, mut i) = (HashSet::new(), 0, 0);
+        loop {
+            cursor = db.scan(cursor, 10, |key, _| {
+                seen.insert(key.to_vec());
+            });
+            if cursor == 0 {
+                break;
+            }
+            for _ in 0..3 {
+                db.delete(format!("goes{}", (i * 7919) % 5000).as_bytes(), 0);
+                put(&mut db, &format!("new{i}"), NEVER);
+                i += 1;
+            }
+        }
+        assert!((0..5000).all(|i| seen.contains(format!("stays{i}").as_bytes())));
+    }
+
+    #[test]
+    fn touched_keys_are_noted_while_somebody_looks() {
+        let mut db = Db::default();
+        put(&mut db, "a", NEVER);
+        db.observed = true;
+        put(&mut db, "b", NEVER);
+        db.delete(b"a", 0);
+        assert_eq!(db.take_touched(), [b"b".to_vec(), b"a".to_vec()]);
+        assert_eq!(db.clear(), 1);
+        assert_eq!(db.take_touched(), [b"b".to_vec()]);
+    }
+}

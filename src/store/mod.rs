@@ -1,0 +1,47 @@
+//! The data: what every lock in this server protects.
+//!
+//! A [`Store`] is a row of databases, and a [`Db`] maps keys to objects. Nothing in here knows of
+//! clients, sockets or locks; it is a library of data structures, and can be read from the bottom up:
+//!
+//! * [`sds`], short byte strings in place; [`dict`], the hash table; [`object`], a value, its
+//!   expiry and its last use;
+//! * [`stream`], the type this project is about;
+//! * [`db`], the keyspace: shards, expiry, scanning.
+
+pub mod db;
+pub mod dict;
+pub mod object;
+pub mod sds;
+pub mod stream;
+
+pub use db::{Db, Garbage, Keep};
+pub use object::{NEVER, Object, Usage, Value};
+pub use sds::Sds;
+
+/// All databases of a server.
+pub struct Store {
+    pub dbs: Vec<Db>,
+}
+
+impl Store {
+    pub fn new(databases: usize) -> Store {
+        Store { dbs: (0..databases).map(|_| Db::default()).collect() }
+    }
+
+    /// Exchanges the contents of two databases. Who waits for or watches a key does so by the number
+    /// of the database, and so is not exchanged.
+    pub fn swap(&mut self, a: usize, b: usize) {
+        if a == b {
+            return;
+        }
+        let (low, high) = self.dbs.split_at_mut(a.max(b));
+        low[a.min(b)].swap_contents(&mut high[0]);
+    }
+
+    /// Two different databases at once.
+    pub fn pair(&mut self, a: usize, b: usize) -> (&mut Db, &mut Db) {
+        let (low, high) = self.dbs.split_at_mut(a.max(b));
+        let (low, high) = (&mut low[a.min(b)], &mut high[0]);
+        if a < b { (low, high) } else { (high, low) }
+    }
+}

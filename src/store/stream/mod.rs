@@ -1,0 +1,450 @@
+//! Streams: logs of entries, addressed by ID.
+//!
+//! A stream is a row of nodes, each a listpack of some hundred entries, ordered by ID:
+//!
+//! ```text
+//!   master ID      1700-0          1742-3          1790-0
+//!                 ┌───────┐       ┌───────┐       ┌───────┐
+//!                 │ ····· │       │ ····· │       │ ···   │ ◄── XADD appends here
+//!                 └───────┘       └───────┘       └───────┘
+//!     XTRIM cuts whole nodes ──►       ▲
+//!                                      └── XRANGE 1750 finds its node by binary search
+//! ```
+//!
+//! Both ends are cheap to work at and the middle is found in O(log n). Memory is a few bytes an
+//! entry beyond its own, since a node stores differences ([`node`]).
+//!
+//! Beside the entries a stream remembers what was: the last ID it gave out (IDs never go back, even when
+//! entries are deleted), how many entries were ever added, and the largest ID that was deleted. From these
+//! a consumer group tells how far behind it is.
+//!
+//! Read on with [`id`], then [`listpack`], then [`node`].
+
+pub mod id;
+pub mod listpack;
+pub mod node;
+
+use std::collections::VecDeque;
+
+pub use id::{NewId, StreamId};
+pub use listpack::Element;
+pub use node::EntryRef;
+use node::{Master, Node};
+
+/// How large a node may become (`stream-node-max-bytes`, `stream-node-max-entries`); 0 means any size.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeLimits {
+    pub bytes: usize,
+    pub entries: i64,
+}
+
+impl NodeLimits {
+    /// No node may be larger than this, nor may the fields of one entry be.
+    pub const MAX_BYTES: usize = 1 << 30;
+
+    fn bytes(self) -> usize {
+        if self.bytes == 0 { Self::MAX_BYTES } else { self.bytes.min(Self::MAX_BYTES) }
+    }
+}
+
+/// What to cut off the old end.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Trim {
+    /// All but the newest so many.
+    MaxLen(u64),
+    /// All before this ID.
+    MinId(StreamId),
+}
+
+/// Why an entry could not be added.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum AddError {
+    /// Its ID is not larger than the last one.
+    NotLarger,
+    /// Its fields have more bytes than a node can hold.
+    TooLarge,
+}
+
+/// A stream.
+#[derive(Clone, Default)]
+pub struct Stream {
+    nodes: VecDeque<Node>,
+    /// How many entries there are.
+    len: u64,
+    /// The largest ID ever given out.
+    pub last_id: StreamId,
+    /// The ID of the oldest entry; 0-0 if there is none.
+    pub first_id: StreamId,
+    /// The largest ID of a deleted entry.
+    pub max_deleted_id: StreamId,
+    /// How many entries were ever added.
+    pub entries_added: u64,
+}
+
+impl Stream {
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many nodes there are.
+    pub fn node_count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The ID that [`Stream::add`] would give; `None` if it would not be larger than the last.
+    pub fn resolve(&self, wanted: NewId, now_ms: u64) -> Option<StreamId> {
+        let last = self.last_id;
+        match wanted {
+            NewId::Auto if now_ms > last.ms => Some(StreamId { ms: now_ms, seq: 0 }),
+            NewId::Auto => last.next(),
+            NewId::AutoSeq(ms) if ms > last.ms => Some(StreamId { ms, seq: 0 }),
+            NewId::AutoSeq(ms) if ms == last.ms => Some(StreamId { ms, seq: last.seq.checked_add(1)? }),
+            NewId::AutoSeq(_) => None,
+            NewId::Exact(id) => (id > last).then_some(id),
+        }
+    }
+
+    /// Appends an entry and returns its ID.
+    pub fn add<'f>(
+        &mut self,
+        wanted: NewId,
+        now_ms: u64,
+        fields: impl Iterator<Item = (&'f [u8], &'f [u8])> + Clone,
+        limits: NodeLimits,
+    ) -> Result<StreamId, AddError> {
+        let id = self.resolve(wanted, now_ms).ok_or(AddError::NotLarger)?;
+        let size: usize = fields.clone().map(|(name, value)| name.len() + value.len()).sum();
+        if size > NodeLimits::MAX_BYTES {
+            return Err(AddError::TooLarge);
+        }
+        match self.nodes.back_mut() {
+            Some(node) if has_room(node, size, limits) => node.append(id, fields),
+            full => {
+                if let Some(node) = full {
+                    node.list.shrink_to_fit();
+                }
+                // The first node of a stream grows as needed: most streams of a test are short.
+                let capacity = if self.nodes.is_empty() { 0 } else { limits.bytes().min(1024) };
+                self.nodes.push_back(Node::new(id, fields, capacity));
+            }
+        }
+        self.len += 1;
+        self.entries_added += 1;
+        self.last_id = id;
+        if self.len == 1 {
+            self.first_id = id;
+        }
+        Ok(id)
+    }
+
+    /// The entries from `start` to `end`, both included, oldest first.
+    pub fn range(&self, start: StreamId, end: StreamId) -> Range<'_> {
+        let node = self.node_of(start);
+        let (master, at) = match self.nodes.get(node) {
+            Some(n) => {
+                let master = n.read_master();
+                let at = master.entries;
+                (Some(master), at)
+            }
+            None => (None, 0),
+        };
+        Range { stream: self, start, end, node, master, at }
+    }
+
+    /// The same entries, newest first.
+    pub fn range_backwards(&self, start: StreamId, end: StreamId) -> RangeBackwards<'_> {
+        let node = self.nodes.partition_point(|n| n.master <= end);
+        RangeBackwards { stream: self, start, end, node, master: None, at: 0 }
+    }
+
+    /// The entry with this ID.
+    pub fn get(&self, id: StreamId) -> Option<EntryRef<'_>> {
+        self.range(id, id).next()
+    }
+
+    /// The index of the node that holds `id`, if any does.
+    fn node_of(&self, id: StreamId) -> usize {
+        self.nodes.partition_point(|n| n.master <= id).saturating_sub(1)
+    }
+
+    /// Deletes an entry and tells whether it was there.
+    pub fn delete(&mut self, id: StreamId) -> bool {
+        let index = self.node_of(id);
+        let Some(node) = self.nodes.get_mut(index) else { return false };
+        let master = node.read_master();
+        let found = node.places(&master).find(|p| p.entry.id >= id).filter(|p| p.entry.id == id && !p.is_deleted());
+        let Some(at) = found.map(|p| p.at) else { return false };
+        if master.count == 1 {
+            self.nodes.remove(index);
+        } else {
+            node.delete(at);
+            node.count_deleted(1);
+        }
+        self.len -= 1;
+        self.max_deleted_id = self.max_deleted_id.max(id);
+        if id == self.first_id || self.is_empty() {
+            self.find_first();
+        }
+        true
+    }
+
+    /// Cuts old entries off and tells how many. With `whole_nodes` only nodes that can go entirely
+    /// do; `limit` bounds how many entries may go, 0 not at all. Mirrors `streamTrim`.
+    pub fn trim(&mut self, trim: Trim, whole_nodes: bool, limit: u64) -> u64 {
+        let mut deleted = 0;
+        while let Some(node) = self.nodes.front_mut() {
+            if matches!(trim, Trim::MaxLen(max) if self.len <= max) {
+                break;
+            }
+            let master = node.read_master();
+            let entries = master.count as u64;
+            if limit != 0 && deleted + entries > limit {
+                break;
+            }
+            let goes = match trim {
+                Trim::MaxLen(max) => self.len - entries >= max,
+                Trim::MinId(id) => node.last_id() < id,
+            };
+            if goes {
+                self.nodes.pop_front();
+                self.len -= entries;
+                deleted += entries;
+                continue;
+            }
+            if whole_nodes {
+                break;
+            }
+            let mut doomed = vec![];
+            let mut left = self.len;
+            for place in node.places(&master) {
+                let enough = match trim {
+                    Trim::MaxLen(max) => left <= max,
+                    Trim::MinId(id) => place.entry.id >= id,
+                };
+                if enough {
+                    break;
+                }
+                if !place.is_deleted() {
+                    doomed.push(place.at);
+                    left -= 1;
+                }
+            }
+            doomed.iter().for_each(|&at| node.delete(at));
+            node.count_deleted(doomed.len() as i64);
+            self.len = left;
+            deleted += doomed.len() as u64;
+            break;
+        }
+        if deleted > 0 {
+            self.find_first();
+        }
+        deleted
+    }
+
+    fn find_first(&mut self) {
+        self.first_id = self.range(StreamId::MIN, StreamId::MAX).next().map_or(StreamId::MIN, |e| e.id);
+    }
+
+    /// Bytes the stream takes, roughly.
+    pub fn memory(&self) -> usize {
+        let nodes = self.nodes.capacity() * size_of::<Node>();
+        size_of::<Stream>() + nodes + self.nodes.iter().map(|n| n.list.capacity()).sum::<usize>()
+    }
+}
+
+fn has_room(node: &Node, size: usize, limits: NodeLimits) -> bool {
+    if node.list.bytes() + size >= limits.bytes() {
+        return false;
+    }
+    // Deleted entries take room too.
+    limits.entries == 0 || {
+        let master = node.read_master();
+        master.count + master.deleted < limits.entries
+    }
+}
+
+/// Entries in order, see [`Stream::range`].
+pub struct Range<'a> {
+    stream: &'a Stream,
+    start: StreamId,
+    end: StreamId,
+    node: usize,
+    master: Option<Master>,
+    at: usize,
+}
+
+impl<'a> Iterator for Range<'a> {
+    type Item = EntryRef<'a>;
+
+    fn next(&mut self) -> Option<EntryRef<'a>> {
+        loop {
+            let node = self.stream.nodes.get(self.node)?;
+            let master = self.master.get_or_insert_with(|| node.read_master());
+            while self.at < node.list.end() {
+                let place = node.place(master, self.at);
+                self.at = place.next;
+                if place.entry.id > self.end {
+                    return None;
+                }
+                if place.entry.id >= self.start && !place.is_deleted() {
+                    return Some(place.entry);
+                }
+            }
+            self.node += 1;
+            self.master = None;
+            self.at = match self.stream.nodes.get(self.node) {
+                Some(node) => self.master.insert(node.read_master()).entries,
+                None => 0,
+            };
+        }
+    }
+}
+
+/// Entries in reverse order, see [`Stream::range_backwards`].
+pub struct RangeBackwards<'a> {
+    stream: &'a Stream,
+    start: StreamId,
+    end: StreamId,
+    /// One more than the index of the node being read.
+    node: usize,
+    master: Option<Master>,
+    at: usize,
+}
+
+impl<'a> Iterator for RangeBackwards<'a> {
+    type Item = EntryRef<'a>;
+
+    fn next(&mut self) -> Option<EntryRef<'a>> {
+        loop {
+            let node = self.stream.nodes.get(self.node.checked_sub(1)?)?;
+            let at = &mut self.at;
+            let master = self.master.get_or_insert_with(|| {
+                *at = node.list.end();
+                node.read_master()
+            });
+            while let Some(place) = node.place_before(master, self.at) {
+                self.at = place.at;
+                if place.entry.id < self.start {
+                    return None;
+                }
+                if place.entry.id <= self.end && !place.is_deleted() {
+                    return Some(place.entry);
+                }
+            }
+            self.node -= 1;
+            self.master = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: NodeLimits = NodeLimits { bytes: 4096, entries: 10 };
+
+    fn add(stream: &mut Stream, ms: u64, seq: u64, names: &[&str]) {
+        let fields = names.iter().map(|n| (n.as_bytes(), &b"value"[..]));
+        stream.add(NewId::Exact(StreamId { ms, seq }), 0, fields, LIMITS).unwrap();
+    }
+
+    fn ids<'a>(entries: impl Iterator<Item = EntryRef<'a>>) -> Vec<(u64, u64)> {
+        entries.map(|e| (e.id.ms, e.id.seq)).collect()
+    }
+
+    #[test]
+    fn agrees_with_a_plain_list() {
+        let mut stream = Stream::default();
+        let mut model: Vec<(u64, u64)> = vec![];
+        let mut x = 7u64;
+        let mut random = |n: u64| {
+            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (x >> 33) % n
+        };
+        let (mut ms, mut seq) = (1, 500);
+        for step in 0..3000 {
+            match random(10) {
+                0..6 => {
+                    if random(3) == 0 {
+                        ms += 1 + random(3);
+                        seq = random(3);
+                    } else {
+                        seq += 1;
+                    }
+                    let names = [&["a", "b"][..], &["a"][..], &["x", "5"][..]][random(3) as usize];
+                    add(&mut stream, ms, seq, names);
+                    model.push((ms, seq));
+                }
+                6..8 if !model.is_empty() => {
+                    let (ms, seq) = model.remove(random(model.len() as u64) as usize);
+                    assert!(stream.delete(StreamId { ms, seq }) && !stream.delete(StreamId { ms, seq }));
+                }
+                8 if step % 50 == 0 => {
+                    let max = random(200);
+                    let cut = model.len().saturating_sub(max as usize);
+                    assert_eq!(stream.trim(Trim::MaxLen(max), false, 0), cut as u64);
+                    model.drain(..cut);
+                }
+                9 if step % 50 == 1 => {
+                    let min = ms.saturating_sub(random(100));
+                    let cut = model.iter().take_while(|e| e.0 < min).count();
+                    assert_eq!(stream.trim(Trim::MinId(StreamId::new(min, 0)), false, 0), cut as u64);
+                    model.drain(..cut);
+                }
+                _ => {}
+            }
+            assert_eq!(stream.len(), model.len() as u64);
+            let first = model.first().copied().unwrap_or((0, 0));
+            assert_eq!((stream.first_id.ms, stream.first_id.seq), first);
+            if step % 20 == 0 {
+                let (from, to) = (StreamId::new(random(ms + 1), random(4)), StreamId::new(random(ms + 2), random(4)));
+                let inside = |e: &&(u64, u64)| (from..=to).contains(&StreamId::new(e.0, e.1));
+                let mut expected: Vec<_> = model.iter().filter(inside).copied().collect();
+                assert_eq!(ids(stream.range(from, to)), expected);
+                expected.reverse();
+                assert_eq!(ids(stream.range_backwards(from, to)), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn fields_come_back() {
+        let mut stream = Stream::default();
+        add(&mut stream, 1, 0, &["a", "b"]);
+        add(&mut stream, 1, 1, &["a", "b"]);
+        add(&mut stream, 1, 2, &["a", "7", "c"]);
+        let names = |seq| -> Vec<String> {
+            let entry = stream.get(StreamId::new(1, seq)).unwrap();
+            entry.iter().map(|(name, _)| format!("{name:?}")).collect()
+        };
+        assert_eq!(names(1), ["Str([97])", "Str([98])"]);
+        assert_eq!(names(2), ["Str([97])", "Int(7)", "Str([99])"]);
+    }
+
+    #[test]
+    fn trimming_by_whole_nodes_leaves_the_rest() {
+        let mut stream = Stream::default();
+        (1..=95).for_each(|i| add(&mut stream, i, 0, &["f"]));
+        assert_eq!(stream.node_count(), 10);
+        assert_eq!(stream.trim(Trim::MaxLen(42), true, 0), 50);
+        assert_eq!(stream.trim(Trim::MaxLen(1), true, 25), 20);
+        assert_eq!(stream.len(), 25);
+    }
+
+    #[test]
+    fn ids_only_grow() {
+        let mut stream = Stream::default();
+        add(&mut stream, 5, 5, &["f"]);
+        assert_eq!(stream.resolve(NewId::Auto, 3), Some(StreamId::new(5, 6)));
+        assert_eq!(stream.resolve(NewId::Auto, 9), Some(StreamId::new(9, 0)));
+        assert_eq!(stream.resolve(NewId::AutoSeq(5), 0), Some(StreamId::new(5, 6)));
+        assert_eq!(stream.resolve(NewId::AutoSeq(4), 0), None);
+        assert_eq!(stream.resolve(NewId::Exact(StreamId::new(5, 5)), 0), None);
+        stream.delete(StreamId::new(5, 5));
+        assert_eq!(stream.resolve(NewId::Exact(StreamId::new(5, 5)), 0), None);
+    }
+}

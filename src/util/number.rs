@@ -1,0 +1,158 @@
+//! Numbers as Redis reads and prints them.
+//!
+//! Redis is strict about integers: `007`, `+7` and ` 7` are strings, not numbers, so that what is
+//! stored as an integer prints back as it came. These few functions are that strictness; everything that takes
+//! a number from a client goes through them.
+
+/// Reads a signed integer the strict way: decimal digits, at most one `-` in front, no leading
+/// zeros, nothing else. `None` for anything else and for what does not fit 64 bits.
+pub fn parse_i64(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        _ => (false, text),
+    };
+    match digits {
+        [b'0'] if !negative => return Some(0),
+        [b'1'..=b'9', ..] if digits.len() <= 19 => {}
+        _ => return None,
+    }
+    let mut value: u64 = 0;
+    for &digit in digits {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        // 19 digits cannot overflow 64 unsigned bits.
+        value = value * 10 + u64::from(digit - b'0');
+    }
+    if negative {
+        (value <= 1 << 63).then(|| (value as i64).wrapping_neg())
+    } else {
+        i64::try_from(value).ok()
+    }
+}
+
+/// Reads an unsigned integer as the parts of a stream ID are read: strict first, and then with the
+/// leniency of C's `strtoull`, which lets leading blanks, a sign and leading zeros pass.
+pub fn parse_u64_lenient(text: &[u8]) -> Option<u64> {
+    if let Some(value) = parse_i64(text) {
+        return u64::try_from(value).ok();
+    }
+    let start = text.iter().position(|b| !matches!(b, b' ' | b'\t'..=b'\r'))?;
+    let (negative, digits) = match &text[start..] {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        rest => (false, rest),
+    };
+    if digits.is_empty() {
+        return None;
+    }
+    let mut value: u64 = 0;
+    for &digit in digits {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        value = value.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
+    }
+    Some(if negative { value.wrapping_neg() } else { value })
+}
+
+/// Appends the decimal form of `value`. This is on the path of every reply, so it makes no `String`.
+pub fn push_i64(out: &mut Vec<u8>, value: i64) {
+    if value < 0 {
+        out.push(b'-');
+    }
+    push_u64(out, value.unsigned_abs());
+}
+
+/// Appends the decimal form of `value`.
+pub fn push_u64(out: &mut Vec<u8>, mut value: u64) {
+    let mut digits = [0u8; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// How many characters the decimal form of `value` has.
+pub fn digits_i64(value: i64) -> usize {
+    let sign = usize::from(value < 0);
+    sign + value.unsigned_abs().checked_ilog10().map_or(1, |log| log as usize + 1)
+}
+
+/// Reads a size as redis.conf writes it: `100`, `1k` (1000), `1kb` (1024), and so on up to `gb`.
+pub fn parse_memory(text: &str) -> Option<i64> {
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '-').unwrap_or(text.len());
+    let (digits, unit) = text.split_at(split);
+    let factor = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" => 1000,
+        "kb" => 1 << 10,
+        "m" => 1_000_000,
+        "mb" => 1 << 20,
+        "g" => 1_000_000_000,
+        "gb" => 1 << 30,
+        _ => return None,
+    };
+    digits.parse::<i64>().ok()?.checked_mul(factor)
+}
+
+/// Prints a number of bytes for people, as the `_human` fields of INFO do: `1.50M`.
+pub fn human_bytes(bytes: u64) -> String {
+    let scaled = |shift: u32| bytes as f64 / (1u64 << shift) as f64;
+    match bytes {
+        0..1024 => format!("{bytes}B"),
+        1024..0x10_0000 => format!("{:.2}K", scaled(10)),
+        0x10_0000..0x4000_0000 => format!("{:.2}M", scaled(20)),
+        0x4000_0000..0x100_0000_0000 => format!("{:.2}G", scaled(30)),
+        _ => format!("{:.2}T", scaled(40)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strict_integers() {
+        for good in ["0", "7", "-7", "9223372036854775807", "-9223372036854775808"] {
+            assert_eq!(parse_i64(good.as_bytes()), good.parse().ok(), "{good}");
+        }
+        for bad in ["", "-", "+7", "007", "-0", " 7", "7 ", "1e3", "9223372036854775808", "-9223372036854775809"] {
+            assert_eq!(parse_i64(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn lenient_unsigned() {
+        assert_eq!(parse_u64_lenient(b"18446744073709551615"), Some(u64::MAX));
+        assert_eq!(parse_u64_lenient(b"18446744073709551616"), None);
+        assert_eq!(parse_u64_lenient(b"007"), Some(7));
+        assert_eq!(parse_u64_lenient(b" +7"), Some(7));
+        assert_eq!(parse_u64_lenient(b"-7"), None);
+        assert_eq!(parse_u64_lenient(b"x"), None);
+    }
+
+    #[test]
+    fn printing_is_the_inverse_of_reading() {
+        for value in [0, 1, 9, 10, 99, 100, -1, -10, i64::MAX, i64::MIN, 1 << 40] {
+            let mut text = vec![];
+            push_i64(&mut text, value);
+            assert_eq!(parse_i64(&text), Some(value));
+            assert_eq!(digits_i64(value), text.len());
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(parse_memory("1gb"), Some(1 << 30));
+        assert_eq!(parse_memory("5K"), Some(5000));
+        assert_eq!(parse_memory("5x"), None);
+        assert_eq!(human_bytes(916_928), "895.44K");
+    }
+}
