@@ -262,6 +262,10 @@ impl Db {
         std::mem::take(&mut self.garbage)
     }
 
+    pub fn has_garbage(&self) -> bool {
+        !self.garbage.is_empty()
+    }
+
     /// Removes every key and tells how many there were.
     pub fn clear(&mut self) -> usize {
         let removed = self.len();
@@ -433,7 +437,7 @@ mod tests {
     use std::collections::HashSet;
 
     fn put(db: &mut Db, key: &str, until: i64) {
-        db.set(key.as_bytes(), Value::Int(1), Keep::Until(until), Usage::Ignored);
+        db.set(key.as_bytes(), Value::Int(1), Keep::Until(until), Usage::Lru { now: 0 });
     }
 
     #[test]

@@ -120,6 +120,24 @@ impl Value {
         }
     }
 
+    /// About how many bytes the value takes in an RDB file.
+    pub fn serialized_len(&self) -> usize {
+        let string = |len: usize| match len {
+            0..64 => len + 1,
+            64..16384 => len + 2,
+            _ => len + 5,
+        };
+        match self {
+            Value::Int(-0x80..=0x7F) => 2,
+            Value::Int(-0x8000..=0x7FFF) => 3,
+            Value::Int(-0x8000_0000..=0x7FFF_FFFF) => 5,
+            Value::Int(n) => string(number::digits_i64(*n)),
+            Value::Str(s) => string(s.len()),
+            Value::Raw(s) => string(s.len()),
+            Value::Stream(stream) => stream.memory(),
+        }
+    }
+
     /// Whether dropping the value takes long enough to be done outside the lock.
     pub fn is_costly_to_drop(&self) -> bool {
         match self {
@@ -198,8 +216,8 @@ impl Clone for Object {
 /// counter that grows ever more slowly and decays.
 #[derive(Clone, Copy, Debug)]
 pub enum Usage {
-    /// CLIENT NO-TOUCH: not at all.
-    Ignored,
+    /// CLIENT NO-TOUCH: only the making of a key is.
+    Ignored { now: u32 },
     /// Seconds of Unix time.
     Lru { now: u32 },
     /// Bits 8 to 23 are minutes of Unix time, the low 8 the counter.
@@ -213,7 +231,7 @@ impl Usage {
     #[inline]
     fn visited(self, old: u32) -> u32 {
         match self {
-            Usage::Ignored => old,
+            Usage::Ignored { .. } => old,
             Usage::Lru { now } => now,
             Usage::Lfu { minute, log_factor, dice, .. } => {
                 let mut counter = self.frequency(old);
@@ -231,8 +249,7 @@ impl Usage {
     /// The mark of a new key.
     pub fn fresh(self) -> u32 {
         match self {
-            Usage::Ignored => 0,
-            Usage::Lru { now } => now,
+            Usage::Ignored { now } | Usage::Lru { now } => now,
             Usage::Lfu { minute, .. } => (u32::from(minute) << 8) | Self::LFU_INIT,
         }
     }

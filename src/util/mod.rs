@@ -3,11 +3,12 @@
 //! Each file is one idea: [`glob`] matches the patterns of KEYS and SCAN, [`number`] reads and
 //! prints numbers exactly as Redis does, [`long_double`] is the 80-bit float behind INCRBYFLOAT,
 //! [`words`] splits a line of text the way redis-cli and redis.conf do, [`clock`] tells and prints the time,
-//! and [`random`] makes the dice.
+//! [`process`] asks the system about this process, and [`random`] makes the dice.
 
 pub mod clock;
 pub mod glob;
 pub mod long_double;
 pub mod number;
+pub mod process;
 pub mod random;
 pub mod words;

@@ -166,6 +166,11 @@ impl Stream {
         self.range(id, id).next()
     }
 
+    /// The ID of the newest entry, if there is one.
+    pub fn last_entry_id(&self) -> Option<StreamId> {
+        self.range_backwards(StreamId::MIN, StreamId::MAX).next().map(|e| e.id)
+    }
+
     /// The index of the node that holds `id`, if any does.
     fn node_of(&self, id: StreamId) -> usize {
         self.nodes.partition_point(|n| n.master <= id).saturating_sub(1)

@@ -1,0 +1,70 @@
+//! Reading arguments: the few forms that all commands share, with Redis's errors.
+
+use std::time::Duration;
+
+use super::Cx;
+use crate::resp::Error;
+use crate::util::number;
+
+/// An integer, strictly.
+pub fn int(text: &[u8]) -> Result<i64, Error> {
+    number::parse_i64(text).ok_or(Error::NOT_INTEGER)
+}
+
+/// An integer that is not negative, or this error.
+pub fn positive(text: &[u8], error: &'static str) -> Result<i64, Error> {
+    number::parse_i64(text).filter(|&n| n >= 0).ok_or(Error::text(error))
+}
+
+/// How long to wait, in milliseconds; 0 is for ever.
+pub fn timeout_ms(text: &[u8]) -> Result<Option<Duration>, Error> {
+    let ms = number::parse_i64(text).ok_or(Error::text("ERR timeout is not an integer or out of range"))?;
+    match u64::try_from(ms) {
+        Ok(0) => Ok(None),
+        Ok(ms) if ms <= i64::MAX as u64 / 2 => Ok(Some(Duration::from_millis(ms))),
+        Ok(_) => Err(Error::text("ERR timeout is out of range")),
+        Err(_) => Err(Error::text("ERR timeout is negative")),
+    }
+}
+
+/// The number of a database.
+pub fn db_index(cx: &Cx, i: usize) -> Result<usize, Error> {
+    db_index_of(int(&cx.args[i])?, cx)
+}
+
+/// The same for a number that was read already.
+pub fn db_index_of(index: i64, cx: &Cx) -> Result<usize, Error> {
+    usize::try_from(index)
+        .ok()
+        .filter(|&i| i < cx.config.databases)
+        .ok_or(Error::text("ERR DB index is out of range"))
+}
+
+/// `ON` or `OFF`.
+pub fn on_off(text: &[u8]) -> Result<bool, Error> {
+    match text {
+        t if t.eq_ignore_ascii_case(b"on") => Ok(true),
+        t if t.eq_ignore_ascii_case(b"off") => Ok(false),
+        _ => Err(Error::SYNTAX),
+    }
+}
+
+/// Redis's words for a wrong number of arguments.
+pub fn wrong_arity(full_name: &str) -> Error {
+    Error::new(format!("ERR wrong number of arguments for '{full_name}' command"))
+}
+
+/// Replies with the lines of a HELP subcommand: the commands of a container with their summaries.
+pub fn help(cx: &mut Cx, container: &str) {
+    let Some(number) = super::INDEX.find(container.as_bytes()) else { return };
+    let command = super::INDEX.rows[number].command;
+    let name = command.name.to_uppercase();
+    let mut lines = vec![format!("{name} <subcommand> [<arg> ...], where <subcommand> is one of:")];
+    for sub in command.subcommands {
+        let space = if sub.syntax.is_empty() { "" } else { " " };
+        lines.push(format!("{}{space}{}", sub.name.to_uppercase(), sub.syntax));
+        lines.push(format!("    {}", sub.summary));
+    }
+    cx.reply.array(lines.len());
+    lines.iter().for_each(|line| cx.reply.simple(line));
+}

@@ -1,0 +1,272 @@
+//! CLIENT: looking at connections, and steering them.
+
+use std::fmt::Write;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::args::{help as reply_help, int, on_off};
+use super::{Cx, Done, INDEX};
+use crate::resp::Error;
+use crate::state::blocking::Outcome;
+use crate::state::clients::Client;
+use crate::state::lock;
+use crate::state::session::ReplyMode;
+use crate::util::number;
+
+/// The line of CLIENT LIST for one connection.
+fn describe(client: &Client, now: i64) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let seconds = |since: i64| (now - since).max(0) / 1000;
+    let mut flags = String::new();
+    let marks = [
+        (client.is_blocked(), 'b'),
+        (client.queued.load(Relaxed) >= 0, 'x'),
+        (client.is_closing(), 'A'),
+        (client.no_evict.load(Relaxed), 'e'),
+        (client.no_touch.load(Relaxed), 'T'),
+    ];
+    flags.extend(marks.iter().filter(|(on, _)| *on).map(|(_, mark)| mark));
+    if flags.is_empty() {
+        flags.push('N');
+    }
+    let used = client.input_used.load(Relaxed);
+    let input = client.input_capacity.load(Relaxed);
+    let output = client.output_capacity.load(Relaxed);
+    let (args, queued) = (client.args_memory.load(Relaxed), client.queued_memory.load(Relaxed));
+    let command = INDEX.rows.get(client.last_command.load(Relaxed) as usize);
+    let mut line = String::new();
+    // Writing into a `String` cannot fail.
+    let _ = write!(
+        line,
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 multi={} \
+         qbuf={used} qbuf-free={} argv-mem={args} multi-mem={queued} rbs={output} rbp={output} obl=0 oll=0 omem=0 \
+         tot-mem={} events=r cmd={} user=default redir=-1 resp={}",
+        client.id,
+        client.peer,
+        client.local,
+        client.fd(),
+        text(&lock(&client.name)),
+        seconds(client.created),
+        seconds(client.last_seen.load(Relaxed)),
+        client.db.load(Relaxed),
+        client.queued.load(Relaxed),
+        input.saturating_sub(used),
+        size_of::<Client>() + input + output + args + queued,
+        command.map_or("NULL", |row| row.full_name.as_str()),
+        if client.resp3.load(Relaxed) { 3 } else { 2 },
+    );
+    let library = lock(&client.library);
+    if !library.0.is_empty() || !library.1.is_empty() {
+        let _ = write!(line, " lib-name={} lib-ver={}", text(&library.0), text(&library.1));
+    }
+    line
+}
+
+/// A kind of client, as CLIENT LIST and KILL name it: here all are normal ones.
+fn is_normal(text: &[u8]) -> Result<bool, Error> {
+    match text.to_ascii_lowercase().as_slice() {
+        b"normal" => Ok(true),
+        b"master" | b"slave" | b"replica" | b"pubsub" => Ok(false),
+        _ => {
+            let kind = String::from_utf8_lossy(text);
+            Err(Error::new(format!("ERR Unknown client type '{kind}'")))
+        }
+    }
+}
+
+pub fn list(cx: &mut Cx) -> Done {
+    let mut chosen = cx.shared.clients.all();
+    match cx.args.len() {
+        2 => {}
+        4 if cx.args.is(2, "TYPE") => {
+            if !is_normal(&cx.args[3])? {
+                chosen.clear();
+            }
+        }
+        4.. if cx.args.is(2, "ID") => {
+            chosen.clear();
+            for text in cx.args.iter_from(3) {
+                let id = number::parse_i64(text).ok_or(Error::text("ERR Invalid client ID"))?;
+                chosen.extend(cx.shared.clients.get(id as u64));
+            }
+        }
+        _ => return Err(Error::SYNTAX),
+    }
+    let lines: String = chosen.iter().map(|client| describe(client, cx.now) + "\n").collect();
+    cx.reply.verbatim("txt", lines.as_bytes());
+    Ok(())
+}
+
+pub fn info(cx: &mut Cx) -> Done {
+    let line = describe(&cx.session.client, cx.now) + "\n";
+    cx.reply.verbatim("txt", line.as_bytes());
+    Ok(())
+}
+
+pub fn id(cx: &mut Cx) -> Done {
+    cx.reply.int(cx.session.client.id as i64);
+    Ok(())
+}
+
+pub fn getname(cx: &mut Cx) -> Done {
+    let name = lock(&cx.session.client.name);
+    if name.is_empty() { cx.reply.null() } else { cx.reply.bulk(&name) }
+    Ok(())
+}
+
+/// Names a client. A name must not disturb the lines of CLIENT LIST.
+pub fn set_name(client: &Client, name: &[u8]) -> Done {
+    if !name.iter().all(|b| b.is_ascii_graphic()) {
+        return Err(Error::text("ERR Client names cannot contain spaces, newlines or special characters."));
+    }
+    *lock(&client.name) = name.to_vec();
+    Ok(())
+}
+
+pub fn setname(cx: &mut Cx) -> Done {
+    set_name(&cx.session.client, &cx.args[2])?;
+    cx.reply.ok();
+    Ok(())
+}
+
+pub fn setinfo(cx: &mut Cx) -> Done {
+    let value = cx.args[3].to_vec();
+    let option = String::from_utf8_lossy(&cx.args[2]).to_lowercase();
+    if option != "lib-name" && option != "lib-ver" {
+        let given = String::from_utf8_lossy(&cx.args[2]);
+        return Err(Error::new(format!("ERR Unrecognized option '{given}'")));
+    }
+    if !value.iter().all(|b| b.is_ascii_graphic()) {
+        let text = format!("ERR {option} cannot contain spaces, newlines or special characters.");
+        return Err(Error::new(text));
+    }
+    let mut library = lock(&cx.session.client.library);
+    if option == "lib-name" {
+        library.0 = value;
+    } else {
+        library.1 = value;
+    }
+    cx.reply.ok();
+    Ok(())
+}
+
+/// The clients that CLIENT KILL is to close.
+#[derive(Default)]
+struct Victims {
+    id: Option<u64>,
+    addr: Option<Vec<u8>>,
+    laddr: Option<Vec<u8>>,
+    /// A kind or a user that no client here is or has.
+    nobody: bool,
+    spare_me: bool,
+}
+
+pub fn kill(cx: &mut Cx) -> Done {
+    let mut victims = Victims { spare_me: true, ..Victims::default() };
+    let old_style = cx.args.len() == 3;
+    if old_style {
+        victims.addr = Some(cx.args[2].to_vec());
+        victims.spare_me = false;
+    }
+    let mut i = if old_style { 3 } else { 2 };
+    while i < cx.args.len() {
+        if i + 1 >= cx.args.len() {
+            return Err(Error::SYNTAX);
+        }
+        let value = &cx.args[i + 1];
+        if cx.args.is(i, "ID") {
+            let id = number::parse_i64(value).filter(|&id| id > 0);
+            let error = Error::text("ERR client-id should be greater than 0");
+            victims.id = Some(id.ok_or(error)? as u64);
+        } else if cx.args.is(i, "TYPE") {
+            victims.nobody |= !is_normal(value)?;
+        } else if cx.args.is(i, "USER") {
+            if value != b"default" {
+                let user = String::from_utf8_lossy(value);
+                return Err(Error::new(format!("ERR No such user '{user}'")));
+            }
+        } else if cx.args.is(i, "ADDR") {
+            victims.addr = Some(value.to_vec());
+        } else if cx.args.is(i, "LADDR") {
+            victims.laddr = Some(value.to_vec());
+        } else if cx.args.is(i, "SKIPME") && value.eq_ignore_ascii_case(b"yes") {
+            victims.spare_me = true;
+        } else if cx.args.is(i, "SKIPME") && value.eq_ignore_ascii_case(b"no") {
+            victims.spare_me = false;
+        } else {
+            return Err(Error::SYNTAX);
+        }
+        i += 2;
+    }
+    let me = cx.session.client.id;
+    let mut killed = 0;
+    for client in cx.shared.clients.all() {
+        let is = |wanted: &Option<Vec<u8>>, own: String| wanted.as_ref().is_none_or(|w| *w == own.as_bytes());
+        let chosen = !victims.nobody
+            && victims.id.is_none_or(|id| id == client.id)
+            && is(&victims.addr, client.peer.to_string())
+            && is(&victims.laddr, client.local.to_string())
+            && !(victims.spare_me && client.id == me);
+        if !chosen {
+            continue;
+        }
+        killed += 1;
+        if client.id == me {
+            cx.session.close_after_reply = true;
+        } else {
+            client.kill();
+        }
+    }
+    match (old_style, killed) {
+        (true, 0) => return Err(Error::text("ERR No such client")),
+        (true, _) => cx.reply.ok(),
+        (false, n) => cx.reply.int(n),
+    }
+    Ok(())
+}
+
+pub fn reply(cx: &mut Cx) -> Done {
+    let mode = match cx.args[2].to_ascii_lowercase().as_slice() {
+        b"on" => ReplyMode::On,
+        b"off" => ReplyMode::Off,
+        b"skip" if cx.session.reply_mode == ReplyMode::Off => ReplyMode::Off,
+        b"skip" => ReplyMode::SkipNext,
+        _ => return Err(Error::SYNTAX),
+    };
+    cx.session.reply_mode = mode;
+    if mode == ReplyMode::On {
+        cx.reply.ok();
+    }
+    Ok(())
+}
+
+pub fn unblock(cx: &mut Cx) -> Done {
+    let outcome = match cx.args.get(3).map(<[u8]>::to_ascii_lowercase).as_deref() {
+        _ if cx.args.len() > 4 => return Err(Error::SYNTAX),
+        None | Some(b"timeout") => Outcome::TimedOut,
+        Some(b"error") => Outcome::Failed(Error::text("UNBLOCKED client unblocked via CLIENT UNBLOCK")),
+        Some(_) => return Err(Error::text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
+    };
+    let id = int(&cx.args[2])?;
+    let client = cx.shared.clients.get(id as u64);
+    cx.reply.int(client.is_some_and(|c| c.unblock(outcome)).into());
+    Ok(())
+}
+
+pub fn no_evict(cx: &mut Cx) -> Done {
+    let on = on_off(&cx.args[2])?;
+    cx.session.client.no_evict.store(on, Relaxed);
+    cx.reply.ok();
+    Ok(())
+}
+
+pub fn no_touch(cx: &mut Cx) -> Done {
+    let on = on_off(&cx.args[2])?;
+    cx.session.client.no_touch.store(on, Relaxed);
+    cx.reply.ok();
+    Ok(())
+}
+
+pub fn help(cx: &mut Cx) -> Done {
+    reply_help(cx, "client");
+    Ok(())
+}

@@ -1,0 +1,255 @@
+//! INFO: what the server is and does, in sections of `name:value` lines.
+
+use std::fmt::Write;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::{Cx, Done, INDEX};
+use crate::VERSION;
+use crate::store::Store;
+use crate::util::{clock, number, process};
+
+/// The sections, in Redis's order, and whether plain INFO shows them.
+const SECTIONS: &[(&str, bool)] = &[
+    ("server", true),
+    ("clients", true),
+    ("memory", true),
+    ("persistence", true),
+    ("stats", true),
+    ("replication", true),
+    ("cpu", true),
+    ("modules", true),
+    ("commandstats", false),
+    ("errorstats", true),
+    ("cluster", true),
+    ("keyspace", true),
+];
+
+pub fn info(cx: &mut Cx, store: &Store) -> Done {
+    let asked: Vec<String> = cx.args.iter_from(1).map(|a| String::from_utf8_lossy(a).to_lowercase()).collect();
+    let shown = |&&(name, default): &&(&str, bool)| {
+        asked.iter().any(|a| a == name || a == "all" || a == "everything" || a == "default" && default)
+            || asked.is_empty() && default
+    };
+    let mut text = String::new();
+    for (name, _) in SECTIONS.iter().filter(shown) {
+        if !text.is_empty() {
+            text.push_str("\r\n");
+        }
+        section(cx, store, name, &mut text);
+    }
+    cx.reply.verbatim("txt", text.as_bytes());
+    Ok(())
+}
+
+/// Appends `name:value` lines.
+macro_rules! lines {
+    ($text:expr, $($name:literal: $value:expr),* $(,)?) => {
+        // Writing into a `String` cannot fail.
+        $(let _ = write!($text, concat!($name, ":{}\r\n"), $value);)*
+    };
+}
+
+fn section(cx: &Cx, store: &Store, name: &str, text: &mut String) {
+    let shared = cx.shared;
+    let mut title = name.to_string();
+    title[..1].make_ascii_uppercase();
+    let title = if name == "cpu" { "CPU".to_string() } else { title };
+    let _ = write!(text, "# {title}\r\n");
+    match name {
+        "server" => {
+            let uptime = shared.started.elapsed().as_secs();
+            let path = |p: std::io::Result<std::path::PathBuf>| p.map(|p| p.display().to_string()).unwrap_or_default();
+            lines!(text,
+                "redis_version": VERSION,
+                "redis_git_sha1": "00000000",
+                "redis_git_dirty": 0,
+                "redis_build_id": "0",
+                "redis_mode": "standalone",
+                "os": format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+                "arch_bits": usize::BITS,
+                "monotonic_clock": "POSIX clock_gettime",
+                "multiplexing_api": "threads",
+                "process_id": std::process::id(),
+                "process_supervised": "no",
+                "run_id": shared.run_id,
+                "tcp_port": shared.port(),
+                "server_time_usec": clock::since_epoch().as_micros(),
+                "uptime_in_seconds": uptime,
+                "uptime_in_days": uptime / 86400,
+                "hz": cx.config.hz,
+                "configured_hz": cx.config.hz,
+                "lru_clock": (cx.now / 1000) & 0xFF_FFFF,
+                "executable": path(std::env::current_exe()),
+                "config_file": cx.config.file.as_ref().map(|p| p.display().to_string()).unwrap_or_default(),
+                "io_threads_active": 0,
+            );
+        }
+        "clients" => {
+            let clients = shared.clients.all();
+            let largest = |of: fn(&crate::state::clients::Client) -> usize| clients.iter().map(|c| of(c)).max().unwrap_or(0);
+            lines!(text,
+                "connected_clients": clients.len(),
+                "cluster_connections": 0,
+                "maxclients": cx.config.maxclients,
+                "client_recent_max_input_buffer": largest(|c| c.input_capacity.load(Relaxed)),
+                "client_recent_max_output_buffer": largest(|c| c.output_capacity.load(Relaxed)),
+                "blocked_clients": shared.blocking.len(),
+                "tracking_clients": 0,
+                "clients_in_timeout_table": clients.iter().filter(|c| c.is_blocked()).count(),
+            );
+        }
+        "memory" => memory(cx, text),
+        "persistence" => {
+            lines!(text,
+                "loading": 0,
+                "async_loading": 0,
+                "rdb_changes_since_last_save": shared.dirty.load(Relaxed),
+                "rdb_bgsave_in_progress": 0,
+                "rdb_last_save_time": shared.last_save.load(Relaxed),
+                "rdb_last_bgsave_status": "ok",
+                "rdb_last_bgsave_time_sec": -1,
+                "rdb_current_bgsave_time_sec": -1,
+                "rdb_saves": 0,
+                "aof_enabled": 0,
+                "aof_rewrite_in_progress": 0,
+                "aof_rewrite_scheduled": 0,
+                "aof_last_rewrite_time_sec": -1,
+                "aof_current_rewrite_time_sec": -1,
+                "aof_last_bgrewrite_status": "ok",
+                "aof_last_write_status": "ok",
+            );
+        }
+        "stats" => {
+            let s = &shared.stats;
+            let [commands, input, output] = s.rates();
+            lines!(text,
+                "total_connections_received": s.connections.load(Relaxed),
+                "total_commands_processed": s.processed.load(Relaxed),
+                "instantaneous_ops_per_sec": commands as u64,
+                "total_net_input_bytes": s.input_bytes.load(Relaxed),
+                "total_net_output_bytes": s.output_bytes.load(Relaxed),
+                "total_net_repl_input_bytes": 0,
+                "total_net_repl_output_bytes": 0,
+                "instantaneous_input_kbps": format!("{:.2}", input / 1024.0),
+                "instantaneous_output_kbps": format!("{:.2}", output / 1024.0),
+                "rejected_connections": s.rejected_connections.load(Relaxed),
+                "sync_full": 0,
+                "sync_partial_ok": 0,
+                "sync_partial_err": 0,
+                "expired_keys": s.expired.load(Relaxed),
+                "expire_cycle_cpu_milliseconds": s.expire_nanos.load(Relaxed) / 1_000_000,
+                "evicted_keys": 0,
+                "evicted_clients": 0,
+                "keyspace_hits": s.hits.load(Relaxed) + cx.session.hits.get(),
+                "keyspace_misses": s.misses.load(Relaxed) + cx.session.misses.get(),
+                "pubsub_channels": 0,
+                "pubsub_patterns": 0,
+                "latest_fork_usec": 0,
+                "total_forks": 0,
+                "migrate_cached_sockets": 0,
+                "total_error_replies": s.errors().values().sum::<u64>(),
+                "unexpected_error_replies": s.unexpected_errors.load(Relaxed),
+            );
+        }
+        "replication" => {
+            lines!(text,
+                "role": "master",
+                "connected_slaves": 0,
+                "master_failover_state": "no-failover",
+                "master_replid": shared.replid,
+                "master_replid2": "0".repeat(40),
+                "master_repl_offset": 0,
+                "second_repl_offset": -1,
+                "repl_backlog_active": 0,
+                "repl_backlog_size": 0,
+                "repl_backlog_first_byte_offset": 0,
+                "repl_backlog_histlen": 0,
+            );
+        }
+        "cpu" => {
+            let (user, system) = process::cpu_seconds();
+            lines!(text,
+                "used_cpu_sys": format!("{system:.6}"),
+                "used_cpu_user": format!("{user:.6}"),
+            );
+        }
+        "commandstats" => {
+            for (row, stats) in INDEX.rows.iter().zip(&shared.stats.commands) {
+                let [calls, nanos, rejected, failed] =
+                    [&stats.calls, &stats.nanos, &stats.rejected, &stats.failed].map(|f| f.load(Relaxed));
+                if calls + rejected + failed == 0 {
+                    continue;
+                }
+                let usec = nanos / 1000;
+                let each = if calls == 0 { 0.0 } else { nanos as f64 / 1000.0 / calls as f64 };
+                let _ = write!(
+                    text,
+                    "cmdstat_{}:calls={calls},usec={usec},usec_per_call={each:.2},rejected_calls={rejected},failed_calls={failed}\r\n",
+                    row.full_name
+                );
+            }
+        }
+        "errorstats" => {
+            for (code, count) in shared.stats.errors() {
+                let _ = write!(text, "errorstat_{}:count={count}\r\n", String::from_utf8_lossy(&code));
+            }
+        }
+        "cluster" => {
+            lines!(text, "cluster_enabled": 0);
+        }
+        "keyspace" => {
+            for (i, db) in store.dbs.iter().enumerate().filter(|(_, db)| !db.is_empty()) {
+                let _ = write!(
+                    text,
+                    "db{i}:keys={},expires={},avg_ttl={}\r\n",
+                    db.len(),
+                    db.volatile_len(),
+                    db.average_ttl(cx.now)
+                );
+            }
+        }
+        _ => {}
+    }
+}
+
+fn memory(cx: &Cx, text: &mut String) {
+    let (used, rss) = ((cx.shared.os.allocated_bytes)(), process::resident_bytes());
+    let peak = cx.shared.stats.peak_memory.fetch_max(used, Relaxed).max(used);
+    let total = process::total_memory();
+    let overhead: u64 = cx.shared.clients.all().iter().map(|c| c.input_capacity.load(Relaxed) as u64 + 4096).sum();
+    let dataset = used.saturating_sub(overhead);
+    let percent = |part: u64, whole: u64| format!("{:.2}%", part as f64 * 100.0 / whole.max(1) as f64);
+    lines!(text,
+        "used_memory": used,
+        "used_memory_human": number::human_bytes(used),
+        "used_memory_rss": rss,
+        "used_memory_rss_human": number::human_bytes(rss),
+        "used_memory_peak": peak,
+        "used_memory_peak_human": number::human_bytes(peak),
+        "used_memory_peak_perc": percent(used, peak),
+        "used_memory_overhead": overhead,
+        "used_memory_startup": 0,
+        "used_memory_dataset": dataset,
+        "used_memory_dataset_perc": percent(dataset, used),
+        "allocator_allocated": used,
+        "allocator_active": rss,
+        "allocator_resident": rss,
+        "total_system_memory": total,
+        "total_system_memory_human": number::human_bytes(total),
+        "used_memory_lua": 0,
+        "used_memory_scripts": 0,
+        "maxmemory": 0,
+        "maxmemory_human": "0B",
+        "maxmemory_policy": cx.config.maxmemory_policy,
+        "mem_fragmentation_ratio": format!("{:.2}", rss as f64 / used.max(1) as f64),
+        "mem_fragmentation_bytes": rss as i64 - used as i64,
+        "mem_not_counted_for_evict": 0,
+        "mem_replication_backlog": 0,
+        "mem_clients_slaves": 0,
+        "mem_clients_normal": overhead,
+        "mem_aof_buffer": 0,
+        "mem_allocator": "libc",
+        "active_defrag_running": 0,
+        "lazyfree_pending_objects": 0,
+    );
+}

@@ -1,0 +1,158 @@
+//! LCS: the longest common subsequence of two strings.
+//!
+//! The classic table: cell (i, j) is the length of the longest common subsequence of the first i bytes of one string and
+//! the first j of the other. Walking back from the last cell gives the subsequence, and the
+//! stretches in which both strings run along it.
+
+use super::args::int;
+use super::{Cx, Done};
+use crate::resp::{Error, Reply};
+use crate::store::Db;
+
+/// Tables larger than this are refused: 512 million cells.
+const MAX_CELLS: usize = 512 << 20;
+
+/// A stretch of both strings: the first and last position in each.
+struct Match {
+    a: (usize, usize),
+    b: (usize, usize),
+}
+
+impl Match {
+    fn len(&self) -> usize {
+        self.a.1 - self.a.0 + 1
+    }
+}
+
+pub fn lcs(cx: &mut Cx, db: &Db) -> Done {
+    let mut strings = [vec![], vec![]];
+    for (i, string) in strings.iter_mut().enumerate() {
+        if let Some(object) = cx.find(db, i + 1) {
+            let value = object.value.as_string();
+            let value = value.map_err(|_| Error::text("ERR The specified keys must contain string values"))?;
+            *string = value.into_owned();
+        }
+    }
+    let (mut len_only, mut idx, mut with_len, mut min_len) = (false, false, false, 0);
+    let mut i = 3;
+    while i < cx.args.len() {
+        if cx.args.is(i, "IDX") {
+            idx = true;
+        } else if cx.args.is(i, "LEN") {
+            len_only = true;
+        } else if cx.args.is(i, "WITHMATCHLEN") {
+            with_len = true;
+        } else if cx.args.is(i, "MINMATCHLEN") && i + 1 < cx.args.len() {
+            min_len = int(&cx.args[i + 1])?.max(0) as usize;
+            i += 1;
+        } else {
+            return Err(Error::SYNTAX);
+        }
+        i += 1;
+    }
+    if idx && len_only {
+        return Err(Error::text("ERR If you want both the length and indexes, please just use IDX."));
+    }
+    let [a, b] = strings;
+    let table = Table::build(&a, &b)?;
+    if len_only {
+        cx.reply.int(i64::from(table.at(a.len(), b.len())));
+        return Ok(());
+    }
+    let (common, matches) = table.walk_back(&a, &b);
+    if !idx {
+        cx.reply.bulk(&common);
+        return Ok(());
+    }
+    cx.reply.map(2);
+    cx.reply.bulk(b"matches");
+    let shown: Vec<_> = matches.iter().filter(|m| m.len() >= min_len).collect();
+    cx.reply.array(shown.len());
+    for m in shown {
+        cx.reply.array(if with_len { 3 } else { 2 });
+        reply_pair(cx.reply, m.a);
+        reply_pair(cx.reply, m.b);
+        if with_len {
+            cx.reply.int(m.len() as i64);
+        }
+    }
+    cx.reply.bulk(b"len");
+    cx.reply.int(common.len() as i64);
+    Ok(())
+}
+
+fn reply_pair(reply: &mut Reply, (from, to): (usize, usize)) {
+    reply.array(2);
+    reply.int(from as i64);
+    reply.int(to as i64);
+}
+
+struct Table {
+    cells: Vec<u32>,
+    width: usize,
+}
+
+impl Table {
+    fn build(a: &[u8], b: &[u8]) -> Result<Table, Error> {
+        let width = b.len() + 1;
+        let size = (a.len() + 1).saturating_mul(width);
+        let mut cells = Vec::new();
+        if size > MAX_CELLS || cells.try_reserve_exact(size).is_err() {
+            return Err(Error::text("ERR Insufficient memory, failed allocating transient memory for LCS"));
+        }
+        cells.resize(size, 0);
+        for i in 1..=a.len() {
+            let (above, row) = cells[(i - 1) * width..(i + 1) * width].split_at_mut(width);
+            for j in 1..width {
+                row[j] = if a[i - 1] == b[j - 1] { above[j - 1] + 1 } else { above[j].max(row[j - 1]) };
+            }
+        }
+        Ok(Table { cells, width })
+    }
+
+    fn at(&self, i: usize, j: usize) -> u32 {
+        self.cells[i * self.width + j]
+    }
+
+    /// The subsequence, and the matching stretches from the last to the first.
+    fn walk_back(&self, a: &[u8], b: &[u8]) -> (Vec<u8>, Vec<Match>) {
+        let (mut i, mut j) = (a.len(), b.len());
+        let (mut common, mut matches) = (vec![], vec![]);
+        let mut current: Option<Match> = None;
+        while i > 0 && j > 0 {
+            if a[i - 1] == b[j - 1] {
+                i -= 1;
+                j -= 1;
+                common.push(a[i]);
+                let m = current.get_or_insert(Match { a: (i, i), b: (j, j) });
+                m.a.0 = i;
+                m.b.0 = j;
+                continue;
+            }
+            if self.at(i - 1, j) > self.at(i, j - 1) {
+                i -= 1;
+            } else {
+                j -= 1;
+            }
+            matches.extend(current.take());
+        }
+        matches.extend(current);
+        common.reverse();
+        (common, matches)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_of_the_manual() {
+        let (a, b) = (b"ohmytext", b"mynewtext");
+        let table = Table::build(a, b).unwrap();
+        let (common, matches) = table.walk_back(a, b);
+        assert_eq!(common, b"mytext");
+        let spans: Vec<_> = matches.iter().map(|m| (m.a, m.b, m.len())).collect();
+        assert_eq!(spans, [((4, 7), (5, 8), 4), ((2, 3), (0, 1), 2)]);
+    }
+}

@@ -1,0 +1,407 @@
+//! Streams: appending, reading, trimming, waiting.
+
+use super::args::{int, timeout_ms, wrong_arity};
+use super::{Cx, Done};
+use crate::resp::{Args, Error, Reply};
+use crate::state::blocking::Service;
+use crate::state::config::Config;
+use crate::store::stream::{AddError, Element, EntryRef, NewId, Stream, StreamId, Trim};
+use crate::store::{Db, Keep, NEVER, Value};
+
+/// Writes an ID as a reply.
+pub fn reply_id(reply: &mut Reply, id: StreamId) {
+    let mut text = Vec::with_capacity(41);
+    id.push(&mut text);
+    reply.bulk(&text);
+}
+
+fn reply_element(reply: &mut Reply, element: Element) {
+    match element {
+        Element::Str(bytes) => reply.bulk(bytes),
+        Element::Int(n) => reply.bulk_int(n),
+    }
+}
+
+/// Writes an entry as a reply: its ID, and its fields.
+fn reply_entry(reply: &mut Reply, entry: EntryRef) {
+    reply.array(2);
+    reply_id(reply, entry.id);
+    reply.array(entry.fields * 2);
+    for (name, value) in entry.iter() {
+        reply_element(reply, name);
+        reply_element(reply, value);
+    }
+}
+
+/// Writes a list of entries, at most `count` of them.
+fn reply_entries<'a>(reply: &mut Reply, entries: impl Iterator<Item = EntryRef<'a>>, count: usize) {
+    reply.array_of(|reply| entries.take(count).map(|e| reply_entry(reply, e)).count());
+}
+
+/// How XADD and XTRIM cut a stream.
+struct Cut {
+    trim: Trim,
+    /// `~`: whole nodes only.
+    approximate: bool,
+    limit: u64,
+}
+
+/// The options of XADD and XTRIM.
+#[derive(Default)]
+struct CutOptions {
+    cut: Option<Cut>,
+    no_create: bool,
+    /// XADD: where the ID is, and what it says.
+    id: Option<(usize, NewId)>,
+}
+
+impl CutOptions {
+    fn read(args: &Args, config: &Config, xadd: bool) -> Result<CutOptions, Error> {
+        let mut options = CutOptions::default();
+        let mut limit = None;
+        let mut i = 2;
+        while i < args.len() {
+            let more = args.len() - 1 - i;
+            let maxlen = args.is(i, "MAXLEN") && more > 0;
+            if xadd && &args[i] == b"*" {
+                options.id = Some((i, NewId::Auto));
+                break;
+            } else if maxlen || args.is(i, "MINID") && more > 0 {
+                if options.cut.is_some() {
+                    return Err(Error::text(
+                        "ERR syntax error, MAXLEN and MINID options at the same time are not compatible",
+                    ));
+                }
+                let approximate = more >= 2 && &args[i + 1] == b"~";
+                i += if approximate || more >= 2 && &args[i + 1] == b"=" { 2 } else { 1 };
+                let trim = if maxlen {
+                    let n = int(&args[i])?;
+                    let n = u64::try_from(n).map_err(|_| Error::text("ERR The MAXLEN argument must be >= 0."))?;
+                    Trim::MaxLen(n)
+                } else {
+                    Trim::MinId(StreamId::parse_strict(&args[i], 0)?)
+                };
+                options.cut = Some(Cut { trim, approximate, limit: 0 });
+            } else if args.is(i, "LIMIT") && more > 0 {
+                i += 1;
+                let n = int(&args[i])?;
+                limit = Some(u64::try_from(n).map_err(|_| Error::text("ERR The LIMIT argument must be >= 0."))?);
+            } else if xadd && args.is(i, "NOMKSTREAM") {
+                options.no_create = true;
+            } else if xadd {
+                options.id = Some((i, StreamId::parse_new(&args[i])?));
+                break;
+            } else {
+                return Err(Error::SYNTAX);
+            }
+            i += 1;
+        }
+        match (&mut options.cut, limit) {
+            (None, Some(1..)) => Err(Error::text(
+                "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy",
+            )),
+            (None, _) if !xadd => {
+                Err(Error::text("ERR syntax error, XTRIM must be called with a trimming strategy"))
+            }
+            (Some(Cut { approximate: false, .. }), Some(_)) | (None, Some(0)) => {
+                Err(Error::text("ERR syntax error, LIMIT cannot be used without the special ~ option"))
+            }
+            (Some(cut), limit) => {
+                // Without a limit of its own, an approximate cut takes no more than a hundred nodes at a time.
+                let usual = match 100i64.saturating_mul(config.stream_node_max_entries) {
+                    n @ 1.. => n.min(1_000_000) as u64,
+                    _ => 10_000,
+                };
+                cut.limit = limit.unwrap_or(if cut.approximate { usual } else { 0 });
+                Ok(options)
+            }
+            (None, None) => Ok(options),
+        }
+    }
+}
+
+impl Cut {
+    fn apply(&self, stream: &mut Stream) -> u64 {
+        stream.trim(self.trim, self.approximate, self.limit)
+    }
+}
+
+pub fn xadd(cx: &mut Cx, db: &mut Db) -> Done {
+    let options = CutOptions::read(&cx.args, cx.config, true)?;
+    let (at, wanted) = match options.id {
+        Some((at, id)) if cx.args.len() - at > 2 && (cx.args.len() - at) % 2 == 1 => (at, id),
+        _ => return Err(wrong_arity("xadd")),
+    };
+    if wanted == NewId::Exact(StreamId::MIN) {
+        return Err(Error::text("ERR The ID specified in XADD must be greater than 0-0"));
+    }
+    if cx.find_mut(db, 1).is_none() {
+        if options.no_create {
+            cx.reply.null();
+            return Ok(());
+        }
+        let stream = Value::Stream(Box::default());
+        db.set(&cx.args[1], stream, Keep::Until(NEVER), cx.usage);
+    }
+    // It exists now; the error is never seen.
+    let object = db.get_mut(&cx.args[1], cx.now).ok_or(Error::NO_SUCH_KEY)?;
+    let stream = object.value.as_stream_mut()?;
+    if stream.last_id == StreamId::MAX {
+        return Err(Error::text("ERR The stream has exhausted the last possible ID, unable to add more items"));
+    }
+    let args = &cx.args;
+    let fields = (at + 1..args.len()).step_by(2).map(|i| (&args[i], &args[i + 1]));
+    let added = stream.add(wanted, cx.now as u64, fields, cx.config.node_limits());
+    let id = added.map_err(|why| match why {
+        AddError::NotLarger => {
+            Error::text("ERR The ID specified in XADD is equal or smaller than the target stream top item")
+        }
+        AddError::TooLarge => Error::text("ERR Elements are too large to be stored"),
+    })?;
+    reply_id(cx.reply, id);
+    if let Some(cut) = options.cut {
+        cut.apply(stream);
+    }
+    db.touch(&cx.args[1]);
+    cx.dirty += 1;
+    Ok(())
+}
+
+pub fn xtrim(cx: &mut Cx, db: &mut Db) -> Done {
+    let options = CutOptions::read(&cx.args, cx.config, false)?;
+    let deleted = match (cx.find_mut(db, 1), options.cut) {
+        (Some(object), Some(cut)) => cut.apply(object.value.as_stream_mut()?),
+        _ => 0,
+    };
+    if deleted > 0 {
+        db.touch(&cx.args[1]);
+        cx.dirty += deleted;
+    }
+    cx.reply.int(deleted as i64);
+    Ok(())
+}
+
+pub fn xlen(cx: &mut Cx, db: &Db) -> Done {
+    let len = match cx.find(db, 1) {
+        Some(object) => object.value.as_stream()?.len(),
+        None => 0,
+    };
+    cx.reply.int(len as i64);
+    Ok(())
+}
+
+pub fn xdel(cx: &mut Cx, db: &mut Db) -> Done {
+    let mut deleted = 0;
+    if let Some(object) = cx.find_mut(db, 1) {
+        let stream = object.value.as_stream_mut()?;
+        let ids: Result<Vec<_>, _> = cx.args.iter_from(2).map(|id| StreamId::parse_strict(id, 0)).collect();
+        deleted = ids?.into_iter().filter(|&id| stream.delete(id)).count();
+    }
+    if deleted > 0 {
+        db.touch(&cx.args[1]);
+        cx.dirty += deleted as u64;
+    }
+    cx.reply.int(deleted as i64);
+    Ok(())
+}
+
+/// One end of an interval: an ID, perhaps excluded by a `(` in front.
+///
+/// An ID without a sequence means the first of its millisecond at the start, and the last at the end.
+fn bound(text: &[u8], start: bool) -> Result<StreamId, Error> {
+    let missing_seq = if start { 0 } else { u64::MAX };
+    match text {
+        [b'(', id @ ..] if !id.is_empty() => {
+            let id = StreamId::parse_strict(id, missing_seq)?;
+            if start {
+                id.next().ok_or(Error::text("ERR invalid start ID for the interval"))
+            } else {
+                id.previous().ok_or(Error::text("ERR invalid end ID for the interval"))
+            }
+        }
+        id => StreamId::parse(id, missing_seq),
+    }
+}
+
+fn range(cx: &mut Cx, db: &Db, (start, end): (usize, usize), backwards: bool) -> Done {
+    let (start, end) = (bound(&cx.args[start], true)?, bound(&cx.args[end], false)?);
+    let mut count = None;
+    let mut i = 4;
+    while i < cx.args.len() {
+        if !cx.args.is(i, "COUNT") || i + 1 >= cx.args.len() {
+            return Err(Error::SYNTAX);
+        }
+        count = Some(int(&cx.args[i + 1])?.max(0) as usize);
+        i += 2;
+    }
+    let Some(object) = cx.find(db, 1) else {
+        cx.reply.array(0);
+        return Ok(());
+    };
+    let stream = object.value.as_stream()?;
+    let count = count.unwrap_or(usize::MAX);
+    match (count, backwards) {
+        (0, _) => cx.reply.null_array(),
+        (_, false) => reply_entries(cx.reply, stream.range(start, end), count),
+        (_, true) => reply_entries(cx.reply, stream.range_backwards(start, end), count),
+    }
+    Ok(())
+}
+
+pub fn xrange(cx: &mut Cx, db: &Db) -> Done {
+    range(cx, db, (2, 3), false)
+}
+
+pub fn xrevrange(cx: &mut Cx, db: &Db) -> Done {
+    range(cx, db, (3, 2), true)
+}
+
+/// The options that XREAD and XREADGROUP share, up to where the streams begin.
+pub struct ReadOptions {
+    pub count: usize,
+    /// How long to wait, if at all.
+    pub block: Option<Option<std::time::Duration>>,
+    /// Where the keys begin, and how many they are; as many IDs follow.
+    pub keys: usize,
+    pub streams: usize,
+    /// XREADGROUP: where the group's and the consumer's name are, and whether entries need no acknowledgement.
+    pub group: Option<usize>,
+    pub no_ack: bool,
+}
+
+impl ReadOptions {
+    pub fn read(args: &Args, xreadgroup: bool) -> Result<ReadOptions, Error> {
+        let mut o =
+            ReadOptions { count: usize::MAX, block: None, keys: 0, streams: 0, group: None, no_ack: false };
+        let mut i = 1;
+        while i < args.len() {
+            let more = args.len() - 1 - i;
+            if args.is(i, "BLOCK") && more > 0 {
+                i += 1;
+                o.block = Some(timeout_ms(&args[i])?);
+            } else if args.is(i, "COUNT") && more > 0 {
+                i += 1;
+                o.count = match int(&args[i])? {
+                    n @ 1.. => n as usize,
+                    _ => usize::MAX,
+                };
+            } else if args.is(i, "STREAMS") && more > 0 {
+                o.keys = i + 1;
+                if more % 2 == 1 {
+                    let (name, ids) = if xreadgroup { ("XREADGROUP", ">") } else { ("XREAD", "$") };
+                    return Err(Error::new(format!(
+                        "ERR Unbalanced {name} list of streams: for each stream key an ID or '{ids}' must be specified."
+                    )));
+                }
+                o.streams = more / 2;
+                break;
+            } else if args.is(i, "GROUP") && more >= 2 {
+                if !xreadgroup {
+                    let text = "ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.";
+                    return Err(Error::text(text));
+                }
+                o.group = Some(i + 1);
+                i += 2;
+            } else if args.is(i, "NOACK") {
+                if !xreadgroup {
+                    let text = "ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead.";
+                    return Err(Error::text(text));
+                }
+                o.no_ack = true;
+            } else {
+                return Err(Error::SYNTAX);
+            }
+            i += 1;
+        }
+        if o.keys == 0 {
+            return Err(Error::SYNTAX);
+        }
+        if xreadgroup && o.group.is_none() {
+            return Err(Error::text("ERR Missing GROUP option for XREADGROUP"));
+        }
+        Ok(o)
+    }
+}
+
+/// Writes what a stream has after `after`, with its key in front: one element of XREAD's reply.
+fn reply_stream(reply: &mut Reply, key: &[u8], stream: &Stream, after: StreamId, count: usize) {
+    if !reply.resp3 {
+        reply.array(2);
+    }
+    reply.bulk(key);
+    match after.next() {
+        Some(start) => reply_entries(reply, stream.range(start, StreamId::MAX), count),
+        None => reply.array(0),
+    }
+}
+
+/// The head of XREAD's reply: a map in RESP3, a list of pairs in RESP2.
+pub fn stream_list_kind(reply: &Reply) -> u8 {
+    if reply.resp3 { b'%' } else { b'*' }
+}
+
+pub fn xread(cx: &mut Cx, db: &Db) -> Done {
+    let options = ReadOptions::read(&cx.args, false)?;
+    let mut positions = Vec::with_capacity(options.streams);
+    for key in options.keys..options.keys + options.streams {
+        let stream = match cx.find(db, key) {
+            Some(object) => Some(object.value.as_stream()?),
+            None => None,
+        };
+        positions.push(position(&cx.args[key + options.streams], stream)?);
+    }
+    let start = cx.reply.out.len();
+    let mut served = 0;
+    for (i, &after) in positions.iter().enumerate() {
+        let key = &cx.args[options.keys + i];
+        let Some(object) = db.get(key, cx.now) else { continue };
+        let stream = object.value.as_stream()?;
+        if stream.last_entry_id().is_some_and(|last| last > after) {
+            reply_stream(cx.reply, key, stream, after, options.count);
+            served += 1;
+        }
+    }
+    if served > 0 {
+        let kind = stream_list_kind(cx.reply);
+        cx.reply.insert_header(start, kind, served);
+        return Ok(());
+    }
+    match options.block {
+        Some(timeout) if cx.may_block => {
+            let keys: Vec<_> = (0..options.streams).map(|i| cx.args[options.keys + i].to_vec()).collect();
+            let wanted: Vec<_> = keys.iter().cloned().zip(positions).collect();
+            cx.block(keys, timeout, waiting_read(wanted, options.count));
+        }
+        _ => cx.reply.null_array(),
+    }
+    Ok(())
+}
+
+/// The ID after which to read. `$` is the last one given out; `+` lets the last entry be read once more.
+fn position(text: &[u8], stream: Option<&Stream>) -> Result<StreamId, Error> {
+    match text {
+        b"$" => Ok(stream.map_or(StreamId::MIN, |s| s.last_id)),
+        b"+" => {
+            let last = stream.and_then(Stream::last_entry_id);
+            Ok(last.and_then(StreamId::previous).unwrap_or_else(|| stream.map_or(StreamId::MIN, |s| s.last_id)))
+        }
+        b">" => Err(Error::text(
+            "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.",
+        )),
+        id => StreamId::parse_strict(id, 0),
+    }
+}
+
+/// What a waiting XREAD does when one of its keys has changed: it answers with that stream alone.
+fn waiting_read(wanted: Vec<(Vec<u8>, StreamId)>, count: usize) -> Service {
+    Box::new(move |db, key, reply, now| {
+        let Some((_, after)) = wanted.iter().find(|(k, _)| k == key) else { return false };
+        let Some(stream) = db.get(key, now).and_then(|o| o.value.as_stream().ok()) else { return false };
+        if stream.last_id <= *after {
+            return false;
+        }
+        if reply.resp3 { reply.map(1) } else { reply.array(1) }
+        reply_stream(reply, key, stream, *after, count);
+        true
+    })
+}

@@ -1,0 +1,479 @@
+//! How a command is run: the one place that decides whether, under which lock, and with what consequences.
+//!
+//! If you read one file of this server, read this one. A client's thread hands each request to
+//! [`Executor::run`], and its way is always the same:
+//!
+//! ```text
+//!   find it in the table ─ unknown? wrong number of words?
+//!   may this client? ───── NOAUTH
+//!   MULTI is open? ─────── queue it, reply QUEUED
+//!   take the lock that its handler's type calls for
+//!   run the handler ────── it changes the data and writes its reply
+//!   still under the write lock:
+//!       raise the flags of those who WATCH a changed key
+//!       serve the clients who wait for one
+//!   put the reply into the client's buffer
+//! ```
+//!
+//! # The lease
+//!
+//! A lock is not given back after each command. Requests come in batches when a client pipelines, and the
+//! next command usually wants the same lock; so the executor keeps its [`Lease`] until a command
+//! needs another kind, until the batch ends, or until others have waited long enough. A
+//! read under a write lease just goes on under it.
+//!
+//! # Transactions
+//!
+//! EXEC takes the write lock and runs what was queued, one command after the other, by the same
+//! [`Executor::call`] that runs everything else. The consequences are drawn once, at its end.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Instant;
+
+use crate::commands::{Cx, Done, Handler, INDEX, Index, acl, args::wrong_arity, flags};
+use crate::resp::{Args, Error, Reply};
+use crate::state::Shared;
+use crate::state::blocking::{Wait, Waiter};
+use crate::state::config::Config;
+use crate::state::session::{Queued, ReplyMode, Session};
+use crate::store::{Db, Garbage, Store, Usage};
+use crate::util::clock;
+
+/// What the client's thread does next.
+pub enum Flow {
+    /// Goes on with the next request.
+    Next,
+    /// Sleeps until the waiter's wait has ended, which is at the given time at the latest.
+    Block(Arc<Waiter>, Option<Instant>),
+    /// Sends what there is, and closes the connection.
+    Close,
+}
+
+/// The lock on the store that is being held, if any.
+enum Lease<'a> {
+    None,
+    Read(RwLockReadGuard<'a, Store>),
+    Write(RwLockWriteGuard<'a, Store>),
+}
+
+impl<'a> Lease<'a> {
+    fn read(&mut self, shared: &'a Shared) -> &Store {
+        if matches!(self, Lease::None) {
+            *self = Lease::Read(shared.read());
+        }
+        match self {
+            Lease::Read(store) => store,
+            Lease::Write(store) => store,
+            Lease::None => unreachable!("it was just taken"),
+        }
+    }
+
+    fn write(&mut self, shared: &'a Shared) -> &mut Store {
+        if !matches!(self, Lease::Write(_)) {
+            *self = Lease::None; // a read lock must go before a write lock can come
+            *self = Lease::Write(shared.write());
+        }
+        match self {
+            Lease::Write(store) => store,
+            _ => unreachable!("it was just taken"),
+        }
+    }
+}
+
+/// After so many commands, or bytes of replies, a lease is given back to let others in.
+const LEASE_COMMANDS: usize = 256;
+const LEASE_REPLY_BYTES: usize = 64 * 1024;
+
+/// A run of calls of one command, which is timed as a whole.
+struct Run {
+    command: usize,
+    calls: u64,
+    failed: u64,
+    began: Instant,
+}
+
+/// Runs the commands of one client. It belongs to the client's thread.
+pub struct Executor<'a> {
+    shared: &'a Shared,
+    index: &'static Index,
+    config: Arc<Config>,
+    config_version: u64,
+    lease: Lease<'a>,
+    /// Commands under the current lease, and how long the reply was when it began.
+    leased: usize,
+    reply_at_lease: usize,
+    /// Unix time in milliseconds: one reading for the whole batch.
+    now: i64,
+    run: Option<Run>,
+    /// Commands since the last count, and changes to the data.
+    processed: u64,
+    dirty: u64,
+    /// What was removed and is costly to drop; it is dropped when no lock is held.
+    garbage: Vec<Garbage>,
+}
+
+impl<'a> Executor<'a> {
+    pub fn new(shared: &'a Shared) -> Executor<'a> {
+        Executor {
+            shared,
+            index: &INDEX,
+            config: shared.settings.current(),
+            config_version: shared.settings.version(),
+            lease: Lease::None,
+            leased: 0,
+            reply_at_lease: 0,
+            now: clock::now_ms(),
+            run: None,
+            processed: 0,
+            dirty: 0,
+            garbage: vec![],
+        }
+    }
+
+    /// The settings as of the beginning of the batch.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Begins a batch: reads the clock, and looks whether settings have changed.
+    pub fn begin(&mut self) -> i64 {
+        self.now = clock::now_ms();
+        let version = self.shared.settings.version();
+        if version != self.config_version {
+            self.config_version = version;
+            self.config = self.shared.settings.current();
+        }
+        self.now
+    }
+
+    /// Ends a batch: gives the lock back, and adds up what happened.
+    pub fn finish(&mut self, session: &Session) {
+        self.release();
+        self.close_run();
+        let stats = &self.shared.stats;
+        for (local, shared) in [(&mut self.processed, &stats.processed), (&mut self.dirty, &self.shared.dirty)] {
+            if *local > 0 {
+                shared.fetch_add(std::mem::take(local), Relaxed);
+            }
+        }
+        for (local, shared) in [(&session.hits, &stats.hits), (&session.misses, &stats.misses)] {
+            if local.get() > 0 {
+                shared.fetch_add(local.take(), Relaxed);
+            }
+        }
+    }
+
+    /// Gives the lock back, and then drops what was removed under it.
+    fn release(&mut self) {
+        self.lease = Lease::None;
+        self.leased = 0;
+        self.garbage.clear();
+    }
+
+    /// Runs one request and writes its reply.
+    pub fn run(&mut self, session: &mut Session, args: Args<'_>, reply: &mut Reply) -> Flow {
+        let start = reply.out.len();
+        if session.reply_mode == ReplyMode::SkipNext {
+            session.reply_mode = ReplyMode::Skipping;
+        }
+        self.processed += 1;
+        let waiter = self.admit(session, args, reply);
+        match session.reply_mode {
+            ReplyMode::On | ReplyMode::SkipNext => {}
+            ReplyMode::Off => reply.out.truncate(start),
+            ReplyMode::Skipping => {
+                reply.out.truncate(start);
+                session.reply_mode = ReplyMode::On;
+            }
+        }
+        if session.close_after_reply {
+            return Flow::Close;
+        }
+        match waiter {
+            Some((waiter, deadline)) => Flow::Block(waiter, deadline),
+            None => Flow::Next,
+        }
+    }
+
+    /// Decides whether a request is run, queued or refused.
+    fn admit(
+        &mut self,
+        session: &mut Session,
+        args: Args<'_>,
+        reply: &mut Reply,
+    ) -> Option<(Arc<Waiter>, Option<Instant>)> {
+        let number = match self.look_up(session, &args) {
+            Ok(number) => number,
+            Err(error) => {
+                if let Some(multi) = &mut session.multi {
+                    multi.refused = true;
+                }
+                self.reply_error(reply, &error);
+                return None;
+            }
+        };
+        session.client.last_command.store(number as u32, Relaxed);
+        let command = self.index.rows[number].command;
+        if let Some(multi) = &mut session.multi
+            && !matches!(command.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
+        {
+            let queued = Queued { command: number, args: args.to_owned() };
+            session.client.queued_memory.fetch_add(queued.args.memory(), Relaxed);
+            multi.queue.push(queued);
+            session.client.queued.store(multi.queue.len() as i64, Relaxed);
+            reply.simple("QUEUED");
+            return None;
+        }
+        if matches!(command.handler, Handler::Exec) {
+            self.exec(session, number, reply);
+            return None;
+        }
+        let wait = self.call(session, number, args, reply, true);
+        // Registered under the same lock under which the command found nothing.
+        let waiter = wait.map(|wait| self.register(session, wait, reply.resp3));
+        let others_may_want = matches!(command.handler, Handler::ReadAll(_) | Handler::WriteAll(_))
+            || command.acl & acl::DANGEROUS != 0
+            || self.leased >= LEASE_COMMANDS
+            || reply.out.len() > self.reply_at_lease + LEASE_REPLY_BYTES;
+        if others_may_want {
+            self.release();
+        }
+        waiter
+    }
+
+    /// Finds the command, and checks all that can be checked before it begins.
+    fn look_up(&mut self, session: &Session, args: &Args<'_>) -> Result<usize, Error> {
+        let top = self.index.find(&args[0]).ok_or_else(|| unknown_command(args))?;
+        let row = &self.index.rows[top];
+        let number = match args.get(1) {
+            Some(name) if !row.command.subcommands.is_empty() => {
+                self.index.find_sub(top, name).ok_or_else(|| unknown_subcommand(row.command.name, name))?
+            }
+            _ => top,
+        };
+        let row = &self.index.rows[number];
+        let refusal = if !row.command.accepts(args.len()) {
+            Some(wrong_arity(&row.full_name))
+        } else if !session.authenticated && !row.command.has(flags::NO_AUTH) {
+            Some(Error::text("NOAUTH Authentication required."))
+        } else if session.multi.is_some() && row.command.has(flags::NO_MULTI) {
+            Some(Error::text("ERR Command not allowed inside a transaction"))
+        } else {
+            None
+        };
+        match refusal {
+            Some(error) => {
+                self.shared.stats.commands[number].rejected.fetch_add(1, Relaxed);
+                Err(error)
+            }
+            None => Ok(number),
+        }
+    }
+
+    /// Runs a command's handler under its lock. With `alone` unset it is part of a transaction: the write lock is held, and
+    /// the consequences are drawn later. Returns what it waits for, if it must wait.
+    fn call(
+        &mut self,
+        session: &mut Session,
+        number: usize,
+        args: Args<'_>,
+        reply: &mut Reply,
+        alone: bool,
+    ) -> Option<Wait> {
+        let handler = self.index.rows[number].command.handler;
+        self.count(number);
+        if matches!(self.lease, Lease::None) {
+            self.reply_at_lease = reply.out.len();
+        }
+        self.leased += 1;
+        if alone && matches!(handler, Handler::Plain(_)) {
+            self.release();
+        }
+        let start = reply.out.len();
+        let (shared, index) = (self.shared, session.db);
+        let usage = usage(&self.config, session, self.now, shared);
+        let config = &self.config;
+        let mut cx =
+            Cx { shared, config, session, args, reply, now: self.now, usage, may_block: alone, dirty: 0, wait: None };
+        let done: Done = match handler {
+            Handler::Plain(f) => f(&mut cx),
+            Handler::Read(f) => f(&mut cx, &self.lease.read(shared).dbs[index]),
+            Handler::ReadAll(f) => f(&mut cx, self.lease.read(shared)),
+            Handler::Write(f) => {
+                let db = &mut self.lease.write(shared).dbs[index];
+                db.observed = shared.is_observed();
+                let done = f(&mut cx, db);
+                if alone {
+                    settle(shared, index, db, self.now, &mut self.garbage);
+                }
+                done
+            }
+            Handler::WriteAll(f) => {
+                let store = self.lease.write(shared);
+                let observed = shared.is_observed();
+                store.dbs.iter_mut().for_each(|db| db.observed = observed);
+                let done = f(&mut cx, store);
+                if alone {
+                    settle_all(shared, store, self.now, &mut self.garbage);
+                }
+                done
+            }
+            Handler::Exec | Handler::Container => Err(Error::SYNTAX), // neither gets here
+        };
+        let Cx { wait, dirty, reply, .. } = cx;
+        self.dirty += dirty;
+        if let Err(error) = done {
+            // Whatever had been written of the reply, the error takes its place.
+            reply.out.truncate(start);
+            self.reply_error(reply, &error);
+            if let Some(run) = &mut self.run {
+                run.failed += 1;
+            }
+        }
+        wait
+    }
+
+    /// EXEC: runs what MULTI has queued, unless a watched key has changed.
+    fn exec(&mut self, session: &mut Session, number: usize, reply: &mut Reply) {
+        let Some(multi) = session.set_multi(None) else {
+            return self.reply_error(reply, &Error::text("ERR EXEC without MULTI"));
+        };
+        if multi.refused {
+            session.unwatch(self.shared);
+            let text = "EXECABORT Transaction discarded because of previous errors.";
+            return self.reply_error(reply, &Error::text(text));
+        }
+        self.count(number);
+        let store = self.lease.write(self.shared);
+        // A watched key whose time has come counts as changed: looking at it deletes it.
+        for watched in &session.watched {
+            let db = &mut store.dbs[watched.db];
+            db.observed = true;
+            db.get_mut(&watched.key, self.now);
+        }
+        if !session.watched.is_empty() {
+            settle_all(self.shared, store, self.now, &mut self.garbage);
+        }
+        let changed = session.watch_flag.load(Relaxed);
+        session.unwatch(self.shared);
+        if changed {
+            return reply.null_array();
+        }
+        reply.array(multi.queue.len());
+        for Queued { command, args } in &multi.queue {
+            self.call(session, *command, args.as_args(), reply, false);
+        }
+        let store = self.lease.write(self.shared);
+        settle_all(self.shared, store, self.now, &mut self.garbage);
+        self.release();
+    }
+
+    fn register(&self, session: &Session, wait: Wait, resp3: bool) -> (Arc<Waiter>, Option<Instant>) {
+        let Wait { keys, timeout, service } = wait;
+        let client = session.client.clone();
+        let has_hung_up = self.shared.os.has_hung_up;
+        let is_connected = Box::new(move || !client.is_closing() && !has_hung_up(&client.stream));
+        let waiter = Waiter::new(session.client.id, session.db, keys, service, resp3, is_connected);
+        let waiter = Arc::new(waiter);
+        self.shared.blocking.register(&waiter);
+        session.client.set_waiter(Some(waiter.clone()));
+        (waiter, timeout.and_then(|t| Instant::now().checked_add(t)))
+    }
+
+    /// Writes an error reply and counts it.
+    fn reply_error(&self, reply: &mut Reply, error: &Error) {
+        self.shared.stats.count_error(error.code());
+        reply.error(error);
+    }
+
+    /// Counts a call. The clock is read only when another command begins.
+    #[inline]
+    fn count(&mut self, number: usize) {
+        match &mut self.run {
+            Some(run) if run.command == number => run.calls += 1,
+            _ => {
+                self.close_run();
+                self.run = Some(Run { command: number, calls: 1, failed: 0, began: Instant::now() });
+            }
+        }
+    }
+
+    /// Adds a run of calls to the statistics.
+    fn close_run(&mut self) {
+        if let Some(run) = self.run.take() {
+            let stats = &self.shared.stats.commands[run.command];
+            stats.calls.fetch_add(run.calls, Relaxed);
+            stats.nanos.fetch_add(run.began.elapsed().as_nanos() as u64, Relaxed);
+            if run.failed > 0 {
+                stats.failed.fetch_add(run.failed, Relaxed);
+            }
+        }
+    }
+}
+
+/// How this command's visits to keys are noted.
+fn usage(config: &Config, session: &Session, now: i64, shared: &Shared) -> Usage {
+    let seconds = (now / 1000) as u32;
+    if session.client.no_touch.load(Relaxed) {
+        return Usage::Ignored { now: seconds };
+    }
+    if config.is_lfu() {
+        return Usage::Lfu {
+            minute: (now / 60_000) as u16,
+            log_factor: config.lfu_log_factor,
+            decay_time: config.lfu_decay_time,
+            dice: (shared.random.next() >> 32) as u32,
+        };
+    }
+    Usage::Lru { now: seconds }
+}
+
+/// Draws the consequences of what was done to a database, under the write lock: raises the flags of those who
+/// watch a changed key, serves those who wait for one, and takes aside what is to be dropped. Serving
+/// may change keys in turn; it ends when nothing has changed any more.
+pub fn settle(shared: &Shared, index: usize, db: &mut Db, now: i64, garbage: &mut Vec<Garbage>) {
+    while db.has_touched() {
+        for key in db.take_touched() {
+            shared.watches.touch(index, &key);
+            shared.blocking.serve(index, db, &key, now);
+        }
+    }
+    if db.has_expired() {
+        shared.stats.expired.fetch_add(db.take_expired().len() as u64, Relaxed);
+    }
+    if db.has_garbage() {
+        garbage.append(&mut db.take_garbage());
+    }
+}
+
+/// The same for all databases.
+fn settle_all(shared: &Shared, store: &mut Store, now: i64, garbage: &mut Vec<Garbage>) {
+    for (index, db) in store.dbs.iter_mut().enumerate() {
+        settle(shared, index, db, now, garbage);
+    }
+}
+
+/// Redis's words for a command that is not in the table: its first words are quoted, up to 128 bytes.
+fn unknown_command(args: &Args<'_>) -> Error {
+    let head = |bytes: &[u8], most: usize| {
+        let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len()).min(most);
+        bytes[..end].to_vec()
+    };
+    let mut beginning = vec![];
+    for word in args.iter_from(1) {
+        if beginning.len() >= 128 {
+            break;
+        }
+        let word = head(word, 128 - beginning.len());
+        beginning.extend([b"'", word.as_slice(), b"' "].concat());
+    }
+    let name = head(&args[0], 128);
+    Error::new([b"ERR unknown command '", name.as_slice(), b"', with args beginning with: ", &beginning].concat())
+}
+
+fn unknown_subcommand(container: &str, name: &[u8]) -> Error {
+    let name = &name[..name.len().min(128)];
+    let help = format!("'. Try {} HELP.", container.to_uppercase());
+    Error::new([b"ERR unknown subcommand '", name, help.as_bytes()].concat())
+}

@@ -1,0 +1,315 @@
+//! A client's thread: reading requests, having them run, sending replies.
+//!
+//! The loop could not be simpler: parse what has arrived, run every complete request, send all the
+//! replies at once, and when there is nothing more to run, read. So a batch of pipelined requests costs one
+//! `read` and one `write`, however many there are.
+//!
+//! # When the peer does not read
+//!
+//! A client may send a million requests before it reads the first reply. Then the socket fills up
+//! in both directions: we wait to send, it waits to send, and neither reads. So while a reply cannot be
+//! sent we go on reading ([`Connection::send`]): what arrives is kept until there is time for it.
+//!
+//! # Memory
+//!
+//! Most connections are idle most of the time, and there may be ten thousand of them. Buffers begin
+//! small, grow with what the client sends, and shrink when nothing has come for two seconds: a read timeout
+//! wakes the thread for that, and is only set while there is something to give back.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use super::sys;
+use crate::execute::{Executor, Flow};
+use crate::resp::request::Step;
+use crate::resp::{Error, Limits, Parser, Reply};
+use crate::state::Shared;
+use crate::state::blocking::{Outcome, Waiter};
+use crate::state::clients::Client;
+use crate::state::session::Session;
+
+/// The read buffer of a new or idle connection, and the size it reads at once when much comes.
+const SMALL_BUFFER: usize = 1024;
+const LARGE_BUFFER: usize = 64 * 1024;
+/// Replies are sent when so many bytes of them have come together, even in the midst of a batch.
+const SEND_AT: usize = 256 * 1024;
+/// An output buffer that grew beyond this is given back at once.
+const KEEP_OUTPUT: usize = 1 << 20;
+/// After this time without a request, buffers shrink.
+const IDLE: Duration = Duration::from_secs(2);
+/// How long a write may make no progress before we look whether the peer is stuck in a write, too.
+const STUCK: Duration = Duration::from_millis(10);
+
+/// Serves a connection to its end.
+pub fn serve(shared: &Shared, client: Arc<Client>) {
+    let config = shared.settings.current();
+    let _ = client.stream.set_nodelay(true);
+    let _ = client.stream.set_write_timeout(Some(STUCK));
+    sys::set_keepalive(&client.stream, config.tcp_keepalive);
+    shared.log.verbose(&format!("Accepted {}", client.peer));
+    let mut connection = Connection {
+        shared,
+        session: Session::new(client, config.requirepass.is_empty()),
+        executor: Executor::new(shared),
+        parser: Parser::default(),
+        input: vec![0; SMALL_BUFFER],
+        filled: 0,
+        at_end: false,
+        shrinks: false,
+        reply: Reply::default(),
+    };
+    // An error means that the peer is gone, and there is nobody to tell.
+    let _ = connection.run();
+}
+
+struct Connection<'a> {
+    shared: &'a Shared,
+    session: Session,
+    executor: Executor<'a>,
+    parser: Parser,
+    /// The read buffer, of which the first `filled` bytes have been read.
+    input: Vec<u8>,
+    filled: usize,
+    /// The peer will send no more.
+    at_end: bool,
+    /// A read timeout is set, and buffers shrink when it strikes.
+    shrinks: bool,
+    reply: Reply,
+}
+
+impl Connection<'_> {
+    fn run(&mut self) -> io::Result<()> {
+        loop {
+            let config = self.executor.config();
+            let limits = Limits {
+                bulk_len: config.proto_max_bulk_len,
+                authenticated: self.session.authenticated,
+            };
+            // A stranger's requests are taken one by one: the first may be AUTH, and change what the next may be.
+            let most = if limits.authenticated { usize::MAX } else { 1 };
+            let step = self.parser.parse(&self.input[..self.filled], limits, most);
+            if !self.parser.requests().is_empty() {
+                if self.run_requests()? == Next::Close {
+                    return self.send();
+                }
+                self.forget_requests();
+                continue;
+            }
+            self.send()?;
+            match step {
+                Step::Broken(why) => return self.refuse(why),
+                Step::Big { at, len } => self.read_big(at, len)?,
+                Step::NeedMore => {
+                    if self.parser.is_midway() && self.filled as i64 > self.executor.config().client_query_buffer_limit
+                    {
+                        self.shared.log.warning("Closing client that reached max query buffer length");
+                        return Ok(());
+                    }
+                    self.read()?;
+                }
+            }
+            if self.at_end && !self.has_requests() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether what was read before the peer's end may still hold requests.
+    fn has_requests(&self) -> bool {
+        self.filled > 0 && !self.at_end
+    }
+
+    /// Runs all requests that have been parsed.
+    fn run_requests(&mut self) -> io::Result<Next> {
+        let now = self.executor.begin();
+        let client = self.session.client.clone();
+        client.last_seen.store(now, Relaxed);
+        client.input_used.store(self.filled, Relaxed);
+        client.input_capacity.store(self.input.len(), Relaxed);
+        for i in 0..self.parser.requests().len() {
+            let args = self.parser.requests().args(i, &self.input[..self.filled]);
+            match self.executor.run(&mut self.session, args, &mut self.reply) {
+                Flow::Next => {}
+                Flow::Close => {
+                    self.executor.finish(&self.session);
+                    return Ok(Next::Close);
+                }
+                Flow::Block(waiter, deadline) => {
+                    self.executor.finish(&self.session);
+                    let outcome = self.send().map(|()| waiter.sleep(deadline));
+                    let outcome = outcome.unwrap_or(Outcome::Gone);
+                    if self.wake(&waiter, outcome) == Next::Close {
+                        return Ok(Next::Close);
+                    }
+                    self.executor.begin();
+                }
+            }
+            if self.reply.out.len() > SEND_AT {
+                self.executor.finish(&self.session);
+                self.send()?;
+            }
+        }
+        self.executor.finish(&self.session);
+        client.output_capacity.store(self.reply.out.capacity(), Relaxed);
+        Ok(if client.is_closing() { Next::Close } else { Next::Continue })
+    }
+
+    /// After a wait: puts what came of it into the reply.
+    fn wake(&mut self, waiter: &Arc<Waiter>, outcome: Outcome) -> Next {
+        self.shared.blocking.unregister(waiter);
+        self.session.client.set_waiter(None);
+        match outcome {
+            // A send that failed leaves the waiter waiting; nobody may serve it any more.
+            Outcome::Gone => {
+                waiter.end(Outcome::Gone);
+                return Next::Close;
+            }
+            Outcome::Served(bytes) => self.reply.out.extend_from_slice(&bytes),
+            Outcome::TimedOut => self.reply.null_array(),
+            Outcome::Failed(error) => {
+                self.shared.stats.count_error(error.code());
+                self.reply.error(&error);
+            }
+        }
+        Next::Continue
+    }
+
+    /// Removes the requests that were run from the read buffer.
+    fn forget_requests(&mut self) {
+        let gone = self.parser.consume();
+        self.input.copy_within(gone..self.filled, 0);
+        self.filled -= gone;
+    }
+
+    /// Answers bytes that are no request, and ends the connection.
+    fn refuse(&mut self, why: Vec<u8>) -> io::Result<()> {
+        let error = Error::new([b"ERR ", why.as_slice()].concat());
+        self.shared.stats.count_error(error.code());
+        self.reply.error(&error);
+        self.send()?;
+        // Closing a socket with unread bytes in it would cut the reply off; so the peer is let finish first.
+        self.session.client.stream.shutdown(Shutdown::Write)?;
+        self.session.client.stream.set_read_timeout(Some(Duration::from_millis(100)))?;
+        let mut rest = [0; 4096];
+        for _ in 0..256 {
+            if !matches!((&self.session.client.stream).read(&mut rest), Ok(1..)) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for bytes, and takes them in.
+    fn read(&mut self) -> io::Result<()> {
+        if self.at_end {
+            return Ok(());
+        }
+        if self.filled == self.input.len() {
+            self.input.resize((self.input.len() * 2).max(SMALL_BUFFER), 0);
+        }
+        let n = match (&self.session.client.stream).read(&mut self.input[self.filled..]) {
+            Ok(n) => n,
+            Err(e) if e.kind() == ErrorKind::Interrupted => return Ok(()),
+            Err(e) if is_timeout(&e) => return self.shrink(),
+            Err(e) => return Err(e),
+        };
+        self.at_end = n == 0;
+        self.filled += n;
+        self.shared.stats.input_bytes.fetch_add(n as u64, Relaxed);
+        if self.filled == self.input.len() && self.input.len() < LARGE_BUFFER {
+            self.input.resize(self.input.len() * 2, 0);
+        }
+        let large = self.input.len() > 4 * SMALL_BUFFER || self.reply.out.capacity() > 4 * SMALL_BUFFER;
+        if large && !self.shrinks {
+            self.shrinks = true;
+            self.session.client.stream.set_read_timeout(Some(IDLE))?;
+        }
+        Ok(())
+    }
+
+    /// Gives spare memory back, while nothing comes.
+    fn shrink(&mut self) -> io::Result<()> {
+        self.input.truncate(self.filled.max(SMALL_BUFFER));
+        self.input.shrink_to_fit();
+        self.reply.out.shrink_to(0);
+        self.parser.shrink();
+        self.shrinks = false;
+        let client = &self.session.client;
+        client.input_capacity.store(self.input.len(), Relaxed);
+        client.output_capacity.store(0, Relaxed);
+        client.stream.set_read_timeout(None)
+    }
+
+    /// Reads an argument of `len` bytes, which begins at `at` in the read buffer, into a buffer of its own that
+    /// grows as the bytes come.
+    fn read_big(&mut self, at: usize, len: usize) -> io::Result<()> {
+        let mut big = Vec::with_capacity(LARGE_BUFFER.min(len + 2));
+        big.extend_from_slice(&self.input[at..self.filled]);
+        self.filled = at;
+        while big.len() < len + 2 {
+            let piece = (len + 2 - big.len()).min(big.len().max(LARGE_BUFFER));
+            big.reserve_exact(piece);
+            match (&self.session.client.stream).take(piece as u64).read_to_end(&mut big) {
+                Ok(0) => {
+                    self.at_end = true;
+                    return Ok(());
+                }
+                Ok(n) => drop(self.shared.stats.input_bytes.fetch_add(n as u64, Relaxed)),
+                Err(e) if is_timeout(&e) => {} // what came before is in the buffer
+                Err(e) => return Err(e),
+            }
+        }
+        big.truncate(len); // the two bytes after an argument
+        self.parser.put_big(big);
+        Ok(())
+    }
+
+    /// Sends all replies. While the peer does not take them, takes in what it sends.
+    fn send(&mut self) -> io::Result<()> {
+        let mut sent = 0;
+        while sent < self.reply.out.len() {
+            let client = self.session.client.clone();
+            match (&client.stream).write(&self.reply.out[sent..]) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(n) => sent += n,
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) if is_timeout(&e) => {
+                    let room = (self.filled as i64) < self.executor.config().client_query_buffer_limit;
+                    if sys::wait_to_write(&client.stream, room && !self.at_end, 1000) {
+                        self.read()?;
+                    }
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        self.shared.stats.output_bytes.fetch_add(sent as u64, Relaxed);
+        self.reply.out.clear();
+        if self.reply.out.capacity() > KEEP_OUTPUT {
+            self.reply.out = Vec::new();
+        }
+        Ok(())
+    }
+}
+
+/// What comes after a batch.
+#[derive(PartialEq)]
+enum Next {
+    Continue,
+    Close,
+}
+
+fn is_timeout(e: &io::Error) -> bool {
+    matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+impl Drop for Connection<'_> {
+    /// However the connection ends, a panic included, it leaves nothing behind.
+    fn drop(&mut self) {
+        self.session.unwatch(self.shared);
+        self.shared.clients.remove(self.session.client.id);
+        let _ = self.session.client.stream.shutdown(Shutdown::Both);
+    }
+}

@@ -1,0 +1,248 @@
+//! The server's threads: starting, accepting, stopping.
+//!
+//! ```text
+//!   Server::start ──► one thread a listening address: accept ──► one thread a client (client.rs)
+//!                └──► the cron (cron.rs)
+//! ```
+//!
+//! A [`Server`] is a value. Nothing of it is global, so a program may start as many as it likes, and each
+//! ends when it is dropped.
+
+mod client;
+mod cron;
+pub mod sys;
+
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::VERSION;
+use crate::commands::INDEX;
+use crate::state::clients::Client;
+use crate::state::config::Config;
+use crate::state::{Handle, Os, Shared, lock};
+
+/// A client's thread needs little: no recursion, and buffers on the heap.
+const CLIENT_STACK: usize = 256 * 1024;
+/// How often an accepting thread looks whether it shall stop.
+const LOOK_ROUND_MS: i32 = 100;
+/// How long clients get to finish what they are doing when the server stops.
+const GRACE: Duration = Duration::from_millis(300);
+
+/// A running server. It stops when it is dropped: its clients are closed, its threads gone, its port free.
+pub struct Server {
+    shared: Handle,
+    threads: Vec<JoinHandle<()>>,
+    /// Threads of clients that have not ended yet.
+    live: Arc<AtomicUsize>,
+}
+
+impl Server {
+    /// Starts a server with these settings and returns when it accepts connections.
+    ///
+    /// # Errors
+    ///
+    /// If an address cannot be listened on, the log file cannot be written, or a thread cannot be started.
+    pub fn start(mut config: Config) -> io::Result<Server> {
+        let listeners = listen(&config)?;
+        // Each client is an open file, and some are needed beside them.
+        let wanted = u64::from(config.maxclients) + 32;
+        let open_files = sys::raise_open_files(wanted);
+        let lowered = open_files < wanted;
+        if lowered {
+            config.maxclients = (open_files.saturating_sub(32)).max(1) as u32;
+        }
+        let os = Os { allocated_bytes: sys::allocated_bytes, has_hung_up: sys::has_hung_up };
+        let shared = Arc::new(Shared::new(config, INDEX.rows.len(), os)?);
+        let addresses: io::Result<Vec<SocketAddr>> = listeners.iter().map(TcpListener::local_addr).collect();
+        *lock(&shared.addresses) = addresses?;
+        if lowered {
+            let most = shared.settings.current().maxclients;
+            shared.log.warning(&format!("The limit on open files lets maxclients be no more than {most}."));
+        }
+        let mut server = Server { shared, threads: vec![], live: Arc::default() };
+        for listener in listeners {
+            let (shared, live) = (server.shared.clone(), server.live.clone());
+            server.spawn("accept", move || accept(&listener, &shared, &live))?;
+        }
+        let shared = server.shared.clone();
+        server.spawn("cron", move || cron::run(&shared))?;
+        let log = &server.shared.log;
+        log.notice(&format!("Running mode=standalone, port={}.", server.shared.port()));
+        log.warning(&format!("Server initialized, version {VERSION}"));
+        log.notice("Ready to accept connections");
+        Ok(server)
+    }
+
+    fn spawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let thread = thread::Builder::new().name(name.into()).spawn(body)?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// The first address that the server listens on.
+    pub fn address(&self) -> SocketAddr {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let mut address = lock(&self.shared.addresses).first().copied().unwrap_or(any);
+        // "Any address" is no address to connect to.
+        if address.ip().is_unspecified() {
+            address.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
+        address
+    }
+
+    /// The address in the form that Redis clients take: `redis://127.0.0.1:7000/`.
+    pub fn url(&self) -> String {
+        format!("redis://{}/", self.address())
+    }
+
+    /// Waits until somebody asks the server to stop (SHUTDOWN), for `time` at most; tells whether somebody has.
+    pub fn wait(&self, time: Duration) -> bool {
+        self.shared.stop.wait(time)
+    }
+
+    /// Stops the server and returns when its threads have ended: at once what dropping it does.
+    pub fn stop(self) {
+        drop(self);
+    }
+
+    /// Writes a line to the server's log.
+    pub fn log(&self, text: &str) {
+        self.shared.log.warning(text);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.stop.request();
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+        // First nothing more is read: whoever is in the midst of a command ends it and is answered. Then
+        // whoever still cannot be answered is cut off.
+        self.shared.clients.all().iter().for_each(|client| client.finish());
+        let began = Instant::now();
+        while self.live.load(Relaxed) > 0 && began.elapsed() < Duration::from_secs(5) {
+            if began.elapsed() > GRACE {
+                self.shared.clients.all().iter().for_each(|client| client.kill());
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.shared.log.warning("Redis is now ready to exit, bye bye...");
+    }
+}
+
+/// Opens a socket for each address in `bind`.
+fn listen(config: &Config) -> io::Result<Vec<TcpListener>> {
+    let mut listeners: Vec<TcpListener> = vec![];
+    let mut port = config.port;
+    for name in addresses(&config.bind) {
+        let optional = name.starts_with('-');
+        let bare = name.trim_start_matches('-');
+        let opened = parse_address(bare).and_then(|ip| TcpListener::bind((ip, port)));
+        match opened {
+            Ok(listener) => {
+                sys::set_backlog(&listener, config.tcp_backlog);
+                port = listener.local_addr()?.port(); // a chosen one serves all addresses
+                listeners.push(listener);
+            }
+            Err(e) if optional && e.kind() != io::ErrorKind::AddrInUse => {}
+            Err(e) => {
+                let text = format!("Could not listen on {bare}:{port}: {e}");
+                return Err(io::Error::new(e.kind(), text));
+            }
+        }
+    }
+    if listeners.is_empty() {
+        return Err(io::Error::other("Could not listen on any address"));
+    }
+    Ok(listeners)
+}
+
+/// The addresses to open. A socket for every IPv6 address takes IPv4 as well, so where both are wanted that one will do,
+/// if there is IPv6 at all.
+fn addresses(bind: &[String]) -> Vec<String> {
+    let any = |name: &String, word: &str| name.trim_start_matches('-') == word;
+    let both = bind.iter().any(|n| any(n, "*")) && bind.iter().any(|n| any(n, "::*"));
+    if both && TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok() {
+        return bind.iter().filter(|n| !any(n, "*")).map(|n| n.trim_start_matches('-').to_string()).collect();
+    }
+    bind.to_vec()
+}
+
+fn parse_address(name: &str) -> io::Result<IpAddr> {
+    match name {
+        "*" => Ok(Ipv4Addr::UNSPECIFIED.into()),
+        "::*" => Ok(Ipv6Addr::UNSPECIFIED.into()),
+        "localhost" => Ok(Ipv4Addr::LOCALHOST.into()),
+        ip => ip.parse().map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "not an address")),
+    }
+}
+
+/// Accepts connections until the server stops, and gives each a thread.
+fn accept(listener: &TcpListener, shared: &Handle, live: &Arc<AtomicUsize>) {
+    while !shared.stop.is_requested() {
+        if !sys::wait_for_connection(listener, LOOK_ROUND_MS) {
+            continue;
+        }
+        match listener.accept() {
+            Ok((stream, peer)) => welcome(stream, peer, shared, live),
+            Err(e) => {
+                // Out of files, most likely: those who wait in line are accepted when somebody leaves.
+                shared.log.warning(&format!("Accepting client connection: {e}"));
+                thread::sleep(Duration::from_millis(100));
+            }
+        }
+    }
+}
+
+/// Starts the thread of a new client, unless it cannot be let in.
+fn welcome(stream: TcpStream, peer: SocketAddr, shared: &Handle, live: &Arc<AtomicUsize>) {
+    let stats = &shared.stats;
+    stats.connections.fetch_add(1, Relaxed);
+    let refuse = |stream: &TcpStream, text: &str| {
+        let _ = stream.set_nonblocking(true); // a stranger must not hold the others up
+        let _ = (&*stream).write_all(text.as_bytes());
+        stats.rejected_connections.fetch_add(1, Relaxed);
+    };
+    let config = shared.settings.current();
+    if shared.clients.len() >= config.maxclients as usize {
+        return refuse(&stream, "-ERR max number of clients reached\r\n");
+    }
+    if config.protected_mode && config.requirepass.is_empty() && !peer.ip().to_canonical().is_loopback() {
+        return refuse(
+            &stream,
+            "-DENIED This server is in protected mode: it has no password, so it accepts connections from its own \
+             machine only. Set a password (requirepass), or switch the protection off (protected-mode no) if \
+             nobody else can reach it.\r\n",
+        );
+    }
+    // A client that is gone already is nobody's loss.
+    let Ok(client) = Client::new(shared.clients.next_id(), stream) else { return };
+    let client = Arc::new(client);
+    shared.clients.add(&client);
+    live.fetch_add(1, Relaxed);
+    let guard = Live(live.clone());
+    let (own, handle) = (shared.clone(), client.clone());
+    let spawned = thread::Builder::new().name("client".into()).stack_size(CLIENT_STACK).spawn(move || {
+        let _guard = guard;
+        client::serve(&own, handle);
+    });
+    if let Err(e) = spawned {
+        shared.log.warning(&format!("No thread for a new client: {e}"));
+        shared.clients.remove(client.id);
+        refuse(&client.stream, "-ERR max number of clients reached\r\n");
+    }
+}
+
+/// Counts a client's thread for as long as it lives.
+struct Live(Arc<AtomicUsize>);
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}

@@ -1,0 +1,197 @@
+//! The few things that the standard library lacks: the only file with `unsafe` in it.
+//!
+//! Each is one call into the C library, declared here by hand, since this server has no dependencies:
+//!
+//! * signals, so that SIGTERM and Ctrl-C end the server in order;
+//! * `poll`, to ask whether a peer has hung up while its thread sleeps, and to wait for a listener and a wish
+//!   to stop at once;
+//! * the keepalive options of a socket, the backlog of a listener, the limit on open files;
+//! * the allocator's own count of what is allocated, for INFO.
+#![allow(unsafe_code)]
+
+use std::ffi::{c_int, c_ulong, c_void};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+#[repr(C)]
+struct PollFd {
+    fd: c_int,
+    events: i16,
+    revents: i16,
+}
+
+#[repr(C)]
+struct RLimit {
+    current: u64,
+    maximum: u64,
+}
+
+/// `struct mallinfo2` of glibc; only two of its fields are of interest.
+#[cfg(target_env = "gnu")]
+#[repr(C)]
+struct MallInfo2 {
+    arena: usize,
+    ordblks: usize,
+    smblks: usize,
+    hblks: usize,
+    hblkhd: usize,
+    usmblks: usize,
+    fsmblks: usize,
+    uordblks: usize,
+    fordblks: usize,
+    keepcost: usize,
+}
+
+unsafe extern "C" {
+    fn signal(number: c_int, handler: usize) -> usize;
+    fn poll(fds: *mut PollFd, count: c_ulong, timeout_ms: c_int) -> c_int;
+    fn setsockopt(fd: c_int, level: c_int, name: c_int, value: *const c_void, len: u32) -> c_int;
+    fn listen(fd: c_int, backlog: c_int) -> c_int;
+    fn getrlimit(resource: c_int, limit: *mut RLimit) -> c_int;
+    fn setrlimit(resource: c_int, limit: *const RLimit) -> c_int;
+    #[cfg(target_env = "gnu")]
+    fn mallinfo2() -> MallInfo2;
+}
+
+const SIGHUP: c_int = 1;
+const SIGINT: c_int = 2;
+const SIGTERM: c_int = 15;
+const SIG_IGN: usize = 1;
+const POLLIN: i16 = 0x001;
+const POLLOUT: i16 = 0x004;
+const POLLERR: i16 = 0x008;
+const POLLHUP: i16 = 0x010;
+const POLLRDHUP: i16 = 0x2000;
+const SOL_SOCKET: c_int = 1;
+const SO_KEEPALIVE: c_int = 9;
+const IPPROTO_TCP: c_int = 6;
+const TCP_KEEPIDLE: c_int = 4;
+const TCP_KEEPINTVL: c_int = 5;
+const TCP_KEEPCNT: c_int = 6;
+const RLIMIT_NOFILE: c_int = 7;
+
+/// Raised by SIGTERM and SIGINT. A signal is sent to a process, so this cannot belong to one server.
+static SIGNALLED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn on_signal(_: c_int) {
+    SIGNALLED.store(true, Relaxed);
+}
+
+/// Lets SIGTERM and SIGINT be noted instead of ending the process, and SIGHUP be ignored.
+pub fn watch_signals() {
+    let handler = on_signal as extern "C" fn(c_int) as usize;
+    // SAFETY: the handler only stores to an atomic, which a signal handler may do.
+    unsafe {
+        signal(SIGTERM, handler);
+        signal(SIGINT, handler);
+        signal(SIGHUP, SIG_IGN);
+    }
+}
+
+/// Whether SIGTERM or SIGINT has come.
+pub fn signalled() -> bool {
+    SIGNALLED.load(Relaxed)
+}
+
+fn poll_one(fd: c_int, events: i16, timeout_ms: i32) -> i16 {
+    let mut entry = PollFd { fd, events, revents: 0 };
+    // SAFETY: one entry, which lives through the call.
+    let ready = unsafe { poll(&mut entry, 1, timeout_ms) };
+    if ready > 0 { entry.revents } else { 0 }
+}
+
+/// Whether the peer has closed its end, or the connection is broken. Does not wait.
+pub fn has_hung_up(stream: &TcpStream) -> bool {
+    poll_one(stream.as_raw_fd(), POLLRDHUP, 0) & (POLLRDHUP | POLLHUP | POLLERR) != 0
+}
+
+/// Waits until a connection can be accepted; tells whether one can.
+pub fn wait_for_connection(listener: &TcpListener, timeout_ms: i32) -> bool {
+    poll_one(listener.as_raw_fd(), POLLIN, timeout_ms) != 0
+}
+
+/// Waits until the stream can be written to, or read from if `or_read`; tells whether there is something to read.
+pub fn wait_to_write(stream: &TcpStream, or_read: bool, timeout_ms: i32) -> bool {
+    let events = if or_read { POLLIN | POLLOUT } else { POLLOUT };
+    poll_one(stream.as_raw_fd(), events, timeout_ms) & POLLIN != 0
+}
+
+fn set_option(stream: &TcpStream, level: c_int, name: c_int, value: c_int) {
+    // SAFETY: the value is an int, as all options set here have, and lives through the call.
+    unsafe { setsockopt(stream.as_raw_fd(), level, name, (&raw const value).cast(), size_of::<c_int>() as u32) };
+}
+
+/// Lets a silent connection be probed after so many seconds, and given up when three probes in a row stay unanswered.
+pub fn set_keepalive(stream: &TcpStream, seconds: u32) {
+    if seconds == 0 {
+        return;
+    }
+    let seconds = c_int::try_from(seconds).unwrap_or(c_int::MAX);
+    set_option(stream, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_option(stream, IPPROTO_TCP, TCP_KEEPIDLE, seconds);
+    set_option(stream, IPPROTO_TCP, TCP_KEEPINTVL, (seconds / 3).max(1));
+    set_option(stream, IPPROTO_TCP, TCP_KEEPCNT, 3);
+}
+
+/// Sets how many connections may wait to be accepted. The standard library listens with a number of its own.
+pub fn set_backlog(listener: &TcpListener, backlog: i32) {
+    // SAFETY: the descriptor is a listening socket's; listening again only changes the number.
+    unsafe { listen(listener.as_raw_fd(), backlog) };
+}
+
+/// Raises the limit on open files to `wanted` if the system allows, and returns what it is then.
+pub fn raise_open_files(wanted: u64) -> u64 {
+    let mut limit = RLimit { current: 0, maximum: 0 };
+    // SAFETY: both calls get a limit that lives through them.
+    unsafe {
+        if getrlimit(RLIMIT_NOFILE, &mut limit) != 0 {
+            return wanted;
+        }
+        if limit.current < wanted {
+            let raised = RLimit { current: wanted.min(limit.maximum), maximum: limit.maximum };
+            if setrlimit(RLIMIT_NOFILE, &raised) == 0 {
+                limit.current = raised.current;
+            }
+        }
+    }
+    limit.current
+}
+
+/// Bytes that are allocated, as the allocator counts them.
+#[cfg(target_env = "gnu")]
+pub fn allocated_bytes() -> u64 {
+    // SAFETY: takes nothing and returns numbers.
+    let info = unsafe { mallinfo2() };
+    (info.uordblks + info.hblkhd) as u64
+}
+
+/// Bytes that are allocated; this C library does not count, so the resident ones stand for them.
+#[cfg(not(target_env = "gnu"))]
+pub fn allocated_bytes() -> u64 {
+    crate::util::process::resident_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hang_up_is_noticed() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        assert!(wait_for_connection(&listener, 1000));
+        let (far, _) = listener.accept().unwrap();
+        set_keepalive(&far, 60);
+        set_backlog(&listener, 10);
+        assert!(!has_hung_up(&far));
+        drop(near);
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        assert!(has_hung_up(&far));
+    }
+
+    #[test]
+    fn figures() {
+        assert!(allocated_bytes() > 0 && raise_open_files(64) >= 64);
+    }
+}

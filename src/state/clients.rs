@@ -1,0 +1,171 @@
+//! Who is connected.
+//!
+//! Each connection has a [`Client`]: what other threads may see of it, and do to it. Its own
+//! thread keeps the figures up to date as it goes, in atomics that cost it next to nothing; CLIENT LIST reads them.
+//! To close a connection from outside, [`Client::kill`] shuts its socket down and wakes it if it waits: its own thread
+//! then finds the end of the stream and cleans up, as it would had the peer hung up.
+
+use std::collections::BTreeMap;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+
+use super::blocking::{Outcome, Waiter};
+use super::lock;
+use crate::util::clock;
+
+/// One connection, as the others see it.
+pub struct Client {
+    pub id: u64,
+    pub peer: SocketAddr,
+    pub local: SocketAddr,
+    pub stream: TcpStream,
+    /// Unix times in milliseconds.
+    pub created: i64,
+    pub last_seen: AtomicI64,
+    /// What it calls itself (CLIENT SETNAME), and what its library does (CLIENT SETINFO).
+    pub name: Mutex<Vec<u8>>,
+    pub library: Mutex<(Vec<u8>, Vec<u8>)>,
+    pub db: AtomicUsize,
+    /// The last command's number in the table of commands; `u32::MAX` before the first.
+    pub last_command: AtomicU32,
+    /// Commands queued by MULTI, or -1, and the bytes they take.
+    pub queued: AtomicI64,
+    pub queued_memory: AtomicUsize,
+    pub watching: AtomicBool,
+    pub no_evict: AtomicBool,
+    pub no_touch: AtomicBool,
+    pub resp3: AtomicBool,
+    /// Bytes in the read buffer, its capacity, the output buffer's, and bytes of the last command's arguments.
+    pub input_used: AtomicUsize,
+    pub input_capacity: AtomicUsize,
+    pub output_capacity: AtomicUsize,
+    pub args_memory: AtomicUsize,
+    /// The connection is to be closed as soon as its thread looks.
+    closing: AtomicBool,
+    waiter: Mutex<Option<Arc<Waiter>>>,
+}
+
+impl Client {
+    pub fn new(id: u64, stream: TcpStream) -> std::io::Result<Client> {
+        let now = clock::now_ms();
+        Ok(Client {
+            id,
+            peer: canonical(stream.peer_addr()?),
+            local: canonical(stream.local_addr()?),
+            stream,
+            created: now,
+            last_seen: AtomicI64::new(now),
+            name: Mutex::default(),
+            library: Mutex::default(),
+            db: AtomicUsize::new(0),
+            last_command: AtomicU32::new(u32::MAX),
+            queued: AtomicI64::new(-1),
+            queued_memory: AtomicUsize::new(0),
+            watching: AtomicBool::new(false),
+            no_evict: AtomicBool::new(false),
+            no_touch: AtomicBool::new(false),
+            resp3: AtomicBool::new(false),
+            input_used: AtomicUsize::new(0),
+            input_capacity: AtomicUsize::new(0),
+            output_capacity: AtomicUsize::new(0),
+            args_memory: AtomicUsize::new(0),
+            closing: AtomicBool::new(false),
+            waiter: Mutex::new(None),
+        })
+    }
+
+    pub fn fd(&self) -> i32 {
+        self.stream.as_raw_fd()
+    }
+
+    /// Forgets what the client said of itself (RESET).
+    pub fn reset(&self) {
+        lock(&self.name).clear();
+        self.no_evict.store(false, Relaxed);
+        self.no_touch.store(false, Relaxed);
+    }
+
+    /// Closes the connection from outside.
+    pub fn kill(&self) {
+        self.closing.store(true, Relaxed);
+        let _ = self.stream.shutdown(Shutdown::Both);
+        self.unblock(Outcome::Gone);
+    }
+
+    /// Lets the client finish what it is doing, and then closes the connection: nothing more is read.
+    pub fn finish(&self) {
+        let _ = self.stream.shutdown(Shutdown::Read);
+        self.unblock(Outcome::Gone);
+    }
+
+    #[inline]
+    pub fn is_closing(&self) -> bool {
+        self.closing.load(Relaxed)
+    }
+
+    /// Says that the client waits, or no longer does.
+    pub fn set_waiter(&self, waiter: Option<Arc<Waiter>>) {
+        *lock(&self.waiter) = waiter;
+    }
+
+    pub fn is_blocked(&self) -> bool {
+        lock(&self.waiter).is_some()
+    }
+
+    /// Ends the client's wait, if it waits; tells whether it did.
+    pub fn unblock(&self, outcome: Outcome) -> bool {
+        let waiter = lock(&self.waiter).clone();
+        waiter.is_some_and(|w| w.end(outcome))
+    }
+}
+
+/// An IPv4 address that came through an IPv6 socket, as IPv4.
+fn canonical(mut address: SocketAddr) -> SocketAddr {
+    address.set_ip(address.ip().to_canonical());
+    address
+}
+
+/// All connections of a server, by number.
+#[derive(Default)]
+pub struct Clients {
+    by_id: Mutex<BTreeMap<u64, Arc<Client>>>,
+    next_id: AtomicU64,
+    count: AtomicUsize,
+}
+
+impl Clients {
+    /// A number that no connection had before.
+    pub fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Relaxed) + 1
+    }
+
+    pub fn add(&self, client: &Arc<Client>) {
+        lock(&self.by_id).insert(client.id, client.clone());
+        self.count.fetch_add(1, Relaxed);
+    }
+
+    pub fn remove(&self, id: u64) {
+        if lock(&self.by_id).remove(&id).is_some() {
+            self.count.fetch_sub(1, Relaxed);
+        }
+    }
+
+    pub fn get(&self, id: u64) -> Option<Arc<Client>> {
+        lock(&self.by_id).get(&id).cloned()
+    }
+
+    /// All of them, oldest first.
+    pub fn all(&self) -> Vec<Arc<Client>> {
+        lock(&self.by_id).values().cloned().collect()
+    }
+
+    pub fn len(&self) -> usize {
+        self.count.load(Relaxed)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

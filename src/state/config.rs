@@ -1,0 +1,488 @@
+//! The settings.
+//!
+//! [`Config`] holds their values, [`SETTINGS`] describes them: a row for each, with its name, what values it
+//! takes and whether it can be changed while the server runs. The command line, the configuration
+//! file, CONFIG GET, SET and REWRITE all read that table and nothing else. A setting of Redis that is not in it is unknown
+//! here and gets Redis's error for an unknown one; some are accepted at the one value that says what this
+//! server does anyway (`save ""`).
+//!
+//! Threads read settings often and change them hardly ever, so [`Settings`] keeps an immutable
+//! `Config` behind an `Arc`, replaced as a whole; a version number tells a thread whether the one it
+//! holds is still current.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::lock;
+use crate::store::stream::NodeLimits;
+use crate::util::{glob, number, words};
+
+/// How loud a log line is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(u8)]
+pub enum LogLevel {
+    Debug,
+    Verbose,
+    Notice,
+    Warning,
+}
+
+/// Whether there is a log.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum LogTo {
+    /// None: the choice for a server inside another program.
+    Nowhere,
+    /// The file that `logfile` names, or standard output.
+    Configured,
+}
+
+/// The values of all settings. The default is a server on port 6379 of every interface, without a log;
+/// see [`Config::for_tests`] for one inside a test.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Port to listen on; 0 lets the system choose one.
+    pub port: u16,
+    /// Addresses to listen on; one that begins with `-` may be missing on this machine.
+    pub bind: Vec<String>,
+    pub tcp_backlog: i32,
+    /// Refuse strangers from other machines while there is no password.
+    pub protected_mode: bool,
+    /// Connections beyond this number are refused.
+    pub maxclients: u32,
+    /// Seconds after which an idle connection is closed; 0 is never.
+    pub timeout: u32,
+    /// Seconds between probes of a silent connection; 0 is none.
+    pub tcp_keepalive: u32,
+    pub databases: usize,
+    /// The password of the default user; empty is none.
+    pub requirepass: String,
+    /// The working directory.
+    pub dir: PathBuf,
+    pub dbfilename: String,
+    pub loglevel: LogLevel,
+    /// Empty is standard output.
+    pub logfile: String,
+    pub log_to: LogTo,
+    /// How often a second the cron runs.
+    pub hz: u32,
+    /// The longest argument a client may send, in bytes.
+    pub proto_max_bulk_len: i64,
+    /// The largest unfinished request a client may send, in bytes.
+    pub client_query_buffer_limit: i64,
+    pub stream_node_max_bytes: i64,
+    pub stream_node_max_entries: i64,
+    pub maxmemory_policy: &'static str,
+    pub lfu_log_factor: u32,
+    pub lfu_decay_time: u32,
+    pub enable_debug_command: &'static str,
+    /// The file the settings came from.
+    pub file: Option<PathBuf>,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            port: 6379,
+            bind: vec!["*".into(), "-::*".into()],
+            tcp_backlog: 511,
+            protected_mode: true,
+            maxclients: 10_000,
+            timeout: 0,
+            tcp_keepalive: 300,
+            databases: 16,
+            requirepass: String::new(),
+            dir: std::env::current_dir().unwrap_or_default(),
+            dbfilename: "dump.rdb".into(),
+            loglevel: LogLevel::Notice,
+            logfile: String::new(),
+            log_to: LogTo::Nowhere,
+            hz: 10,
+            proto_max_bulk_len: 512 << 20,
+            client_query_buffer_limit: 1 << 30,
+            stream_node_max_bytes: 4096,
+            stream_node_max_entries: 100,
+            maxmemory_policy: "noeviction",
+            lfu_log_factor: 10,
+            lfu_decay_time: 1,
+            enable_debug_command: "no",
+            file: None,
+        }
+    }
+}
+
+impl Config {
+    /// A server for a test: on the loopback interface, on a port that the system chooses.
+    pub fn for_tests() -> Config {
+        Config { port: 0, bind: vec!["127.0.0.1".into()], ..Config::default() }
+    }
+
+    pub fn node_limits(&self) -> NodeLimits {
+        NodeLimits { bytes: self.stream_node_max_bytes as usize, entries: self.stream_node_max_entries }
+    }
+
+    pub fn is_lfu(&self) -> bool {
+        self.maxmemory_policy.ends_with("lfu")
+    }
+
+    /// Applies one line of a configuration file: a name and its values.
+    ///
+    /// Fails, with Redis's words, if the name is unknown or the values do not fit.
+    pub fn apply_line(&mut self, words: &[String]) -> Result<(), String> {
+        let Some((name, values)) = words.split_first() else { return Ok(()) };
+        let setting = find(name).ok_or("Bad directive or wrong number of arguments")?;
+        match setting.kind {
+            Kind::List { .. } if values.is_empty() => Err("wrong number of arguments".into()),
+            Kind::List { set, .. } => set(self, values),
+            _ if values.len() != 1 => Err("wrong number of arguments".into()),
+            _ => setting.set(self, &values[0]),
+        }
+    }
+
+    /// Applies a whole configuration text; `include` is how a file it includes is read.
+    ///
+    /// Fails with a line for a person, naming the place.
+    pub fn apply_text(&mut self, text: &str, origin: &str, depth: usize) -> Result<(), String> {
+        for (i, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let fail = |why: &str| format!("{origin}, line {}: '{line}': {why}", i + 1);
+            let words = words::split(line.as_bytes()).ok_or_else(|| fail("Unbalanced quotes in configuration line"))?;
+            let words: Vec<String> = words.iter().map(|w| String::from_utf8_lossy(w).into_owned()).collect();
+            if words.first().is_some_and(|w| w.eq_ignore_ascii_case("include")) {
+                let [_, pattern] = words.as_slice() else { return Err(fail("wrong number of arguments")) };
+                if depth >= 16 {
+                    return Err(fail("includes go too deep"));
+                }
+                for path in files_matching(pattern) {
+                    let text = std::fs::read_to_string(&path).map_err(|e| fail(&format!("{}: {e}", path.display())))?;
+                    self.apply_text(&text, &path.display().to_string(), depth + 1)?;
+                }
+                continue;
+            }
+            self.apply_line(&words).map_err(|why| fail(&why))?;
+        }
+        Ok(())
+    }
+}
+
+/// The files that an `include` names: one, or all that match a pattern in the last part of the path.
+fn files_matching(pattern: &str) -> Vec<PathBuf> {
+    let path = PathBuf::from(pattern);
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str())) else {
+        return vec![path];
+    };
+    if !name.contains(['*', '?', '[']) {
+        return vec![path];
+    }
+    let dir = if dir.as_os_str().is_empty() { PathBuf::from(".") } else { dir.to_path_buf() };
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let fits = |n: &std::ffi::OsStr| glob::matches(name.as_bytes(), n.as_encoded_bytes(), false);
+    let mut found: Vec<_> = entries.filter(|e| fits(&e.file_name())).map(|e| e.path()).collect();
+    found.sort();
+    found
+}
+
+/// What values a setting takes, and where they are.
+pub enum Kind {
+    Int { get: fn(&Config) -> i64, set: fn(&mut Config, i64), min: i64, max: i64 },
+    /// An integer that may have a unit, as `1gb`.
+    Memory { get: fn(&Config) -> i64, set: fn(&mut Config, i64), min: i64 },
+    Bool { get: fn(&Config) -> bool, set: fn(&mut Config, bool) },
+    Text { get: fn(&Config) -> String, set: fn(&mut Config, &str) },
+    Choice { get: fn(&Config) -> &'static str, set: fn(&mut Config, &'static str), of: &'static [&'static str] },
+    /// Several words.
+    List { get: fn(&Config) -> String, set: fn(&mut Config, &[String]) -> Result<(), String> },
+    /// One value, which is what this server does; anything else is refused.
+    Fixed { value: &'static str, why: &'static str },
+}
+
+/// A row of the table of settings.
+pub struct Setting {
+    pub name: &'static str,
+    pub kind: Kind,
+    /// Whether CONFIG SET may change it.
+    pub change: Change,
+}
+
+/// What CONFIG SET may do to a setting.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Change {
+    Allowed,
+    Immutable,
+    Protected,
+}
+
+impl Setting {
+    /// The value, as CONFIG GET shows it.
+    pub fn get(&self, config: &Config) -> String {
+        match &self.kind {
+            Kind::Int { get, .. } | Kind::Memory { get, .. } => get(config).to_string(),
+            Kind::Bool { get, .. } => if get(config) { "yes" } else { "no" }.to_string(),
+            Kind::Text { get, .. } | Kind::List { get, .. } => get(config),
+            Kind::Choice { get, .. } => get(config).to_string(),
+            Kind::Fixed { value, .. } => value.to_string(),
+        }
+    }
+
+    /// Sets the value from its text. Fails with Redis's words.
+    pub fn set(&self, config: &mut Config, text: &str) -> Result<(), String> {
+        let bounded = |value: i64, min: i64, max: i64| {
+            let fits = (min..=max).contains(&value);
+            fits.then_some(value).ok_or_else(|| format!("argument must be between {min} and {max} inclusive"))
+        };
+        match &self.kind {
+            Kind::Int { set, min, max, .. } => {
+                let value = number::parse_i64(text.as_bytes()).ok_or("argument couldn't be parsed into an integer")?;
+                set(config, bounded(value, *min, *max)?);
+            }
+            Kind::Memory { set, min, .. } => {
+                let value = number::parse_memory(text).filter(|&n| n >= 0).ok_or("argument must be a memory value")?;
+                set(config, bounded(value, *min, i64::MAX)?);
+            }
+            Kind::Bool { set, .. } => match text.to_ascii_lowercase().as_str() {
+                "yes" => set(config, true),
+                "no" => set(config, false),
+                _ => return Err("argument must be 'yes' or 'no'".into()),
+            },
+            Kind::Text { set, .. } => set(config, text),
+            Kind::Choice { set, of, .. } => {
+                let choice = of.iter().find(|c| c.eq_ignore_ascii_case(text));
+                let error = || format!("argument(s) must be one of the following: {}", of.join(", "));
+                set(config, choice.ok_or_else(error)?);
+            }
+            Kind::List { set, .. } => {
+                let words: Vec<String> = text.split_whitespace().map(str::to_string).collect();
+                set(config, &words)?;
+            }
+            Kind::Fixed { value, why } => {
+                if !text.eq_ignore_ascii_case(value) {
+                    return Err(why.to_string());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The setting with this name, in any case.
+pub fn find(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|s| s.name.eq_ignore_ascii_case(name))
+}
+
+macro_rules! int {
+    ($field:ident, $min:expr, $max:expr) => {
+        Kind::Int { get: |c| c.$field as i64, set: |c, v| c.$field = v as _, min: $min, max: $max }
+    };
+}
+
+macro_rules! memory {
+    ($field:ident, $min:expr) => {
+        Kind::Memory { get: |c| c.$field, set: |c, v| c.$field = v, min: $min }
+    };
+}
+
+macro_rules! text {
+    ($field:ident) => {
+        Kind::Text { get: |c| c.$field.clone(), set: |c, v| c.$field = v.to_string() }
+    };
+}
+
+const fn row(name: &'static str, change: Change, kind: Kind) -> Setting {
+    Setting { name, kind, change }
+}
+
+const NO_SNAPSHOTS: &str = "this server keeps its data in memory only";
+const YES_NO_LOCAL: &[&str] = &["no", "yes", "local"];
+const POLICIES: &[&str] = &[
+    "volatile-lru",
+    "volatile-lfu",
+    "volatile-random",
+    "volatile-ttl",
+    "allkeys-lru",
+    "allkeys-lfu",
+    "allkeys-random",
+    "noeviction",
+];
+const LEVELS: &[&str] = &["debug", "verbose", "notice", "warning"];
+
+use Change::{Allowed, Immutable, Protected};
+
+/// Every setting, by name.
+pub static SETTINGS: &[Setting] = &[
+    row("appendonly", Allowed, Kind::Fixed { value: "no", why: NO_SNAPSHOTS }),
+    row(
+        "bind",
+        Immutable,
+        Kind::List {
+            get: |c| c.bind.join(" "),
+            set: |c, words| {
+                c.bind = words.to_vec();
+                Ok(())
+            },
+        },
+    ),
+    row("client-query-buffer-limit", Allowed, memory!(client_query_buffer_limit, 1 << 20)),
+    row("daemonize", Immutable, Kind::Fixed { value: "no", why: "this server stays in the foreground" }),
+    row("databases", Immutable, int!(databases, 1, i32::MAX as i64)),
+    row("dbfilename", Protected, text!(dbfilename)),
+    row(
+        "dir",
+        Protected,
+        Kind::Text { get: |c| c.dir.display().to_string(), set: |c, v| c.dir = PathBuf::from(v) },
+    ),
+    row(
+        "enable-debug-command",
+        Immutable,
+        Kind::Choice {
+            get: |c| c.enable_debug_command,
+            set: |c, v| c.enable_debug_command = v,
+            of: YES_NO_LOCAL,
+        },
+    ),
+    row("hz", Allowed, Kind::Int { get: |c| c.hz.into(), set: |c, v| c.hz = v.clamp(1, 500) as u32, min: 0, max: i32::MAX as i64 }),
+    row("lfu-decay-time", Allowed, int!(lfu_decay_time, 0, i32::MAX as i64)),
+    row("lfu-log-factor", Allowed, int!(lfu_log_factor, 0, i32::MAX as i64)),
+    row("logfile", Immutable, text!(logfile)),
+    row(
+        "loglevel",
+        Allowed,
+        Kind::Choice {
+            get: |c| LEVELS[c.loglevel as usize],
+            set: |c, v| {
+                c.loglevel = match v {
+                    "debug" => LogLevel::Debug,
+                    "verbose" => LogLevel::Verbose,
+                    "warning" => LogLevel::Warning,
+                    _ => LogLevel::Notice,
+                }
+            },
+            of: LEVELS,
+        },
+    ),
+    row("maxclients", Allowed, int!(maxclients, 1, u32::MAX as i64)),
+    row("maxmemory", Allowed, Kind::Fixed { value: "0", why: "this server does not limit its memory" }),
+    row(
+        "maxmemory-policy",
+        Allowed,
+        Kind::Choice { get: |c| c.maxmemory_policy, set: |c, v| c.maxmemory_policy = v, of: POLICIES },
+    ),
+    row("port", Immutable, int!(port, 0, 65535)),
+    row("protected-mode", Allowed, Kind::Bool { get: |c| c.protected_mode, set: |c, v| c.protected_mode = v }),
+    row("proto-max-bulk-len", Allowed, memory!(proto_max_bulk_len, 1 << 20)),
+    row("requirepass", Allowed, text!(requirepass)),
+    row("save", Allowed, Kind::Fixed { value: "", why: NO_SNAPSHOTS }),
+    row("stream-node-max-bytes", Allowed, memory!(stream_node_max_bytes, 0)),
+    row("stream-node-max-entries", Allowed, int!(stream_node_max_entries, 0, i64::MAX)),
+    row("tcp-backlog", Immutable, int!(tcp_backlog, 0, i32::MAX as i64)),
+    row("tcp-keepalive", Allowed, int!(tcp_keepalive, 0, i32::MAX as i64)),
+    row("timeout", Allowed, int!(timeout, 0, i32::MAX as i64)),
+];
+
+/// The settings in force.
+pub struct Settings {
+    current: Mutex<Arc<Config>>,
+    version: AtomicU64,
+}
+
+impl Settings {
+    pub fn new(config: Config) -> Settings {
+        Settings { current: Mutex::new(Arc::new(config)), version: AtomicU64::new(0) }
+    }
+
+    pub fn current(&self) -> Arc<Config> {
+        lock(&self.current).clone()
+    }
+
+    /// Changes with every change of a setting.
+    #[inline]
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Changes settings: `change` gets a copy, which is put in force if it returns `Ok`.
+    pub fn update<E>(&self, change: impl FnOnce(&mut Config) -> Result<(), E>) -> Result<Arc<Config>, E> {
+        let mut current = lock(&self.current);
+        let mut next = Config::clone(&current);
+        change(&mut next)?;
+        *current = Arc::new(next);
+        self.version.fetch_add(1, Ordering::Release);
+        Ok(current.clone())
+    }
+}
+
+/// The configuration file's new text: `old` with every setting brought up to date. Lines keep their place and comments
+/// stay; what differs from the default and has no line yet is appended.
+pub fn rewrite(old: &str, config: &Config) -> String {
+    const MARK: &str = "# Generated by CONFIG REWRITE";
+    let default = Config::default();
+    let line_of = |setting: &Setting| {
+        let value = setting.get(config);
+        let plain = !value.is_empty() && value.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\''));
+        let list = matches!(setting.kind, Kind::List { .. });
+        let value = if plain || list { value } else { words::quote(value.as_bytes()) };
+        format!("{} {value}", setting.name)
+    };
+    let mut written: Vec<&str> = vec![];
+    let mut lines: Vec<String> = vec![];
+    for line in old.lines() {
+        let name = line.split_whitespace().next().unwrap_or_default();
+        match find(name) {
+            Some(setting) if written.contains(&setting.name) => {}
+            Some(setting) => {
+                written.push(setting.name);
+                lines.push(line_of(setting));
+            }
+            None => lines.push(line.to_string()),
+        }
+    }
+    for setting in SETTINGS.iter().filter(|s| !written.contains(&s.name) && s.get(config) != s.get(&default)) {
+        if !lines.iter().any(|l| l == MARK) {
+            lines.push(MARK.to_string());
+        }
+        lines.push(line_of(setting));
+    }
+    lines.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_every_default_is_acceptable() {
+        assert!(SETTINGS.is_sorted_by_key(|s| s.name));
+        let mut config = Config::default();
+        for setting in SETTINGS {
+            let value = setting.get(&config);
+            setting.set(&mut config, &value).unwrap_or_else(|e| panic!("{}: {e}", setting.name));
+        }
+    }
+
+    #[test]
+    fn files_are_read() {
+        let mut config = Config::default();
+        let text = "# comment\n\nport 7000\nbind 127.0.0.1 ::1\nrequirepass \"a b\"\nstream-node-max-bytes 8kb\n";
+        config.apply_text(text, "test", 0).unwrap();
+        assert_eq!((config.port, config.bind.len(), config.requirepass.as_str()), (7000, 2, "a b"));
+        assert_eq!(config.stream_node_max_bytes, 8192);
+        for bad in ["foo bar", "port", "port x", "port 1 2", "timeout \"5", "save 900 1"] {
+            assert!(config.apply_text(bad, "test", 0).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn rewriting_keeps_comments_and_adds_what_is_new() {
+        let config = Config { timeout: 7, hz: 20, requirepass: "a b".into(), ..Config::default() };
+        let text = rewrite("# mine\ntimeout 3\nport 6379\n", &config);
+        assert_eq!(
+            text,
+            "# mine\ntimeout 7\nport 6379\n# Generated by CONFIG REWRITE\nhz 20\nrequirepass \"a b\"\n"
+        );
+        let mut again = Config::default();
+        again.apply_text(&text, "test", 0).unwrap();
+        assert_eq!(rewrite(&text, &again), text);
+    }
+}

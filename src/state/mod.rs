@@ -1,0 +1,195 @@
+//! What the threads of a server share, and the rules for sharing it.
+//!
+//! A server is a value. Everything that its threads have in common hangs off one [`Shared`], behind
+//! an `Arc`; there is nothing global, so a process can hold as many servers as it likes. The data itself is
+//! in [`Shared::store`], under one read-write lock. Everything else has a small lock of its own or is
+//! atomic:
+//!
+//! * [`config`], the settings: a snapshot that is replaced as a whole;
+//! * [`clients`], who is connected; [`session`], what only a client's own thread knows of it;
+//! * [`blocking`], who waits for a key; [`watch`], who must know that a key has changed;
+//! * [`stats`], what INFO counts; [`log`], what the server says about itself.
+//!
+//! # Lock order
+//!
+//! Whoever holds one lock may take only those to its right:
+//! `store → blocking, watch → a waiter → clients → a client's own fields`. Nothing that waits for a peer or a disk
+//! happens under the store's lock.
+//!
+//! # Panics
+//!
+//! A panic under the store's lock is a bug in one command, and the thread that ran it is lost with
+//! its client. The lock it held is *poisoned* by the standard library, so that nobody goes on unawares.
+//! We do go on: the store's structures are never left half-changed across a call that can panic, and
+//! one client's misfortune must not be everyone's. [`Shared::read`] and [`Shared::write`] are where this is
+//! decided, [`lock`] for all the small locks.
+
+pub mod blocking;
+pub mod clients;
+pub mod config;
+pub mod log;
+pub mod session;
+pub mod stats;
+pub mod watch;
+
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
+
+use crate::store::Store;
+use crate::util::clock;
+use crate::util::random::Random;
+use blocking::Blocking;
+use clients::Clients;
+use config::{Config, Settings};
+use log::Log;
+use stats::Stats;
+use watch::Watches;
+
+/// What must be asked of the operating system and `std` cannot ask. The answers come from
+/// `server/sys.rs`, which is above this layer; so the server hands them in.
+#[derive(Clone, Copy)]
+pub struct Os {
+    /// Bytes that are allocated, as the allocator counts them.
+    pub allocated_bytes: fn() -> u64,
+    /// Whether the other end of a connection has closed it, asked without waiting.
+    pub has_hung_up: fn(&TcpStream) -> bool,
+}
+
+/// Everything that the threads of one server share.
+pub struct Shared {
+    store: RwLock<Store>,
+    pub os: Os,
+    pub settings: Settings,
+    pub clients: Clients,
+    pub blocking: Blocking,
+    pub watches: Watches,
+    pub stats: Stats,
+    pub log: Log,
+    pub random: Random,
+    pub stop: Stop,
+    /// Forty digits that no other run of a server has.
+    pub run_id: String,
+    /// The replication ID of the data set.
+    pub replid: String,
+    pub started: Instant,
+    /// The addresses being listened on; set once when the server starts.
+    pub addresses: Mutex<Vec<SocketAddr>>,
+    /// Changes to the data since the server started.
+    pub dirty: AtomicU64,
+    /// When the data was last in step with what is on disk: here, when the server started.
+    pub last_save: AtomicI64,
+    /// Whether the cron deletes expired keys (DEBUG SET-ACTIVE-EXPIRE).
+    pub active_expire: AtomicBool,
+}
+
+impl Shared {
+    /// What a server with these settings shares. `commands` is the number of rows in the table of commands.
+    pub fn new(config: Config, commands: usize, os: Os) -> std::io::Result<Shared> {
+        let random = Random::default();
+        let log = Log::open(&config)?;
+        Ok(Shared {
+            store: RwLock::new(Store::new(config.databases)),
+            clients: Clients::default(),
+            blocking: Blocking::default(),
+            watches: Watches::default(),
+            stats: Stats::new(commands),
+            stop: Stop::default(),
+            run_id: random.hex40(),
+            replid: random.hex40(),
+            started: Instant::now(),
+            addresses: Mutex::default(),
+            dirty: AtomicU64::new(0),
+            last_save: AtomicI64::new(clock::now_ms() / 1000),
+            active_expire: AtomicBool::new(true),
+            settings: Settings::new(config),
+            os,
+            random,
+            log,
+        })
+    }
+
+    /// The store, for reading. See the module's notes on panics.
+    pub fn read(&self) -> RwLockReadGuard<'_, Store> {
+        self.store.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The store, for writing.
+    pub fn write(&self) -> RwLockWriteGuard<'_, Store> {
+        self.store.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether anyone watches or waits for any key.
+    #[inline]
+    pub fn is_observed(&self) -> bool {
+        self.blocking.any() || self.watches.any()
+    }
+
+    /// The port being listened on, 0 before that.
+    pub fn port(&self) -> u16 {
+        lock(&self.addresses).first().map_or(0, SocketAddr::port)
+    }
+
+    pub fn add_dirty(&self, changes: u64) {
+        self.dirty.fetch_add(changes, Relaxed);
+    }
+}
+
+/// Takes a small lock. That somebody panicked while holding it does not spoil what it protects.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The wish that the server stop, which everyone can express and everyone obeys.
+#[derive(Default)]
+pub struct Stop {
+    requested: AtomicBool,
+    lock: Mutex<()>,
+    wake: Condvar,
+}
+
+impl Stop {
+    pub fn request(&self) {
+        let _guard = lock(&self.lock);
+        self.requested.store(true, Relaxed);
+        self.wake.notify_all();
+    }
+
+    #[inline]
+    pub fn is_requested(&self) -> bool {
+        self.requested.load(Relaxed)
+    }
+
+    /// Sleeps until the wish is expressed, or for `time`; tells whether it was.
+    pub fn wait(&self, time: Duration) -> bool {
+        let guard = lock(&self.lock);
+        let waited = self.wake.wait_timeout_while(guard, time, |()| !self.is_requested());
+        drop(waited);
+        self.is_requested()
+    }
+}
+
+/// A shared handle on a server's state.
+pub type Handle = Arc<Shared>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Keep, NEVER, Usage, Value};
+
+    #[test]
+    fn a_panic_under_the_lock_does_not_stop_the_others() {
+        let os = Os { allocated_bytes: || 0, has_hung_up: |_| false };
+        let shared = Arc::new(Shared::new(Config::default(), 0, os).unwrap());
+        let other = shared.clone();
+        let died = std::thread::spawn(move || {
+            let mut store = other.write();
+            store.dbs[0].set(b"k", Value::Int(1), Keep::Until(NEVER), Usage::Lru { now: 0 });
+            panic!("on purpose");
+        });
+        assert!(died.join().is_err());
+        assert!(shared.read().dbs[0].contains(b"k", 0));
+        assert!(shared.write().dbs[0].delete(b"k", 0));
+    }
+}

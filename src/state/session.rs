@@ -1,0 +1,108 @@
+//! What a client's own thread knows of it.
+//!
+//! Nobody else touches a [`Session`], so nothing in it is locked: which database is selected, whether
+//! the client has logged in, the commands that MULTI has queued. What others may want to see is
+//! copied into the [`Client`] when it changes.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::Shared;
+use super::clients::Client;
+use super::watch::Flag;
+use crate::resp::OwnedArgs;
+
+/// What becomes of the replies (CLIENT REPLY).
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub enum ReplyMode {
+    #[default]
+    On,
+    Off,
+    /// The next command is not answered; then `On` again.
+    SkipNext,
+    /// This command is not answered.
+    Skipping,
+}
+
+/// A command that waits for EXEC: its number in the table of commands, and its arguments.
+pub struct Queued {
+    pub command: usize,
+    pub args: OwnedArgs,
+}
+
+/// An open transaction.
+#[derive(Default)]
+pub struct Multi {
+    pub queue: Vec<Queued>,
+    /// A command was refused when it was to be queued, so EXEC refuses all.
+    pub refused: bool,
+}
+
+/// A watched key.
+pub struct Watched {
+    pub db: usize,
+    pub key: Vec<u8>,
+}
+
+/// One client's state.
+pub struct Session {
+    pub client: Arc<Client>,
+    pub db: usize,
+    pub authenticated: bool,
+    pub resp3: bool,
+    pub multi: Option<Multi>,
+    pub watched: Vec<Watched>,
+    /// Raised by whoever changes a watched key.
+    pub watch_flag: Flag,
+    pub reply_mode: ReplyMode,
+    /// The connection is closed when what has been replied is sent.
+    pub close_after_reply: bool,
+    /// Lookups by readers that found a key, and that did not, since they were last added to the statistics.
+    pub hits: Cell<u64>,
+    pub misses: Cell<u64>,
+}
+
+impl Session {
+    pub fn new(client: Arc<Client>, authenticated: bool) -> Session {
+        Session {
+            client,
+            db: 0,
+            authenticated,
+            resp3: false,
+            multi: None,
+            watched: vec![],
+            watch_flag: Flag::default(),
+            reply_mode: ReplyMode::On,
+            close_after_reply: false,
+            hits: Cell::new(0),
+            misses: Cell::new(0),
+        }
+    }
+
+    pub fn select(&mut self, db: usize) {
+        self.db = db;
+        self.client.db.store(db, Relaxed);
+    }
+
+    pub fn set_resp3(&mut self, yes: bool) {
+        self.resp3 = yes;
+        self.client.resp3.store(yes, Relaxed);
+    }
+
+    /// Opens a transaction, or closes it and returns what was queued.
+    pub fn set_multi(&mut self, multi: Option<Multi>) -> Option<Multi> {
+        self.client.queued.store(if multi.is_some() { 0 } else { -1 }, Relaxed);
+        self.client.queued_memory.store(0, Relaxed);
+        std::mem::replace(&mut self.multi, multi)
+    }
+
+    /// Watches nothing any more.
+    pub fn unwatch(&mut self, shared: &Shared) {
+        for watched in self.watched.drain(..) {
+            shared.watches.remove(watched.db, &watched.key, &self.watch_flag);
+        }
+        self.watch_flag.store(false, Relaxed);
+        self.client.watching.store(false, Relaxed);
+    }
+}

@@ -1,0 +1,142 @@
+//! What INFO counts.
+//!
+//! Counters are atomics that a client's thread adds to once a batch, not once a command. Commands are timed
+//! in runs: when a pipeline brings two hundred GETs in a row, the clock is read before and after them, not
+//! two hundred times.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
+
+use super::lock;
+
+/// Figures of one command.
+#[derive(Default)]
+pub struct CommandStats {
+    pub calls: AtomicU64,
+    pub nanos: AtomicU64,
+    /// Calls refused before the command began, and calls that answered with an error.
+    pub rejected: AtomicU64,
+    pub failed: AtomicU64,
+}
+
+/// Figures of the whole server.
+pub struct Stats {
+    pub commands: Vec<CommandStats>,
+    pub connections: AtomicU64,
+    pub rejected_connections: AtomicU64,
+    pub processed: AtomicU64,
+    pub input_bytes: AtomicU64,
+    pub output_bytes: AtomicU64,
+    pub hits: AtomicU64,
+    pub misses: AtomicU64,
+    pub expired: AtomicU64,
+    pub expire_nanos: AtomicU64,
+    pub peak_memory: AtomicU64,
+    pub unexpected_errors: AtomicU64,
+    /// Error replies by their code.
+    errors: Mutex<BTreeMap<Vec<u8>, u64>>,
+    rates: Mutex<Rates>,
+}
+
+/// Codes of errors counted apart; a client that makes up codes cannot fill the memory with them.
+const MAX_CODES: usize = 128;
+
+impl Stats {
+    pub fn new(commands: usize) -> Stats {
+        Stats {
+            commands: (0..commands).map(|_| CommandStats::default()).collect(),
+            connections: AtomicU64::new(0),
+            rejected_connections: AtomicU64::new(0),
+            processed: AtomicU64::new(0),
+            input_bytes: AtomicU64::new(0),
+            output_bytes: AtomicU64::new(0),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+            expired: AtomicU64::new(0),
+            expire_nanos: AtomicU64::new(0),
+            peak_memory: AtomicU64::new(0),
+            unexpected_errors: AtomicU64::new(0),
+            errors: Mutex::default(),
+            rates: Mutex::default(),
+        }
+    }
+
+    /// Sets everything back to zero (CONFIG RESETSTAT).
+    pub fn reset(&self) {
+        for command in &self.commands {
+            for figure in [&command.calls, &command.nanos, &command.rejected, &command.failed] {
+                figure.store(0, Relaxed);
+            }
+        }
+        let all = [
+            &self.connections,
+            &self.rejected_connections,
+            &self.processed,
+            &self.input_bytes,
+            &self.output_bytes,
+            &self.hits,
+            &self.misses,
+            &self.expired,
+            &self.expire_nanos,
+            &self.peak_memory,
+            &self.unexpected_errors,
+        ];
+        all.into_iter().for_each(|figure| figure.store(0, Relaxed));
+        lock(&self.errors).clear();
+        *lock(&self.rates) = Rates::default();
+    }
+
+    /// Counts an error reply.
+    pub fn count_error(&self, code: &[u8]) {
+        let mut errors = lock(&self.errors);
+        if let Some(count) = errors.get_mut(code) {
+            *count += 1;
+        } else if errors.len() < MAX_CODES {
+            errors.insert(code.to_vec(), 1);
+        }
+    }
+
+    /// Error replies by code.
+    pub fn errors(&self) -> BTreeMap<Vec<u8>, u64> {
+        lock(&self.errors).clone()
+    }
+
+    /// Takes a sample for the rates; the cron does so several times a second.
+    pub fn sample(&self) {
+        let now = [self.processed.load(Relaxed), self.input_bytes.load(Relaxed), self.output_bytes.load(Relaxed)];
+        lock(&self.rates).sample(Instant::now(), now);
+    }
+
+    /// Commands, bytes in and bytes out, each per second, of late.
+    pub fn rates(&self) -> [f64; 3] {
+        let rates = lock(&self.rates);
+        std::array::from_fn(|i| rates.samples.iter().map(|s| s[i]).sum::<f64>() / SAMPLES as f64)
+    }
+}
+
+const SAMPLES: usize = 16;
+
+/// The latest measured rates, in a ring.
+#[derive(Default)]
+struct Rates {
+    last: Option<(Instant, [u64; 3])>,
+    samples: [[f64; 3]; SAMPLES],
+    next: usize,
+}
+
+impl Rates {
+    fn sample(&mut self, at: Instant, totals: [u64; 3]) {
+        if let Some((then, before)) = self.last {
+            let seconds = at.duration_since(then).as_secs_f64();
+            if seconds < 0.05 {
+                return;
+            }
+            self.samples[self.next] =
+                std::array::from_fn(|i| totals[i].saturating_sub(before[i]) as f64 / seconds);
+            self.next = (self.next + 1) % SAMPLES;
+        }
+        self.last = Some((at, totals));
+    }
+}
