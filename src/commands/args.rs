@@ -27,13 +27,19 @@ pub fn timeout_ms(text: &[u8]) -> Result<Option<Duration>, Error> {
     }
 }
 
+/// An integer of 32 bits, as numbers of databases are.
+pub fn int32(text: &[u8]) -> Result<i32, Error> {
+    const RANGE: Error = Error::text("ERR value is out of range, value must between -2147483648 and 2147483647");
+    i32::try_from(int(text)?).map_err(|_| RANGE)
+}
+
 /// The number of a database.
 pub fn db_index(cx: &Cx, i: usize) -> Result<usize, Error> {
-    db_index_of(int(&cx.args[i])?, cx)
+    db_index_of(int32(&cx.args[i])?, cx)
 }
 
 /// The same for a number that was read already.
-pub fn db_index_of(index: i64, cx: &Cx) -> Result<usize, Error> {
+pub fn db_index_of(index: i32, cx: &Cx) -> Result<usize, Error> {
     usize::try_from(index)
         .ok()
         .filter(|&i| i < cx.config.databases)

@@ -1,6 +1,6 @@
 //! The connection itself: greeting, logging in, choosing a database.
 
-use super::args::{db_index_of, int, wrong_arity};
+use super::args::{db_index, wrong_arity};
 use super::client::set_name;
 use super::{Cx, Done};
 use crate::VERSION;
@@ -43,8 +43,7 @@ pub fn reset(cx: &mut Cx) -> Done {
 }
 
 pub fn select(cx: &mut Cx) -> Done {
-    let index = int(&cx.args[1])?;
-    let db = db_index_of(index, cx)?;
+    let db = db_index(cx, 1)?;
     cx.session.select(db);
     cx.reply.ok();
     Ok(())

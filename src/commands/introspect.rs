@@ -86,9 +86,13 @@ pub fn list(cx: &mut Cx) -> Done {
 
 /// The keys in the command that stands in the arguments from `from` on, each with what the command does to it.
 fn keys_of(args: &Args, from: usize) -> Result<Vec<(usize, &'static str)>, Error> {
-    let number = INDEX.find(&args[from]).ok_or(Error::text("ERR Invalid command specified"))?;
-    let sub = args.get(from + 1).and_then(|name| INDEX.find_sub(number, name));
-    let command = INDEX.rows[sub.unwrap_or(number)].command;
+    const INVALID: Error = Error::text("ERR Invalid command specified");
+    let top = INDEX.find(&args[from]).ok_or(INVALID)?;
+    let number = match args.get(from + 1) {
+        Some(name) if !INDEX.rows[top].command.subcommands.is_empty() => INDEX.find_sub(top, name).ok_or(INVALID)?,
+        _ => top,
+    };
+    let command = INDEX.rows[number].command;
     if command.keys.is_empty() {
         return Err(Error::text("ERR The command has no key arguments"));
     }

@@ -1,6 +1,6 @@
 //! Keys, whatever they hold.
 
-use super::args::{db_index, db_index_of, int};
+use super::args::{db_index, int};
 use super::{Cx, Done};
 use crate::resp::Error;
 use crate::store::{Db, Store};
@@ -163,8 +163,7 @@ pub fn copy(cx: &mut Cx, store: &mut Store) -> Done {
 
 pub fn move_key(cx: &mut Cx, store: &mut Store) -> Done {
     let here = cx.session.db;
-    let index = number::parse_i64(&cx.args[2]).ok_or(Error::NOT_INTEGER)?;
-    let there = db_index_of(index, cx)?;
+    let there = db_index(cx, 2)?;
     if here == there {
         return Err(SAME_OBJECT);
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use super::args::db_index_of;
+use super::args::{db_index_of, int32};
 use super::object::idle_seconds;
 use super::{Cx, Done};
 use crate::resp::Error;
@@ -48,7 +48,7 @@ pub fn flushdb(cx: &mut Cx, store: &mut Store) -> Done {
 }
 
 pub fn swapdb(cx: &mut Cx, store: &mut Store) -> Done {
-    let index = |i: usize, error| number::parse_i64(&cx.args[i]).ok_or(Error::text(error));
+    let index = |i: usize, error| int32(&cx.args[i]).map_err(|_| Error::text(error));
     let first = index(1, "ERR invalid first DB index")?;
     let second = index(2, "ERR invalid second DB index")?;
     store.swap(db_index_of(first, cx)?, db_index_of(second, cx)?);

@@ -24,7 +24,7 @@ fn value_of(args: &mut Args, i: usize) -> Value {
 
 /// Refuses strings that a client could not have sent in one piece.
 fn check_length(cx: &Cx, len: usize) -> Done {
-    if len as i64 > cx.config.proto_max_bulk_len {
+    if len as u64 > cx.config.proto_max_bulk_len as u64 {
         return Err(Error::text("ERR string exceeds maximum allowed size (proto-max-bulk-len)"));
     }
     Ok(())
@@ -56,23 +56,26 @@ impl Options {
         let mut o = Options::default();
         let mut i = from;
         while i < args.len() {
-            let free = !o.keep_ttl && !o.persist && o.expiry.is_none();
-            let has_next = i + 1 < args.len();
-            let expiry = |seconds, relative| Some(Expiry { at: i + 1, seconds, relative });
+            // The same unit may be given again, and then the last one counts; a second unit may not.
+            let expiry = |seconds, relative| {
+                let same = o.expiry.is_none_or(|e| (e.seconds, e.relative) == (seconds, relative));
+                let fits = same && !o.keep_ttl && !o.persist && i + 1 < args.len();
+                fits.then_some(Some(Expiry { at: i + 1, seconds, relative })).ok_or(Error::SYNTAX)
+            };
             match args[i].to_ascii_uppercase().as_slice() {
                 b"NX" if !getex && !o.only_existing => o.only_new = true,
                 b"XX" if !getex && !o.only_new => o.only_existing = true,
                 b"GET" if !getex => o.get = true,
                 b"KEEPTTL" if !getex && !o.persist && o.expiry.is_none() => o.keep_ttl = true,
                 b"PERSIST" if getex && !o.keep_ttl && o.expiry.is_none() => o.persist = true,
-                b"EX" if free && has_next => o.expiry = expiry(true, true),
-                b"PX" if free && has_next => o.expiry = expiry(false, true),
-                b"EXAT" if free && has_next => o.expiry = expiry(true, false),
-                b"PXAT" if free && has_next => o.expiry = expiry(false, false),
+                b"EX" => o.expiry = expiry(true, true)?,
+                b"PX" => o.expiry = expiry(false, true)?,
+                b"EXAT" => o.expiry = expiry(true, false)?,
+                b"PXAT" => o.expiry = expiry(false, false)?,
                 _ => return Err(Error::SYNTAX),
             }
             // The number of an expiry that was just read is no option.
-            i += if free && o.expiry.is_some() { 2 } else { 1 };
+            i += if o.expiry.is_some_and(|e| e.at == i + 1) { 2 } else { 1 };
         }
         Ok(o)
     }
