@@ -27,6 +27,7 @@
 //! EXEC takes the write lock and runs what was queued, one command after the other, by the same
 //! [`Executor::call`] that runs everything else. The consequences are drawn once, at its end.
 
+use std::cell::RefCell;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
@@ -152,12 +153,18 @@ impl<'a> Executor<'a> {
         self.release();
         self.close_run();
         let stats = &self.shared.stats;
-        for (local, shared) in [(&mut self.processed, &stats.processed), (&mut self.dirty, &self.shared.dirty)] {
+        for (local, shared) in [
+            (&mut self.processed, &stats.processed),
+            (&mut self.dirty, &self.shared.dirty),
+        ] {
             if *local > 0 {
                 shared.fetch_add(std::mem::take(local), Relaxed);
             }
         }
-        for (local, shared) in [(&session.hits, &stats.hits), (&session.misses, &stats.misses)] {
+        for (local, shared) in [
+            (&session.hits, &stats.hits),
+            (&session.misses, &stats.misses),
+        ] {
             if local.get() > 0 {
                 shared.fetch_add(local.take(), Relaxed);
             }
@@ -216,12 +223,24 @@ impl<'a> Executor<'a> {
         session.client.last_command.store(number as u32, Relaxed);
         let command = self.index.rows[number].command;
         if let Some(multi) = &mut session.multi
-            && !matches!(command.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
+            && !matches!(
+                command.name,
+                "exec" | "discard" | "multi" | "watch" | "quit" | "reset"
+            )
         {
-            let queued = Queued { command: number, args: args.to_owned() };
-            session.client.queued_memory.fetch_add(queued.args.memory(), Relaxed);
+            let queued = Queued {
+                command: number,
+                args: args.to_owned(),
+            };
+            session
+                .client
+                .queued_memory
+                .fetch_add(queued.args.memory(), Relaxed);
             multi.queue.push(queued);
-            session.client.queued.store(multi.queue.len() as i64, Relaxed);
+            session
+                .client
+                .queued
+                .store(multi.queue.len() as i64, Relaxed);
             reply.simple("QUEUED");
             return None;
         }
@@ -244,12 +263,16 @@ impl<'a> Executor<'a> {
 
     /// Finds the command, and checks all that can be checked before it begins.
     fn look_up(&mut self, session: &Session, args: &Args<'_>) -> Result<usize, Error> {
-        let top = self.index.find(&args[0]).ok_or_else(|| unknown_command(args))?;
+        let top = self
+            .index
+            .find(&args[0])
+            .ok_or_else(|| unknown_command(args))?;
         let row = &self.index.rows[top];
         let number = match args.get(1) {
-            Some(name) if !row.command.subcommands.is_empty() => {
-                self.index.find_sub(top, name).ok_or_else(|| unknown_subcommand(row.command.name, name))?
-            }
+            Some(name) if !row.command.subcommands.is_empty() => self
+                .index
+                .find_sub(top, name)
+                .ok_or_else(|| unknown_subcommand(row.command.name, name))?,
             _ => top,
         };
         let row = &self.index.rows[number];
@@ -264,7 +287,9 @@ impl<'a> Executor<'a> {
         };
         match refusal {
             Some(error) => {
-                self.shared.stats.commands[number].rejected.fetch_add(1, Relaxed);
+                self.shared.stats.commands[number]
+                    .rejected
+                    .fetch_add(1, Relaxed);
                 Err(error)
             }
             None => Ok(number),
@@ -294,8 +319,19 @@ impl<'a> Executor<'a> {
         let (shared, index) = (self.shared, session.db);
         let usage = usage(&self.config, session, self.now, shared);
         let config = &self.config;
-        let mut cx =
-            Cx { shared, config, session, args, reply, now: self.now, usage, may_block: alone, dirty: 0, wait: None };
+        let mut cx = Cx {
+            shared,
+            config,
+            session,
+            args,
+            reply: &mut *reply,
+            now: self.now,
+            usage,
+            may_block: alone,
+            expired: RefCell::default(),
+            dirty: 0,
+            wait: None,
+        };
         let done: Done = match handler {
             Handler::Plain(f) => f(&mut cx),
             Handler::Read(f) => f(&mut cx, &self.lease.read(shared).dbs[index]),
@@ -321,8 +357,17 @@ impl<'a> Executor<'a> {
             }
             Handler::Exec | Handler::Container => Err(Error::SYNTAX), // neither gets here
         };
-        let Cx { wait, dirty, reply, .. } = cx;
+        let Cx {
+            wait,
+            dirty,
+            expired,
+            ..
+        } = cx;
         self.dirty += dirty;
+        let expired = expired.into_inner();
+        if !expired.is_empty() {
+            self.delete_expired(index, &expired, alone);
+        }
         if let Err(error) = done {
             // Whatever had been written of the reply, the error takes its place.
             reply.out.truncate(start);
@@ -332,6 +377,18 @@ impl<'a> Executor<'a> {
             }
         }
         wait
+    }
+
+    /// Deletes keys that a reader has found expired. By now somebody else may have, or may have set them anew.
+    fn delete_expired(&mut self, index: usize, keys: &[Vec<u8>], alone: bool) {
+        let db = &mut self.lease.write(self.shared).dbs[index];
+        db.observed = self.shared.is_observed();
+        for key in keys {
+            db.get_mut(key, self.now);
+        }
+        if alone {
+            settle(self.shared, index, db, self.now, &mut self.garbage);
+        }
     }
 
     /// EXEC: runs what MULTI has queued, unless a watched key has changed.
@@ -369,12 +426,28 @@ impl<'a> Executor<'a> {
         self.release();
     }
 
-    fn register(&self, session: &Session, wait: Wait, resp3: bool) -> (Arc<Waiter>, Option<Instant>) {
-        let Wait { keys, timeout, service } = wait;
+    fn register(
+        &self,
+        session: &Session,
+        wait: Wait,
+        resp3: bool,
+    ) -> (Arc<Waiter>, Option<Instant>) {
+        let Wait {
+            keys,
+            timeout,
+            service,
+        } = wait;
         let client = session.client.clone();
         let has_hung_up = self.shared.os.has_hung_up;
         let is_connected = Box::new(move || !client.is_closing() && !has_hung_up(&client.stream));
-        let waiter = Waiter::new(session.client.id, session.db, keys, service, resp3, is_connected);
+        let waiter = Waiter::new(
+            session.client.id,
+            session.db,
+            keys,
+            service,
+            resp3,
+            is_connected,
+        );
         let waiter = Arc::new(waiter);
         self.shared.blocking.register(&waiter);
         session.client.set_waiter(Some(waiter.clone()));
@@ -394,7 +467,12 @@ impl<'a> Executor<'a> {
             Some(run) if run.command == number => run.calls += 1,
             _ => {
                 self.close_run();
-                self.run = Some(Run { command: number, calls: 1, failed: 0, began: Instant::now() });
+                self.run = Some(Run {
+                    command: number,
+                    calls: 1,
+                    failed: 0,
+                    began: Instant::now(),
+                });
             }
         }
     }
@@ -404,7 +482,9 @@ impl<'a> Executor<'a> {
         if let Some(run) = self.run.take() {
             let stats = &self.shared.stats.commands[run.command];
             stats.calls.fetch_add(run.calls, Relaxed);
-            stats.nanos.fetch_add(run.began.elapsed().as_nanos() as u64, Relaxed);
+            stats
+                .nanos
+                .fetch_add(run.began.elapsed().as_nanos() as u64, Relaxed);
             if run.failed > 0 {
                 stats.failed.fetch_add(run.failed, Relaxed);
             }
@@ -440,7 +520,10 @@ pub fn settle(shared: &Shared, index: usize, db: &mut Db, now: i64, garbage: &mu
         }
     }
     if db.has_expired() {
-        shared.stats.expired.fetch_add(db.take_expired().len() as u64, Relaxed);
+        shared
+            .stats
+            .expired
+            .fetch_add(db.take_expired().len() as u64, Relaxed);
     }
     if db.has_garbage() {
         garbage.append(&mut db.take_garbage());
@@ -457,7 +540,11 @@ fn settle_all(shared: &Shared, store: &mut Store, now: i64, garbage: &mut Vec<Ga
 /// Redis's words for a command that is not in the table: its first words are quoted, up to 128 bytes.
 fn unknown_command(args: &Args<'_>) -> Error {
     let head = |bytes: &[u8], most: usize| {
-        let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len()).min(most);
+        let end = bytes
+            .iter()
+            .position(|&b| b == 0)
+            .unwrap_or(bytes.len())
+            .min(most);
         bytes[..end].to_vec()
     };
     let mut beginning = vec![];
@@ -469,7 +556,15 @@ fn unknown_command(args: &Args<'_>) -> Error {
         beginning.extend([b"'", word.as_slice(), b"' "].concat());
     }
     let name = head(&args[0], 128);
-    Error::new([b"ERR unknown command '", name.as_slice(), b"', with args beginning with: ", &beginning].concat())
+    Error::new(
+        [
+            b"ERR unknown command '",
+            name.as_slice(),
+            b"', with args beginning with: ",
+            &beginning,
+        ]
+        .concat(),
+    )
 }
 
 fn unknown_subcommand(container: &str, name: &[u8]) -> Error {

@@ -26,10 +26,16 @@ CONFIG GET * lists the settings of a running server.
 ";
 
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
+    let args: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|a| a.to_string_lossy().into_owned())
+        .collect();
     match args.first().map(String::as_str) {
         Some("-v" | "--version") => {
-            println!("Redis server v={VERSION} (redis-clone {})", env!("CARGO_PKG_VERSION"));
+            println!(
+                "Redis server v={VERSION} (redis-clone {})",
+                env!("CARGO_PKG_VERSION")
+            );
             return ExitCode::SUCCESS;
         }
         Some("-h" | "--help") => {
@@ -38,7 +44,8 @@ fn main() -> ExitCode {
         }
         _ => {}
     }
-    let server = configure(&args).and_then(|config| Server::start(config).map_err(|e| e.to_string()));
+    let server =
+        configure(&args).and_then(|config| Server::start(config).map_err(|e| e.to_string()));
     let server = match server {
         Ok(server) => server,
         Err(why) => {
@@ -59,16 +66,25 @@ fn main() -> ExitCode {
 
 /// The settings that the command line asks for. Fails with a line for a person.
 fn configure(args: &[String]) -> Result<Config, String> {
-    let mut config = Config { log_to: LogTo::Configured, ..Config::default() };
+    let mut config = Config {
+        log_to: LogTo::Configured,
+        ..Config::default()
+    };
     let mut options = args;
-    if let Some((first, rest)) = args.split_first().filter(|(first, _)| !first.starts_with("--")) {
+    if let Some((first, rest)) = args
+        .split_first()
+        .filter(|(first, _)| !first.starts_with("--"))
+    {
         options = rest;
         if first == "-" {
             let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text).map_err(|e| format!("standard input: {e}"))?;
+            std::io::stdin()
+                .read_to_string(&mut text)
+                .map_err(|e| format!("standard input: {e}"))?;
             config.apply_text(&text, "standard input", 0)?;
         } else {
-            let text = std::fs::read_to_string(first).map_err(|e| format!("can't open config file '{first}': {e}"))?;
+            let text = std::fs::read_to_string(first)
+                .map_err(|e| format!("can't open config file '{first}': {e}"))?;
             config.apply_text(&text, first, 0)?;
             config.file = Some(std::path::absolute(first).unwrap_or_else(|_| PathBuf::from(first)));
         }
@@ -83,14 +99,18 @@ fn configure(args: &[String]) -> Result<Config, String> {
 fn apply_options(config: &mut Config, options: &[String]) -> Result<(), String> {
     let mut at = 0;
     while at < options.len() {
-        let name = options[at].strip_prefix("--").ok_or_else(|| format!("unexpected argument '{}'", options[at]))?;
+        let name = options[at]
+            .strip_prefix("--")
+            .ok_or_else(|| format!("unexpected argument '{}'", options[at]))?;
         let mut words = vec![name.to_string()];
         at += 1;
         while at < options.len() && !options[at].starts_with("--") {
             words.push(options[at].clone());
             at += 1;
         }
-        config.apply_line(&words).map_err(|why| format!("'--{}': {why}", words.join(" ")))?;
+        config
+            .apply_line(&words)
+            .map_err(|why| format!("'--{}': {why}", words.join(" ")))?;
     }
     Ok(())
 }

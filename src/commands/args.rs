@@ -13,12 +13,15 @@ pub fn int(text: &[u8]) -> Result<i64, Error> {
 
 /// An integer that is not negative, or this error.
 pub fn positive(text: &[u8], error: &'static str) -> Result<i64, Error> {
-    number::parse_i64(text).filter(|&n| n >= 0).ok_or(Error::text(error))
+    number::parse_i64(text)
+        .filter(|&n| n >= 0)
+        .ok_or(Error::text(error))
 }
 
 /// How long to wait, in milliseconds; 0 is for ever.
 pub fn timeout_ms(text: &[u8]) -> Result<Option<Duration>, Error> {
-    let ms = number::parse_i64(text).ok_or(Error::text("ERR timeout is not an integer or out of range"))?;
+    let ms = number::parse_i64(text)
+        .ok_or(Error::text("ERR timeout is not an integer or out of range"))?;
     match u64::try_from(ms) {
         Ok(0) => Ok(None),
         Ok(ms) if ms <= i64::MAX as u64 / 2 => Ok(Some(Duration::from_millis(ms))),
@@ -29,7 +32,8 @@ pub fn timeout_ms(text: &[u8]) -> Result<Option<Duration>, Error> {
 
 /// An integer of 32 bits, as numbers of databases are.
 pub fn int32(text: &[u8]) -> Result<i32, Error> {
-    const RANGE: Error = Error::text("ERR value is out of range, value must between -2147483648 and 2147483647");
+    const RANGE: Error =
+        Error::text("ERR value is out of range, value must between -2147483648 and 2147483647");
     i32::try_from(int(text)?).map_err(|_| RANGE)
 }
 
@@ -57,15 +61,21 @@ pub fn on_off(text: &[u8]) -> Result<bool, Error> {
 
 /// Redis's words for a wrong number of arguments.
 pub fn wrong_arity(full_name: &str) -> Error {
-    Error::new(format!("ERR wrong number of arguments for '{full_name}' command"))
+    Error::new(format!(
+        "ERR wrong number of arguments for '{full_name}' command"
+    ))
 }
 
 /// Replies with the lines of a HELP subcommand: the commands of a container with their summaries.
 pub fn help(cx: &mut Cx, container: &str) {
-    let Some(number) = super::INDEX.find(container.as_bytes()) else { return };
+    let Some(number) = super::INDEX.find(container.as_bytes()) else {
+        return;
+    };
     let command = super::INDEX.rows[number].command;
     let name = command.name.to_uppercase();
-    let mut lines = vec![format!("{name} <subcommand> [<arg> ...], where <subcommand> is one of:")];
+    let mut lines = vec![format!(
+        "{name} <subcommand> [<arg> ...], where <subcommand> is one of:"
+    )];
     for sub in command.subcommands {
         let space = if sub.syntax.is_empty() { "" } else { " " };
         lines.push(format!("{}{space}{}", sub.name.to_uppercase(), sub.syntax));

@@ -31,7 +31,10 @@ fn describe(client: &Client, now: i64) -> String {
     let used = client.input_used.load(Relaxed);
     let input = client.input_capacity.load(Relaxed);
     let output = client.output_capacity.load(Relaxed);
-    let (args, queued) = (client.args_memory.load(Relaxed), client.queued_memory.load(Relaxed));
+    let (args, queued) = (
+        client.args_memory.load(Relaxed),
+        client.queued_memory.load(Relaxed),
+    );
     let command = INDEX.rows.get(client.last_command.load(Relaxed) as usize);
     let mut line = String::new();
     // Writing into a `String` cannot fail.
@@ -56,7 +59,12 @@ fn describe(client: &Client, now: i64) -> String {
     );
     let library = lock(&client.library);
     if !library.0.is_empty() || !library.1.is_empty() {
-        let _ = write!(line, " lib-name={} lib-ver={}", text(&library.0), text(&library.1));
+        let _ = write!(
+            line,
+            " lib-name={} lib-ver={}",
+            text(&library.0),
+            text(&library.1)
+        );
     }
     line
 }
@@ -91,7 +99,10 @@ pub fn list(cx: &mut Cx) -> Done {
         }
         _ => return Err(Error::SYNTAX),
     }
-    let lines: String = chosen.iter().map(|client| describe(client, cx.now) + "\n").collect();
+    let lines: String = chosen
+        .iter()
+        .map(|client| describe(client, cx.now) + "\n")
+        .collect();
     cx.reply.verbatim("txt", lines.as_bytes());
     Ok(())
 }
@@ -109,14 +120,20 @@ pub fn id(cx: &mut Cx) -> Done {
 
 pub fn getname(cx: &mut Cx) -> Done {
     let name = lock(&cx.session.client.name);
-    if name.is_empty() { cx.reply.null() } else { cx.reply.bulk(&name) }
+    if name.is_empty() {
+        cx.reply.null()
+    } else {
+        cx.reply.bulk(&name)
+    }
     Ok(())
 }
 
 /// Names a client. A name must not disturb the lines of CLIENT LIST.
 pub fn set_name(client: &Client, name: &[u8]) -> Done {
     if !name.iter().all(|b| b.is_ascii_graphic()) {
-        return Err(Error::text("ERR Client names cannot contain spaces, newlines or special characters."));
+        return Err(Error::text(
+            "ERR Client names cannot contain spaces, newlines or special characters.",
+        ));
     }
     *lock(&client.name) = name.to_vec();
     Ok(())
@@ -161,7 +178,10 @@ struct Victims {
 }
 
 pub fn kill(cx: &mut Cx) -> Done {
-    let mut victims = Victims { spare_me: true, ..Victims::default() };
+    let mut victims = Victims {
+        spare_me: true,
+        ..Victims::default()
+    };
     let old_style = cx.args.len() == 3;
     if old_style {
         victims.addr = Some(cx.args[2].to_vec());
@@ -200,7 +220,9 @@ pub fn kill(cx: &mut Cx) -> Done {
     let me = cx.session.client.id;
     let mut killed = 0;
     for client in cx.shared.clients.all() {
-        let is = |wanted: &Option<Vec<u8>>, own: String| wanted.as_ref().is_none_or(|w| *w == own.as_bytes());
+        let is = |wanted: &Option<Vec<u8>>, own: String| {
+            wanted.as_ref().is_none_or(|w| *w == own.as_bytes())
+        };
         let chosen = !victims.nobody
             && victims.id.is_none_or(|id| id == client.id)
             && is(&victims.addr, client.peer.to_string())
@@ -243,12 +265,19 @@ pub fn unblock(cx: &mut Cx) -> Done {
     let outcome = match cx.args.get(3).map(<[u8]>::to_ascii_lowercase).as_deref() {
         _ if cx.args.len() > 4 => return Err(Error::SYNTAX),
         None | Some(b"timeout") => Outcome::TimedOut,
-        Some(b"error") => Outcome::Failed(Error::text("UNBLOCKED client unblocked via CLIENT UNBLOCK")),
-        Some(_) => return Err(Error::text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
+        Some(b"error") => {
+            Outcome::Failed(Error::text("UNBLOCKED client unblocked via CLIENT UNBLOCK"))
+        }
+        Some(_) => {
+            return Err(Error::text(
+                "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR",
+            ));
+        }
     };
     let id = int(&cx.args[2])?;
     let client = cx.shared.clients.get(id as u64);
-    cx.reply.int(client.is_some_and(|c| c.unblock(outcome)).into());
+    cx.reply
+        .int(client.is_some_and(|c| c.unblock(outcome)).into());
     Ok(())
 }
 

@@ -7,13 +7,29 @@ use crate::state::config::{self, Change, SETTINGS};
 use crate::util::glob;
 
 pub fn get(cx: &mut Cx) -> Done {
-    let wanted = |name: &str| cx.args.iter_from(2).any(|pattern| glob::matches(pattern, name.as_bytes(), true));
-    let found: Vec<_> = SETTINGS.iter().filter(|s| wanted(s.name)).collect();
+    let mut found: Vec<(String, &config::Setting)> = vec![];
+    for pattern in cx.args.iter_from(2) {
+        let is_pattern = pattern.iter().any(|b| b"*?[\\".contains(b));
+        for setting in SETTINGS
+            .iter()
+            .filter(|s| glob::matches(pattern, s.name.as_bytes(), true))
+        {
+            // A setting asked for by its name is answered under the name as it was written.
+            let name = if is_pattern {
+                setting.name.into()
+            } else {
+                String::from_utf8_lossy(pattern).into_owned()
+            };
+            if !found.iter().any(|(_, other)| std::ptr::eq(*other, setting)) {
+                found.push((name, setting));
+            }
+        }
+    }
     // The settings in force, not those this batch began with: CONFIG SET may have come just before.
     let current = cx.shared.settings.current();
     cx.reply.map(found.len());
-    for setting in found {
-        cx.reply.bulk(setting.name.as_bytes());
+    for (name, setting) in found {
+        cx.reply.bulk(name.as_bytes());
         cx.reply.bulk(setting.get(&current).as_bytes());
     }
     Ok(())
@@ -32,21 +48,27 @@ pub fn set(cx: &mut Cx) -> Done {
         .collect();
     // All names are checked before any value is.
     for (i, (name, _)) in pairs.iter().enumerate() {
-        let unknown = || format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'");
+        let unknown =
+            || format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'");
         let setting = config::find(name).ok_or_else(|| Error::new(unknown()))?;
         match setting.change {
             Change::Immutable => return Err(failed(name, "can't set immutable config")),
             Change::Protected => return Err(failed(name, "can't set protected config")),
             Change::Allowed => {}
         }
-        if pairs[..i].iter().any(|(other, _)| other.eq_ignore_ascii_case(name)) {
+        if pairs[..i]
+            .iter()
+            .any(|(other, _)| other.eq_ignore_ascii_case(name))
+        {
             return Err(failed(name, "duplicate parameter"));
         }
     }
     let changed = cx.shared.settings.update(|config| {
         for (name, value) in &pairs {
             let setting = config::find(name).ok_or_else(|| failed(name, "unknown"))?;
-            setting.set(config, value).map_err(|why| failed(name, &why))?;
+            setting
+                .set(config, value)
+                .map_err(|why| failed(name, &why))?;
         }
         Ok(())
     })?;
@@ -56,13 +78,17 @@ pub fn set(cx: &mut Cx) -> Done {
 }
 
 fn failed(name: &str, why: &str) -> Error {
-    Error::new(format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {why}"))
+    Error::new(format!(
+        "ERR CONFIG SET failed (possibly related to argument '{name}') - {why}"
+    ))
 }
 
 pub fn rewrite(cx: &mut Cx) -> Done {
     let current = cx.shared.settings.current();
     let Some(path) = &current.file else {
-        return Err(Error::text("ERR The server is running without a config file"));
+        return Err(Error::text(
+            "ERR The server is running without a config file",
+        ));
     };
     let old = std::fs::read_to_string(path).unwrap_or_default();
     // Written beside the old one and put in its place at once: a crash in between loses neither.
@@ -71,12 +97,16 @@ pub fn rewrite(cx: &mut Cx) -> Done {
     let written = std::fs::write(&beside, config::rewrite(&old, &current));
     match written.and_then(|()| std::fs::rename(&beside, path)) {
         Ok(()) => {
-            cx.shared.log.notice("CONFIG REWRITE executed with success.");
+            cx.shared
+                .log
+                .notice("CONFIG REWRITE executed with success.");
             cx.reply.ok();
             Ok(())
         }
         Err(e) => {
-            cx.shared.log.warning(&format!("CONFIG REWRITE failed: {e}"));
+            cx.shared
+                .log
+                .warning(&format!("CONFIG REWRITE failed: {e}"));
             Err(Error::new(format!("ERR Rewriting config file: {e}")))
         }
     }

@@ -54,9 +54,16 @@ fn log_in(cx: &mut Cx, user: &str, password: usize) -> Done {
     let wanted = cx.config.requirepass.as_bytes();
     let given = &cx.args[password];
     // Compared to the end whatever differs, so that the time taken tells nothing.
-    let differs = given.iter().zip(wanted).fold(given.len() ^ wanted.len(), |d, (a, b)| d | usize::from(a ^ b));
+    let differs = given
+        .iter()
+        .zip(wanted)
+        .fold(given.len() ^ wanted.len(), |d, (a, b)| {
+            d | usize::from(a ^ b)
+        });
     if user != "default" || !wanted.is_empty() && differs != 0 {
-        return Err(Error::text("WRONGPASS invalid username-password pair or user is disabled."));
+        return Err(Error::text(
+            "WRONGPASS invalid username-password pair or user is disabled.",
+        ));
     }
     cx.session.authenticated = true;
     Ok(())
@@ -85,7 +92,9 @@ pub fn hello(cx: &mut Cx) -> Done {
     let mut resp3 = cx.session.resp3;
     if cx.args.len() > 1 {
         let version = number::parse_i64(&cx.args[1]);
-        resp3 = match version.ok_or(Error::text("ERR Protocol version is not an integer or out of range"))? {
+        resp3 = match version.ok_or(Error::text(
+            "ERR Protocol version is not an integer or out of range",
+        ))? {
             2 => false,
             3 => true,
             _ => return Err(Error::text("NOPROTO unsupported protocol version")),
@@ -102,7 +111,9 @@ pub fn hello(cx: &mut Cx) -> Done {
             i += 1;
         } else {
             let option = String::from_utf8_lossy(&cx.args[i]);
-            return Err(Error::new(format!("ERR Syntax error in HELLO option '{option}'")));
+            return Err(Error::new(format!(
+                "ERR Syntax error in HELLO option '{option}'"
+            )));
         }
         i += 1;
     }
@@ -112,9 +123,9 @@ pub fn hello(cx: &mut Cx) -> Done {
     }
     if !cx.session.authenticated {
         return Err(Error::text(
-            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH \
-             <user> <pass> option can be used to authenticate the client and select the RESP protocol version at \
-             the same time",
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> \
+             <pass> option can be used to authenticate the client and select the RESP protocol version at the same \
+             time",
         ));
     }
     if let Some(i) = name {

@@ -45,7 +45,12 @@ pub fn incrby(cx: &mut Cx, db: &mut Db) -> Done {
 
 pub fn decrby(cx: &mut Cx, db: &mut Db) -> Done {
     let by = int(&cx.args[2])?;
-    add(cx, db, by.checked_neg().ok_or(Error::text("ERR decrement would overflow"))?)
+    add(
+        cx,
+        db,
+        by.checked_neg()
+            .ok_or(Error::text("ERR decrement would overflow"))?,
+    )
 }
 
 pub fn incrbyfloat(cx: &mut Cx, db: &mut Db) -> Done {

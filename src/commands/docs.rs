@@ -26,7 +26,8 @@ struct Node {
 pub fn reply_docs(reply: &mut Reply, row: &Row) {
     let command = row.command;
     let arguments = parse(command.syntax);
-    let fields = 4 + usize::from(!arguments.is_empty()) + usize::from(!command.subcommands.is_empty());
+    let fields =
+        4 + usize::from(!arguments.is_empty()) + usize::from(!command.subcommands.is_empty());
     reply.map(fields);
     for (name, text) in [
         ("summary", command.summary),
@@ -48,16 +49,31 @@ pub fn reply_docs(reply: &mut Reply, row: &Row) {
         for sub in command.subcommands {
             let full_name = format!("{}|{}", command.name, sub.name);
             reply.bulk(full_name.as_bytes());
-            reply_docs(reply, &Row { command: sub, full_name, subcommands: 0 });
+            reply_docs(
+                reply,
+                &Row {
+                    command: sub,
+                    full_name,
+                    subcommands: 0,
+                },
+            );
         }
     }
 }
 
 fn reply_node(reply: &mut Reply, node: &Node) {
     let is_key = node.kind == "key";
-    let flags: Vec<&str> =
-        [(node.optional, "optional"), (node.multiple, "multiple")].iter().filter(|f| f.0).map(|f| f.1).collect();
-    let fields = [is_key, node.token.is_some(), !flags.is_empty(), !node.children.is_empty()];
+    let flags: Vec<&str> = [(node.optional, "optional"), (node.multiple, "multiple")]
+        .iter()
+        .filter(|f| f.0)
+        .map(|f| f.1)
+        .collect();
+    let fields = [
+        is_key,
+        node.token.is_some(),
+        !flags.is_empty(),
+        !node.children.is_empty(),
+    ];
     reply.map(2 + fields.iter().filter(|&&f| f).count());
     let text = |reply: &mut Reply, name: &str, value: &str| {
         reply.bulk(name.as_bytes());
@@ -80,7 +96,9 @@ fn reply_node(reply: &mut Reply, node: &Node) {
     if !node.children.is_empty() {
         reply.bulk(b"arguments");
         reply.array(node.children.len());
-        node.children.iter().for_each(|child| reply_node(reply, child));
+        node.children
+            .iter()
+            .for_each(|child| reply_node(reply, child));
     }
 }
 
@@ -89,7 +107,13 @@ fn parse(syntax: &str) -> Vec<Node> {
     let spaced: String = syntax
         .replace("...", " ... ")
         .chars()
-        .flat_map(|c| if "[]<>|".contains(c) { vec![' ', c, ' '] } else { vec![c] })
+        .flat_map(|c| {
+            if "[]<>|".contains(c) {
+                vec![' ', c, ' ']
+            } else {
+                vec![c]
+            }
+        })
         .collect();
     let words: Vec<&str> = spaced.split_whitespace().collect();
     sequence(&mut words.as_slice())
@@ -119,11 +143,16 @@ fn sequence(words: &mut &[&str]) -> Vec<Node> {
             }
             _ if is_token(word) => {
                 // A token takes the argument after it along, if that is a plain one.
-                let argument = words.first().filter(|next| next.starts_with(|c: char| c.is_ascii_lowercase()));
+                let argument = words
+                    .first()
+                    .filter(|next| next.starts_with(|c: char| c.is_ascii_lowercase()));
                 let node = match argument {
                     Some(name) => {
                         *words = &words[1..];
-                        Node { token: Some(word.into()), ..argument_node(name) }
+                        Node {
+                            token: Some(word.into()),
+                            ..argument_node(name)
+                        }
                     }
                     None => Node {
                         name: word.to_lowercase(),
@@ -141,7 +170,12 @@ fn sequence(words: &mut &[&str]) -> Vec<Node> {
         return alternatives.remove(0);
     }
     let children: Vec<Node> = alternatives.into_iter().map(group).collect();
-    vec![Node { name: joined(&children, "_or_"), kind: "oneof", children, ..Node::default() }]
+    vec![Node {
+        name: joined(&children, "_or_"),
+        kind: "oneof",
+        children,
+        ..Node::default()
+    }]
 }
 
 fn is_token(word: &str) -> bool {
@@ -153,11 +187,16 @@ fn argument_node(name: &str) -> Node {
         "key" | "newkey" | "source" | "destination" | "key1" | "key2" => "key",
         "pattern" => "pattern",
         n if n.contains("unix-time") => "unix-time",
-        "seconds" | "milliseconds" | "count" | "offset" | "start" | "end" | "index" | "increment" | "decrement"
-        | "db" | "len" | "cursor" | "ms" | "client-id" | "index1" | "index2" => "integer",
+        "seconds" | "milliseconds" | "count" | "offset" | "start" | "end" | "index"
+        | "increment" | "decrement" | "db" | "len" | "cursor" | "ms" | "client-id" | "index1"
+        | "index2" => "integer",
         _ => "string",
     };
-    Node { name: name.into(), kind, ..Node::default() }
+    Node {
+        name: name.into(),
+        kind,
+        ..Node::default()
+    }
 }
 
 /// Several nodes as one.
@@ -165,11 +204,20 @@ fn group(mut nodes: Vec<Node>) -> Node {
     if nodes.len() == 1 {
         return nodes.remove(0);
     }
-    Node { name: joined(&nodes, "_"), kind: "block", children: nodes, ..Node::default() }
+    Node {
+        name: joined(&nodes, "_"),
+        kind: "block",
+        children: nodes,
+        ..Node::default()
+    }
 }
 
 fn joined(nodes: &[Node], by: &str) -> String {
-    nodes.iter().map(|n| n.name.as_str()).collect::<Vec<_>>().join(by)
+    nodes
+        .iter()
+        .map(|n| n.name.as_str())
+        .collect::<Vec<_>>()
+        .join(by)
 }
 
 #[cfg(test)]
@@ -179,7 +227,10 @@ mod tests {
     #[test]
     fn syntax_becomes_a_tree() {
         let nodes = parse("key value [NX|XX] [EX seconds|KEEPTTL] <field value>...");
-        let shown: Vec<_> = nodes.iter().map(|n| (n.name.as_str(), n.kind, n.optional, n.multiple)).collect();
+        let shown: Vec<_> = nodes
+            .iter()
+            .map(|n| (n.name.as_str(), n.kind, n.optional, n.multiple))
+            .collect();
         assert_eq!(
             shown,
             [
@@ -199,7 +250,12 @@ mod tests {
         for row in &super::super::INDEX.rows {
             let syntax = row.command.syntax;
             let count = |c| syntax.matches(c).count();
-            assert_eq!((count('['), count('<')), (count(']'), count('>')), "{}", row.full_name);
+            assert_eq!(
+                (count('['), count('<')),
+                (count(']'), count('>')),
+                "{}",
+                row.full_name
+            );
             assert_eq!(parse(syntax).is_empty(), syntax.is_empty());
         }
     }

@@ -31,7 +31,9 @@ impl When {
             return Err(Error::text(text));
         }
         if when.later && when.sooner {
-            return Err(Error::text("ERR GT and LT options at the same time are not compatible"));
+            return Err(Error::text(
+                "ERR GT and LT options at the same time are not compatible",
+            ));
         }
         Ok(when)
     }
@@ -52,7 +54,11 @@ fn set_expiry(cx: &mut Cx, db: &mut Db, unit: i64, base: i64) -> Done {
         Error::new(format!("ERR invalid expire time in '{name}' command"))
     };
     let n = int(&cx.args[2])?;
-    let at = n.checked_mul(unit).and_then(|ms| ms.checked_add(base)).ok_or_else(invalid)?.min(NEVER - 1);
+    let at = n
+        .checked_mul(unit)
+        .and_then(|ms| ms.checked_add(base))
+        .ok_or_else(invalid)?
+        .min(NEVER - 1);
     let done = match cx.find_mut(db, 1).map(|o| o.expiry()) {
         Some(old) if when.allows(old, at) => {
             if at <= cx.now {

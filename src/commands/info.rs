@@ -25,9 +25,15 @@ const SECTIONS: &[(&str, bool)] = &[
 ];
 
 pub fn info(cx: &mut Cx, store: &Store) -> Done {
-    let asked: Vec<String> = cx.args.iter_from(1).map(|a| String::from_utf8_lossy(a).to_lowercase()).collect();
+    let asked: Vec<String> = cx
+        .args
+        .iter_from(1)
+        .map(|a| String::from_utf8_lossy(a).to_lowercase())
+        .collect();
     let shown = |&&(name, default): &&(&str, bool)| {
-        asked.iter().any(|a| a == name || a == "all" || a == "everything" || a == "default" && default)
+        asked
+            .iter()
+            .any(|a| a == name || a == "all" || a == "everything" || a == "default" && default)
             || asked.is_empty() && default
     };
     let mut text = String::new();
@@ -53,12 +59,18 @@ fn section(cx: &Cx, store: &Store, name: &str, text: &mut String) {
     let shared = cx.shared;
     let mut title = name.to_string();
     title[..1].make_ascii_uppercase();
-    let title = if name == "cpu" { "CPU".to_string() } else { title };
+    let title = if name == "cpu" {
+        "CPU".to_string()
+    } else {
+        title
+    };
     let _ = write!(text, "# {title}\r\n");
     match name {
         "server" => {
             let uptime = shared.started.elapsed().as_secs();
-            let path = |p: std::io::Result<std::path::PathBuf>| p.map(|p| p.display().to_string()).unwrap_or_default();
+            let path = |p: std::io::Result<std::path::PathBuf>| {
+                p.map(|p| p.display().to_string()).unwrap_or_default()
+            };
             lines!(text,
                 "redis_version": VERSION,
                 "redis_git_sha1": "00000000",
@@ -86,7 +98,9 @@ fn section(cx: &Cx, store: &Store, name: &str, text: &mut String) {
         }
         "clients" => {
             let clients = shared.clients.all();
-            let largest = |of: fn(&crate::state::clients::Client) -> usize| clients.iter().map(|c| of(c)).max().unwrap_or(0);
+            let largest = |of: fn(&crate::state::clients::Client) -> usize| {
+                clients.iter().map(|c| of(c)).max().unwrap_or(0)
+            };
             lines!(text,
                 "connected_clients": clients.len(),
                 "cluster_connections": 0,
@@ -176,12 +190,17 @@ fn section(cx: &Cx, store: &Store, name: &str, text: &mut String) {
         "commandstats" => {
             for (row, stats) in INDEX.rows.iter().zip(&shared.stats.commands) {
                 let [calls, nanos, rejected, failed] =
-                    [&stats.calls, &stats.nanos, &stats.rejected, &stats.failed].map(|f| f.load(Relaxed));
+                    [&stats.calls, &stats.nanos, &stats.rejected, &stats.failed]
+                        .map(|f| f.load(Relaxed));
                 if calls + rejected + failed == 0 {
                     continue;
                 }
                 let usec = nanos / 1000;
-                let each = if calls == 0 { 0.0 } else { nanos as f64 / 1000.0 / calls as f64 };
+                let each = if calls == 0 {
+                    0.0
+                } else {
+                    nanos as f64 / 1000.0 / calls as f64
+                };
                 let _ = write!(
                     text,
                     "cmdstat_{}:calls={calls},usec={usec},usec_per_call={each:.2},rejected_calls={rejected},failed_calls={failed}\r\n",
@@ -191,14 +210,23 @@ fn section(cx: &Cx, store: &Store, name: &str, text: &mut String) {
         }
         "errorstats" => {
             for (code, count) in shared.stats.errors() {
-                let _ = write!(text, "errorstat_{}:count={count}\r\n", String::from_utf8_lossy(&code));
+                let _ = write!(
+                    text,
+                    "errorstat_{}:count={count}\r\n",
+                    String::from_utf8_lossy(&code)
+                );
             }
         }
         "cluster" => {
             lines!(text, "cluster_enabled": 0);
         }
         "keyspace" => {
-            for (i, db) in store.dbs.iter().enumerate().filter(|(_, db)| !db.is_empty()) {
+            for (i, db) in store
+                .dbs
+                .iter()
+                .enumerate()
+                .filter(|(_, db)| !db.is_empty())
+            {
                 let _ = write!(
                     text,
                     "db{i}:keys={},expires={},avg_ttl={}\r\n",
@@ -214,11 +242,23 @@ fn section(cx: &Cx, store: &Store, name: &str, text: &mut String) {
 
 fn memory(cx: &Cx, text: &mut String) {
     let (used, rss) = ((cx.shared.os.allocated_bytes)(), process::resident_bytes());
-    let peak = cx.shared.stats.peak_memory.fetch_max(used, Relaxed).max(used);
+    let peak = cx
+        .shared
+        .stats
+        .peak_memory
+        .fetch_max(used, Relaxed)
+        .max(used);
     let total = process::total_memory();
-    let overhead: u64 = cx.shared.clients.all().iter().map(|c| c.input_capacity.load(Relaxed) as u64 + 4096).sum();
+    let overhead: u64 = cx
+        .shared
+        .clients
+        .all()
+        .iter()
+        .map(|c| c.input_capacity.load(Relaxed) as u64 + 4096)
+        .sum();
     let dataset = used.saturating_sub(overhead);
-    let percent = |part: u64, whole: u64| format!("{:.2}%", part as f64 * 100.0 / whole.max(1) as f64);
+    let percent =
+        |part: u64, whole: u64| format!("{:.2}%", part as f64 * 100.0 / whole.max(1) as f64);
     lines!(text,
         "used_memory": used,
         "used_memory_human": number::human_bytes(used),

@@ -22,7 +22,9 @@ fn find(name: &[u8]) -> Option<&'static Row> {
 
 pub fn command(cx: &mut Cx) -> Done {
     cx.reply.array(TABLE.len());
-    INDEX.rows[..TABLE.len()].iter().for_each(|row| reply_info(cx.reply, row));
+    INDEX.rows[..TABLE.len()]
+        .iter()
+        .for_each(|row| reply_info(cx.reply, row));
     Ok(())
 }
 
@@ -69,13 +71,25 @@ pub fn list(cx: &mut Cx) -> Done {
         None => INDEX.rows.iter().map(|r| r.full_name.as_str()).collect(),
         Some(b"module") => vec![],
         Some(b"aclcat") => {
-            let bit = acl::NAMES.iter().position(|n| n.as_bytes().eq_ignore_ascii_case(&word));
+            let bit = acl::NAMES
+                .iter()
+                .position(|n| n.as_bytes().eq_ignore_ascii_case(&word));
             let inside = |r: &&Row| bit.is_some_and(|bit| r.command.categories() & (1 << bit) != 0);
-            INDEX.rows.iter().filter(inside).map(|r| r.full_name.as_str()).collect()
+            INDEX
+                .rows
+                .iter()
+                .filter(inside)
+                .map(|r| r.full_name.as_str())
+                .collect()
         }
         Some(b"pattern") => {
             let fits = |r: &&Row| glob::matches(&word, r.full_name.as_bytes(), true);
-            INDEX.rows.iter().filter(fits).map(|r| r.full_name.as_str()).collect()
+            INDEX
+                .rows
+                .iter()
+                .filter(fits)
+                .map(|r| r.full_name.as_str())
+                .collect()
         }
         Some(_) => return Err(Error::SYNTAX),
     };
@@ -89,7 +103,9 @@ fn keys_of(args: &Args, from: usize) -> Result<Vec<(usize, &'static str)>, Error
     const INVALID: Error = Error::text("ERR Invalid command specified");
     let top = INDEX.find(&args[from]).ok_or(INVALID)?;
     let number = match args.get(from + 1) {
-        Some(name) if !INDEX.rows[top].command.subcommands.is_empty() => INDEX.find_sub(top, name).ok_or(INVALID)?,
+        Some(name) if !INDEX.rows[top].command.subcommands.is_empty() => {
+            INDEX.find_sub(top, name).ok_or(INVALID)?
+        }
         _ => top,
     };
     let command = INDEX.rows[number].command;
@@ -98,18 +114,30 @@ fn keys_of(args: &Args, from: usize) -> Result<Vec<(usize, &'static str)>, Error
     }
     let words = args.len() - from;
     if !command.accepts(words) {
-        return Err(Error::text("ERR Invalid number of arguments specified for command"));
+        return Err(Error::text(
+            "ERR Invalid number of arguments specified for command",
+        ));
     }
     let mut keys = vec![];
     for spec in command.keys {
         // SET is a read as well only if it has GET among its options.
-        let reads = args.iter_from(from + 3).any(|word| word.eq_ignore_ascii_case(b"GET"));
+        let reads = args
+            .iter_from(from + 3)
+            .any(|word| word.eq_ignore_ascii_case(b"GET"));
         let flags = if spec.flags.ends_with(" variable_flags") {
-            if reads { "RW access update" } else { "OW update" }
+            if reads {
+                "RW access update"
+            } else {
+                "OW update"
+            }
         } else {
             spec.flags
         };
-        keys.extend(positions(spec, args, from).into_iter().map(|at| (at, flags)));
+        keys.extend(
+            positions(spec, args, from)
+                .into_iter()
+                .map(|at| (at, flags)),
+        );
     }
     if keys.is_empty() {
         return Err(Error::text("ERR Invalid arguments specified for command"));
@@ -121,19 +149,19 @@ fn keys_of(args: &Args, from: usize) -> Result<Vec<(usize, &'static str)>, Error
 fn positions(spec: &KeySpec, args: &Args, from: usize) -> Vec<usize> {
     let first = match spec.begin {
         Begin::Index(at) => from + at,
-        Begin::After(word, start) => {
-            match (from + start..args.len()).find(|&i| args.is(i, word)) {
-                Some(at) => at + 1,
-                None => return vec![],
-            }
-        }
+        Begin::After(word, start) => match (from + start..args.len()).find(|&i| args.is(i, word)) {
+            Some(at) => at + 1,
+            None => return vec![],
+        },
     };
     let last = match (spec.last, spec.limit) {
         (n @ 0.., _) => first + n as usize,
         (_, 0) => args.len() - spec.last.unsigned_abs() as usize,
         (_, limit) => (first + (args.len() - first) / limit as usize).saturating_sub(1),
     };
-    (first..=last.min(args.len() - 1)).step_by(spec.step as usize).collect()
+    (first..=last.min(args.len() - 1))
+        .step_by(spec.step as usize)
+        .collect()
 }
 
 pub fn getkeys(cx: &mut Cx) -> Done {
@@ -168,9 +196,15 @@ fn reply_words(reply: &mut Reply, words: &[&str]) {
 fn legacy_range(command: &Command) -> (i32, i32, i32) {
     let mut range: Option<(i32, i32, i32)> = None;
     for spec in command.keys {
-        let Begin::Index(first) = spec.begin else { continue };
+        let Begin::Index(first) = spec.begin else {
+            continue;
+        };
         let first = first as i32;
-        let last = if spec.last >= 0 { first + spec.last } else { spec.last };
+        let last = if spec.last >= 0 {
+            first + spec.last
+        } else {
+            spec.last
+        };
         range = Some(match range {
             Some((f, l, s)) => (f.min(first), l.max(last), s.min(spec.step)),
             None => (first, last, spec.step),
@@ -186,24 +220,50 @@ fn reply_info(reply: &mut Reply, row: &Row) {
     reply.bulk(row.full_name.as_bytes());
     reply.int(command.arity.into());
     let named = |names: &[&'static str], set: u32| -> Vec<&'static str> {
-        names.iter().enumerate().filter(|(bit, _)| set & (1 << bit) != 0).map(|(_, name)| *name).collect()
+        names
+            .iter()
+            .enumerate()
+            .filter(|(bit, _)| set & (1 << bit) != 0)
+            .map(|(_, name)| *name)
+            .collect()
     };
     let mut shown = named(&flags::NAMES, command.flags);
-    if command.keys.iter().any(|k| matches!(k.begin, Begin::After(..))) {
+    if command
+        .keys
+        .iter()
+        .any(|k| matches!(k.begin, Begin::After(..)))
+    {
         shown.push("movablekeys");
     }
     reply_words(reply, &shown);
     let (first, last, step) = legacy_range(command);
-    [first, last, step].iter().for_each(|&n| reply.int(n.into()));
+    [first, last, step]
+        .iter()
+        .for_each(|&n| reply.int(n.into()));
     let categories = named(&acl::NAMES, command.categories());
     reply.set(categories.len());
-    categories.iter().for_each(|c| reply.simple(&format!("@{c}")));
-    reply.array(command.tips.len());
-    command.tips.iter().for_each(|tip| reply.bulk(tip.as_bytes()));
-    reply.array(command.keys.len());
-    command.keys.iter().for_each(|spec| reply_key_spec(reply, spec));
-    let subcommands = command.subcommands.iter().filter_map(|s| find(format!("{}|{}", command.name, s.name).as_bytes()));
-    reply.array(command.subcommands.len());
+    categories
+        .iter()
+        .for_each(|c| reply.simple(&format!("@{c}")));
+    reply.set(command.tips.len());
+    command
+        .tips
+        .iter()
+        .for_each(|tip| reply.bulk(tip.as_bytes()));
+    reply.set(command.keys.len());
+    command
+        .keys
+        .iter()
+        .for_each(|spec| reply_key_spec(reply, spec));
+    let subcommands = command
+        .subcommands
+        .iter()
+        .filter_map(|s| find(format!("{}|{}", command.name, s.name).as_bytes()));
+    if command.subcommands.is_empty() {
+        reply.set(0)
+    } else {
+        reply.array(command.subcommands.len())
+    }
     subcommands.for_each(|sub| reply_info(reply, sub));
 }
 
@@ -243,7 +303,11 @@ fn reply_key_spec(reply: &mut Reply, spec: &KeySpec) {
     text(reply, "range");
     text(reply, "spec");
     reply.map(3);
-    for (name, n) in [("lastkey", spec.last), ("keystep", spec.step), ("limit", spec.limit)] {
+    for (name, n) in [
+        ("lastkey", spec.last),
+        ("keystep", spec.step),
+        ("limit", spec.limit),
+    ] {
         text(reply, name);
         reply.int(n.into());
     }

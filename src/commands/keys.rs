@@ -9,7 +9,9 @@ use crate::util::{glob, number};
 const SAME_OBJECT: Error = Error::text("ERR source and destination objects are the same");
 
 pub fn del(cx: &mut Cx, db: &mut Db) -> Done {
-    let removed = (1..cx.args.len()).filter(|&i| db.delete(&cx.args[i], cx.now)).count();
+    let removed = (1..cx.args.len())
+        .filter(|&i| db.delete(&cx.args[i], cx.now))
+        .count();
     cx.dirty += removed as u64;
     cx.reply.int(removed as i64);
     Ok(())
@@ -21,13 +23,17 @@ pub fn unlink(cx: &mut Cx, db: &mut Db) -> Done {
 }
 
 pub fn exists(cx: &mut Cx, db: &Db) -> Done {
-    let found = (1..cx.args.len()).filter(|&i| cx.peek(db, i).is_some()).count();
+    let found = (1..cx.args.len())
+        .filter(|&i| cx.peek(db, i).is_some())
+        .count();
     cx.reply.int(found as i64);
     Ok(())
 }
 
 pub fn touch(cx: &mut Cx, db: &Db) -> Done {
-    let found = (1..cx.args.len()).filter(|&i| cx.find(db, i).is_some()).count();
+    let found = (1..cx.args.len())
+        .filter(|&i| cx.find(db, i).is_some())
+        .count();
     cx.reply.int(found as i64);
     Ok(())
 }

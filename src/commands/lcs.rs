@@ -29,7 +29,8 @@ pub fn lcs(cx: &mut Cx, db: &Db) -> Done {
     for (i, string) in strings.iter_mut().enumerate() {
         if let Some(object) = cx.find(db, i + 1) {
             let value = object.value.as_string();
-            let value = value.map_err(|_| Error::text("ERR The specified keys must contain string values"))?;
+            let value = value
+                .map_err(|_| Error::text("ERR The specified keys must contain string values"))?;
             *string = value.into_owned();
         }
     }
@@ -51,7 +52,9 @@ pub fn lcs(cx: &mut Cx, db: &Db) -> Done {
         i += 1;
     }
     if idx && len_only {
-        return Err(Error::text("ERR If you want both the length and indexes, please just use IDX."));
+        return Err(Error::text(
+            "ERR If you want both the length and indexes, please just use IDX.",
+        ));
     }
     let [a, b] = strings;
     let table = Table::build(&a, &b)?;
@@ -98,13 +101,19 @@ impl Table {
         let size = (a.len() + 1).saturating_mul(width);
         let mut cells = Vec::new();
         if size > MAX_CELLS || cells.try_reserve_exact(size).is_err() {
-            return Err(Error::text("ERR Insufficient memory, failed allocating transient memory for LCS"));
+            return Err(Error::text(
+                "ERR Insufficient memory, failed allocating transient memory for LCS",
+            ));
         }
         cells.resize(size, 0);
         for i in 1..=a.len() {
             let (above, row) = cells[(i - 1) * width..(i + 1) * width].split_at_mut(width);
             for j in 1..width {
-                row[j] = if a[i - 1] == b[j - 1] { above[j - 1] + 1 } else { above[j].max(row[j - 1]) };
+                row[j] = if a[i - 1] == b[j - 1] {
+                    above[j - 1] + 1
+                } else {
+                    above[j].max(row[j - 1])
+                };
             }
         }
         Ok(Table { cells, width })
@@ -124,7 +133,10 @@ impl Table {
                 i -= 1;
                 j -= 1;
                 common.push(a[i]);
-                let m = current.get_or_insert(Match { a: (i, i), b: (j, j) });
+                let m = current.get_or_insert(Match {
+                    a: (i, i),
+                    b: (j, j),
+                });
                 m.a.0 = i;
                 m.b.0 = j;
                 continue;

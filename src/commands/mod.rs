@@ -34,6 +34,7 @@ pub mod strings;
 pub mod table;
 pub mod transactions;
 
+use std::cell::RefCell;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -62,6 +63,8 @@ pub struct Cx<'a> {
     pub usage: Usage,
     /// The command may wait: it is not part of a transaction.
     pub may_block: bool,
+    /// Keys that a reader met whose time has come. A reader cannot delete them; the executor does, after it.
+    pub expired: RefCell<Vec<Vec<u8>>>,
     /// How many changes the command made to the data.
     pub dirty: u64,
     /// Set by a command that must wait instead of replying.
@@ -82,8 +85,19 @@ impl Cx<'_> {
     /// The same, without counting as a use: for commands that look at a key and not into it.
     #[inline]
     pub fn peek<'d>(&self, db: &'d Db, i: usize) -> Option<&'d Object> {
-        let object = db.get(&self.args[i], self.now);
-        let counter = if object.is_some() { &self.session.hits } else { &self.session.misses };
+        let key = &self.args[i];
+        let object = match db.get_any(key) {
+            Some(object) if object.is_expired(self.now) => {
+                self.expired.borrow_mut().push(key.to_vec());
+                None
+            }
+            found => found,
+        };
+        let counter = if object.is_some() {
+            &self.session.hits
+        } else {
+            &self.session.misses
+        };
         counter.set(counter.get() + 1);
         object
     }
@@ -98,7 +112,11 @@ impl Cx<'_> {
 
     /// Asks to wait for one of `keys` instead of replying now.
     pub fn block(&mut self, keys: Vec<Vec<u8>>, timeout: Option<Duration>, service: Service) {
-        self.wait = Some(Wait { keys, timeout, service });
+        self.wait = Some(Wait {
+            keys,
+            timeout,
+            service,
+        });
     }
 }
 
@@ -241,15 +259,26 @@ impl Command {
             (flags::ADMIN, acl::ADMIN | acl::DANGEROUS),
             (flags::BLOCKING, acl::BLOCKING),
         ];
-        let speed = if self.has(flags::FAST) { acl::FAST } else { acl::SLOW };
-        implied.iter().filter(|(flag, _)| self.has(*flag)).fold(self.acl | speed, |all, (_, c)| all | c)
+        let speed = if self.has(flags::FAST) {
+            acl::FAST
+        } else {
+            acl::SLOW
+        };
+        implied
+            .iter()
+            .filter(|(flag, _)| self.has(*flag))
+            .fold(self.acl | speed, |all, (_, c)| all | c)
     }
 
     /// Whether `words` words are a right number.
     #[inline]
     pub fn accepts(&self, words: usize) -> bool {
         let arity = self.arity.unsigned_abs() as usize;
-        if self.arity < 0 { words >= arity } else { words == arity }
+        if self.arity < 0 {
+            words >= arity
+        } else {
+            words == arity
+        }
     }
 }
 
@@ -275,12 +304,21 @@ pub static INDEX: LazyLock<Index> = LazyLock::new(Index::new);
 
 impl Index {
     fn new() -> Index {
-        let row = |command, full_name| Row { command, full_name, subcommands: 0 };
+        let row = |command, full_name| Row {
+            command,
+            full_name,
+            subcommands: 0,
+        };
         let mut rows: Vec<Row> = TABLE.iter().map(|c| row(c, c.name.to_string())).collect();
         let mut slots = [u16::MAX; SLOTS];
         for (number, command) in TABLE.iter().enumerate() {
             rows[number].subcommands = rows.len();
-            rows.extend(command.subcommands.iter().map(|s| row(s, format!("{}|{}", command.name, s.name))));
+            rows.extend(
+                command
+                    .subcommands
+                    .iter()
+                    .map(|s| row(s, format!("{}|{}", command.name, s.name))),
+            );
             let mut at = slot_of(command.name.as_bytes());
             while slots[at] != u16::MAX {
                 at = (at + 1) % SLOTS;
@@ -306,15 +344,24 @@ impl Index {
 
     /// The number of a subcommand of command `number`.
     pub fn find_sub(&self, number: usize, name: &[u8]) -> Option<usize> {
-        let Row { command, subcommands, .. } = &self.rows[number];
-        let at = command.subcommands.iter().position(|s| s.name.as_bytes().eq_ignore_ascii_case(name))?;
+        let Row {
+            command,
+            subcommands,
+            ..
+        } = &self.rows[number];
+        let at = command
+            .subcommands
+            .iter()
+            .position(|s| s.name.as_bytes().eq_ignore_ascii_case(name))?;
         Some(subcommands + at)
     }
 }
 
 /// A name's place in the index: any hash will do, the names are ours.
 fn slot_of(name: &[u8]) -> usize {
-    let hash = name.iter().fold(0u32, |h, b| h.wrapping_mul(31).wrapping_add(u32::from(b | 0x20)));
+    let hash = name.iter().fold(0u32, |h, b| {
+        h.wrapping_mul(31).wrapping_add(u32::from(b | 0x20))
+    });
     hash as usize % SLOTS
 }
 
@@ -326,10 +373,18 @@ mod tests {
     fn every_command_is_found_in_any_case() {
         for (number, command) in TABLE.iter().enumerate() {
             assert_eq!(INDEX.find(command.name.as_bytes()), Some(number));
-            assert_eq!(INDEX.find(command.name.to_uppercase().as_bytes()), Some(number));
+            assert_eq!(
+                INDEX.find(command.name.to_uppercase().as_bytes()),
+                Some(number)
+            );
             for sub in command.subcommands {
-                let found = INDEX.find_sub(number, sub.name.to_uppercase().as_bytes()).unwrap();
-                assert_eq!(INDEX.rows[found].full_name, format!("{}|{}", command.name, sub.name));
+                let found = INDEX
+                    .find_sub(number, sub.name.to_uppercase().as_bytes())
+                    .unwrap();
+                assert_eq!(
+                    INDEX.rows[found].full_name,
+                    format!("{}|{}", command.name, sub.name)
+                );
             }
         }
         assert_eq!(INDEX.find(b"nosuchcommand"), None);

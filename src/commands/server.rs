@@ -74,9 +74,16 @@ pub fn shutdown(cx: &mut Cx) -> Done {
     if abort {
         return Err(Error::text("ERR No shutdown in progress."));
     }
-    if save && !cx.args.iter_from(1).any(|w| w.eq_ignore_ascii_case(b"FORCE")) {
+    if save
+        && !cx
+            .args
+            .iter_from(1)
+            .any(|w| w.eq_ignore_ascii_case(b"FORCE"))
+    {
         // There is nothing to save to, and it was asked for.
-        cx.shared.log.warning("SHUTDOWN SAVE refused: this server keeps its data in memory only");
+        cx.shared
+            .log
+            .warning("SHUTDOWN SAVE refused: this server keeps its data in memory only");
         return Err(Error::text("ERR Errors trying to SHUTDOWN. Check logs."));
     }
     cx.shared.log.warning("User requested shutdown...");
@@ -101,7 +108,9 @@ pub fn debug(cx: &mut Cx, store: &mut Store) -> Done {
     match (cx.args[1].to_ascii_lowercase().as_slice(), cx.args.len()) {
         (b"sleep", 3) => {
             // The whole server sleeps, as it does in Redis: the lock is held.
-            let seconds = String::from_utf8_lossy(&cx.args[2]).parse::<f64>().unwrap_or(0.0);
+            let seconds = String::from_utf8_lossy(&cx.args[2])
+                .parse::<f64>()
+                .unwrap_or(0.0);
             let time = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or_default();
             cx.shared.stop.wait(time);
             cx.reply.ok();
@@ -112,7 +121,9 @@ pub fn debug(cx: &mut Cx, store: &mut Store) -> Done {
             cx.reply.ok();
         }
         (b"object", 3) => {
-            let object = store.dbs[cx.session.db].get(&cx.args[2], cx.now).ok_or(Error::NO_SUCH_KEY)?;
+            let object = store.dbs[cx.session.db]
+                .get(&cx.args[2], cx.now)
+                .ok_or(Error::NO_SUCH_KEY)?;
             let line = format!(
                 "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
                 object,
@@ -140,7 +151,9 @@ pub fn debug(cx: &mut Cx, store: &mut Store) -> Done {
         }
         _ => {
             let name = String::from_utf8_lossy(&cx.args[1]);
-            let text = format!("ERR unknown subcommand or wrong number of arguments for '{name}'. Try DEBUG HELP.");
+            let text = format!(
+                "ERR unknown subcommand or wrong number of arguments for '{name}'. Try DEBUG HELP."
+            );
             return Err(Error::new(text));
         }
     }

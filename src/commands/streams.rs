@@ -73,19 +73,31 @@ impl CutOptions {
                     ));
                 }
                 let approximate = more >= 2 && &args[i + 1] == b"~";
-                i += if approximate || more >= 2 && &args[i + 1] == b"=" { 2 } else { 1 };
+                i += if approximate || more >= 2 && &args[i + 1] == b"=" {
+                    2
+                } else {
+                    1
+                };
                 let trim = if maxlen {
                     let n = int(&args[i])?;
-                    let n = u64::try_from(n).map_err(|_| Error::text("ERR The MAXLEN argument must be >= 0."))?;
+                    let n = u64::try_from(n)
+                        .map_err(|_| Error::text("ERR The MAXLEN argument must be >= 0."))?;
                     Trim::MaxLen(n)
                 } else {
                     Trim::MinId(StreamId::parse_strict(&args[i], 0)?)
                 };
-                options.cut = Some(Cut { trim, approximate, limit: 0 });
+                options.cut = Some(Cut {
+                    trim,
+                    approximate,
+                    limit: 0,
+                });
             } else if args.is(i, "LIMIT") && more > 0 {
                 i += 1;
                 let n = int(&args[i])?;
-                limit = Some(u64::try_from(n).map_err(|_| Error::text("ERR The LIMIT argument must be >= 0."))?);
+                limit = Some(
+                    u64::try_from(n)
+                        .map_err(|_| Error::text("ERR The LIMIT argument must be >= 0."))?,
+                );
             } else if xadd && args.is(i, "NOMKSTREAM") {
                 options.no_create = true;
             } else if xadd {
@@ -100,12 +112,18 @@ impl CutOptions {
             (None, Some(1..)) => Err(Error::text(
                 "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy",
             )),
-            (None, _) if !xadd => {
-                Err(Error::text("ERR syntax error, XTRIM must be called with a trimming strategy"))
-            }
-            (Some(Cut { approximate: false, .. }), Some(_)) | (None, Some(0)) => {
-                Err(Error::text("ERR syntax error, LIMIT cannot be used without the special ~ option"))
-            }
+            (None, _) if !xadd => Err(Error::text(
+                "ERR syntax error, XTRIM must be called with a trimming strategy",
+            )),
+            (
+                Some(Cut {
+                    approximate: false, ..
+                }),
+                Some(_),
+            )
+            | (None, Some(0)) => Err(Error::text(
+                "ERR syntax error, LIMIT cannot be used without the special ~ option",
+            )),
             (Some(cut), limit) => {
                 // Without a limit of its own, an approximate cut takes no more than a hundred nodes at a time.
                 let usual = match 100i64.saturating_mul(config.stream_node_max_entries) {
@@ -133,7 +151,9 @@ pub fn xadd(cx: &mut Cx, db: &mut Db) -> Done {
         _ => return Err(wrong_arity("xadd")),
     };
     if wanted == NewId::Exact(StreamId::MIN) {
-        return Err(Error::text("ERR The ID specified in XADD must be greater than 0-0"));
+        return Err(Error::text(
+            "ERR The ID specified in XADD must be greater than 0-0",
+        ));
     }
     if cx.find_mut(db, 1).is_none() {
         if options.no_create {
@@ -147,15 +167,19 @@ pub fn xadd(cx: &mut Cx, db: &mut Db) -> Done {
     let object = db.get_mut(&cx.args[1], cx.now).ok_or(Error::NO_SUCH_KEY)?;
     let stream = object.value.as_stream_mut()?;
     if stream.last_id == StreamId::MAX {
-        return Err(Error::text("ERR The stream has exhausted the last possible ID, unable to add more items"));
+        return Err(Error::text(
+            "ERR The stream has exhausted the last possible ID, unable to add more items",
+        ));
     }
     let args = &cx.args;
-    let fields = (at + 1..args.len()).step_by(2).map(|i| (&args[i], &args[i + 1]));
+    let fields = (at + 1..args.len())
+        .step_by(2)
+        .map(|i| (&args[i], &args[i + 1]));
     let added = stream.add(wanted, cx.now as u64, fields, cx.config.node_limits());
     let id = added.map_err(|why| match why {
-        AddError::NotLarger => {
-            Error::text("ERR The ID specified in XADD is equal or smaller than the target stream top item")
-        }
+        AddError::NotLarger => Error::text(
+            "ERR The ID specified in XADD is equal or smaller than the target stream top item",
+        ),
         AddError::TooLarge => Error::text("ERR Elements are too large to be stored"),
     })?;
     reply_id(cx.reply, id);
@@ -194,7 +218,11 @@ pub fn xdel(cx: &mut Cx, db: &mut Db) -> Done {
     let mut deleted = 0;
     if let Some(object) = cx.find_mut(db, 1) {
         let stream = object.value.as_stream_mut()?;
-        let ids: Result<Vec<_>, _> = cx.args.iter_from(2).map(|id| StreamId::parse_strict(id, 0)).collect();
+        let ids: Result<Vec<_>, _> = cx
+            .args
+            .iter_from(2)
+            .map(|id| StreamId::parse_strict(id, 0))
+            .collect();
         deleted = ids?.into_iter().filter(|&id| stream.delete(id)).count();
     }
     if deleted > 0 {
@@ -214,9 +242,11 @@ fn bound(text: &[u8], start: bool) -> Result<StreamId, Error> {
         [b'(', id @ ..] if !id.is_empty() => {
             let id = StreamId::parse_strict(id, missing_seq)?;
             if start {
-                id.next().ok_or(Error::text("ERR invalid start ID for the interval"))
+                id.next()
+                    .ok_or(Error::text("ERR invalid start ID for the interval"))
             } else {
-                id.previous().ok_or(Error::text("ERR invalid end ID for the interval"))
+                id.previous()
+                    .ok_or(Error::text("ERR invalid end ID for the interval"))
             }
         }
         id => StreamId::parse(id, missing_seq),
@@ -271,8 +301,14 @@ pub struct ReadOptions {
 
 impl ReadOptions {
     pub fn read(args: &Args, xreadgroup: bool) -> Result<ReadOptions, Error> {
-        let mut o =
-            ReadOptions { count: usize::MAX, block: None, keys: 0, streams: 0, group: None, no_ack: false };
+        let mut o = ReadOptions {
+            count: usize::MAX,
+            block: None,
+            keys: 0,
+            streams: 0,
+            group: None,
+            no_ack: false,
+        };
         let mut i = 1;
         while i < args.len() {
             let more = args.len() - 1 - i;
@@ -288,7 +324,11 @@ impl ReadOptions {
             } else if args.is(i, "STREAMS") && more > 0 {
                 o.keys = i + 1;
                 if more % 2 == 1 {
-                    let (name, ids) = if xreadgroup { ("XREADGROUP", ">") } else { ("XREAD", "$") };
+                    let (name, ids) = if xreadgroup {
+                        ("XREADGROUP", ">")
+                    } else {
+                        ("XREAD", "$")
+                    };
                     return Err(Error::new(format!(
                         "ERR Unbalanced {name} list of streams: for each stream key an ID or '{ids}' must be specified."
                     )));
@@ -354,7 +394,9 @@ pub fn xread(cx: &mut Cx, db: &Db) -> Done {
     let mut served = 0;
     for (i, &after) in positions.iter().enumerate() {
         let key = &cx.args[options.keys + i];
-        let Some(object) = db.get(key, cx.now) else { continue };
+        let Some(object) = db.get(key, cx.now) else {
+            continue;
+        };
         let stream = object.value.as_stream()?;
         if stream.last_entry_id().is_some_and(|last| last > after) {
             reply_stream(cx.reply, key, stream, after, options.count);
@@ -368,7 +410,9 @@ pub fn xread(cx: &mut Cx, db: &Db) -> Done {
     }
     match options.block {
         Some(timeout) if cx.may_block => {
-            let keys: Vec<_> = (0..options.streams).map(|i| cx.args[options.keys + i].to_vec()).collect();
+            let keys: Vec<_> = (0..options.streams)
+                .map(|i| cx.args[options.keys + i].to_vec())
+                .collect();
             let wanted: Vec<_> = keys.iter().cloned().zip(positions).collect();
             cx.block(keys, timeout, waiting_read(wanted, options.count));
         }
@@ -383,7 +427,9 @@ fn position(text: &[u8], stream: Option<&Stream>) -> Result<StreamId, Error> {
         b"$" => Ok(stream.map_or(StreamId::MIN, |s| s.last_id)),
         b"+" => {
             let last = stream.and_then(Stream::last_entry_id);
-            Ok(last.and_then(StreamId::previous).unwrap_or_else(|| stream.map_or(StreamId::MIN, |s| s.last_id)))
+            Ok(last
+                .and_then(StreamId::previous)
+                .unwrap_or_else(|| stream.map_or(StreamId::MIN, |s| s.last_id)))
         }
         b">" => Err(Error::text(
             "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.",
@@ -395,12 +441,20 @@ fn position(text: &[u8], stream: Option<&Stream>) -> Result<StreamId, Error> {
 /// What a waiting XREAD does when one of its keys has changed: it answers with that stream alone.
 fn waiting_read(wanted: Vec<(Vec<u8>, StreamId)>, count: usize) -> Service {
     Box::new(move |db, key, reply, now| {
-        let Some((_, after)) = wanted.iter().find(|(k, _)| k == key) else { return false };
-        let Some(stream) = db.get(key, now).and_then(|o| o.value.as_stream().ok()) else { return false };
+        let Some((_, after)) = wanted.iter().find(|(k, _)| k == key) else {
+            return false;
+        };
+        let Some(stream) = db.get(key, now).and_then(|o| o.value.as_stream().ok()) else {
+            return false;
+        };
         if stream.last_id <= *after {
             return false;
         }
-        if reply.resp3 { reply.map(1) } else { reply.array(1) }
+        if reply.resp3 {
+            reply.map(1)
+        } else {
+            reply.array(1)
+        }
         reply_stream(reply, key, stream, *after, count);
         true
     })

@@ -25,7 +25,9 @@ fn value_of(args: &mut Args, i: usize) -> Value {
 /// Refuses strings that a client could not have sent in one piece.
 fn check_length(cx: &Cx, len: usize) -> Done {
     if len as u64 > cx.config.proto_max_bulk_len as u64 {
-        return Err(Error::text("ERR string exceeds maximum allowed size (proto-max-bulk-len)"));
+        return Err(Error::text(
+            "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
+        ));
     }
     Ok(())
 }
@@ -58,9 +60,16 @@ impl Options {
         while i < args.len() {
             // The same unit may be given again, and then the last one counts; a second unit may not.
             let expiry = |seconds, relative| {
-                let same = o.expiry.is_none_or(|e| (e.seconds, e.relative) == (seconds, relative));
+                let same = o
+                    .expiry
+                    .is_none_or(|e| (e.seconds, e.relative) == (seconds, relative));
                 let fits = same && !o.keep_ttl && !o.persist && i + 1 < args.len();
-                fits.then_some(Some(Expiry { at: i + 1, seconds, relative })).ok_or(Error::SYNTAX)
+                fits.then_some(Some(Expiry {
+                    at: i + 1,
+                    seconds,
+                    relative,
+                }))
+                .ok_or(Error::SYNTAX)
             };
             match args[i].to_ascii_uppercase().as_slice() {
                 b"NX" if !getex && !o.only_existing => o.only_new = true,
@@ -75,7 +84,11 @@ impl Options {
                 _ => return Err(Error::SYNTAX),
             }
             // The number of an expiry that was just read is no option.
-            i += if o.expiry.is_some_and(|e| e.at == i + 1) { 2 } else { 1 };
+            i += if o.expiry.is_some_and(|e| e.at == i + 1) {
+                2
+            } else {
+                1
+            };
         }
         Ok(o)
     }
@@ -89,13 +102,25 @@ fn deadline(cx: &Cx, expiry: Expiry) -> Result<i64, Error> {
     if n <= 0 {
         return Err(invalid());
     }
-    let ms = if expiry.seconds { n.checked_mul(1000).ok_or_else(invalid)? } else { n };
-    let at = if expiry.relative { ms.checked_add(cx.now).ok_or_else(invalid)? } else { ms };
+    let ms = if expiry.seconds {
+        n.checked_mul(1000).ok_or_else(invalid)?
+    } else {
+        n
+    };
+    let at = if expiry.relative {
+        ms.checked_add(cx.now).ok_or_else(invalid)?
+    } else {
+        ms
+    };
     Ok(at.min(NEVER - 1))
 }
 
 pub fn set(cx: &mut Cx, db: &mut Db) -> Done {
-    let options = if cx.args.len() == 3 { Options::default() } else { Options::read(&cx.args, 3, false)? };
+    let options = if cx.args.len() == 3 {
+        Options::default()
+    } else {
+        Options::read(&cx.args, 3, false)?
+    };
     let until = options.expiry.map(|e| deadline(cx, e)).transpose()?;
     let conditional = options.get || options.only_new || options.only_existing;
     if conditional {
@@ -143,7 +168,14 @@ pub fn setnx(cx: &mut Cx, db: &mut Db) -> Done {
 }
 
 fn set_expiring(cx: &mut Cx, db: &mut Db, seconds: bool) -> Done {
-    let until = deadline(cx, Expiry { at: 2, seconds, relative: true })?;
+    let until = deadline(
+        cx,
+        Expiry {
+            at: 2,
+            seconds,
+            relative: true,
+        },
+    )?;
     let value = value_of(&mut cx.args, 3);
     db.set(&cx.args[1], value, Keep::Until(until), cx.usage);
     cx.dirty += 1;
@@ -224,7 +256,9 @@ pub fn mget(cx: &mut Cx, db: &Db) -> Done {
     cx.reply.array(cx.args.len() - 1);
     for i in 1..cx.args.len() {
         match cx.find(db, i) {
-            Some(object) if object.value.as_stream().is_err() => reply_value(cx.reply, &object.value)?,
+            Some(object) if object.value.as_stream().is_err() => {
+                reply_value(cx.reply, &object.value)?
+            }
             _ => cx.reply.null(),
         }
     }
@@ -241,7 +275,11 @@ fn set_pairs(cx: &mut Cx, db: &mut Db) {
 }
 
 fn check_pairs(cx: &Cx, name: &str) -> Done {
-    if cx.args.len().is_multiple_of(2) { Err(super::args::wrong_arity(name)) } else { Ok(()) }
+    if cx.args.len().is_multiple_of(2) {
+        Err(super::args::wrong_arity(name))
+    } else {
+        Ok(())
+    }
 }
 
 pub fn mset(cx: &mut Cx, db: &mut Db) -> Done {
@@ -323,7 +361,12 @@ pub fn setrange(cx: &mut Cx, db: &mut Db) -> Done {
         None => {
             let mut string = Vec::new();
             patch(&mut string, &cx.args[3]);
-            db.set(&cx.args[1], Value::Raw(Box::new(string)), Keep::Until(NEVER), cx.usage);
+            db.set(
+                &cx.args[1],
+                Value::Raw(Box::new(string)),
+                Keep::Until(NEVER),
+                cx.usage,
+            );
         }
     }
     cx.dirty += 1;
@@ -342,7 +385,11 @@ pub fn getrange(cx: &mut Cx, db: &Db) -> Done {
     let from_end = |i: i64| if i < 0 { (len + i).max(0) } else { i };
     let (from, to) = (from_end(start), from_end(end).min(len - 1));
     let empty = len == 0 || from > to || (start < 0 && end < 0 && start > end);
-    cx.reply.bulk(if empty { b"" } else { &string[from as usize..=to as usize] });
+    cx.reply.bulk(if empty {
+        b""
+    } else {
+        &string[from as usize..=to as usize]
+    });
     Ok(())
 }
 

@@ -10,8 +10,8 @@ use super::Handler::{Container, Exec, Plain, Read, ReadAll, Write, WriteAll};
 use super::flags::*;
 use super::{Begin, Command, Flags, Handler, KeySpec, acl};
 use super::{
-    client, config, connection, counters, expire, info, introspect, keys, lcs, memory, object, server, streams,
-    strings, transactions,
+    client, config, connection, counters, expire, info, introspect, keys, lcs, memory, object,
+    server, streams, strings, transactions,
 };
 
 /// The first part of a row.
@@ -50,7 +50,14 @@ impl Command {
         syntax: &'static str,
         summary: &'static str,
     ) -> Command {
-        Command { group, since, complexity, syntax, summary, ..self }
+        Command {
+            group,
+            since,
+            complexity,
+            syntax,
+            summary,
+            ..self
+        }
     }
 
     /// Hints for clients that talk to several servers.
@@ -59,7 +66,10 @@ impl Command {
     }
 
     const fn subcommands(self, subcommands: &'static [Command]) -> Command {
-        Command { subcommands, ..self }
+        Command {
+            subcommands,
+            ..self
+        }
     }
 }
 
@@ -70,17 +80,34 @@ const fn key(at: usize, flags: &'static str) -> KeySpec {
 
 /// Keys from a position on.
 const fn keys(at: usize, last: i32, step: i32, flags: &'static str) -> KeySpec {
-    KeySpec { flags, note: None, begin: Begin::Index(at), last, step, limit: 0 }
+    KeySpec {
+        flags,
+        note: None,
+        begin: Begin::Index(at),
+        last,
+        step,
+        limit: 0,
+    }
 }
 
 /// Keys after a word: the first half of what follows it.
 const fn after(word: &'static str, from: usize, flags: &'static str) -> KeySpec {
-    KeySpec { flags, note: None, begin: Begin::After(word, from), last: -1, step: 1, limit: 2 }
+    KeySpec {
+        flags,
+        note: None,
+        begin: Begin::After(word, from),
+        last: -1,
+        step: 1,
+        limit: 2,
+    }
 }
 
 impl KeySpec {
     const fn note(self, note: &'static str) -> KeySpec {
-        KeySpec { note: Some(note), ..self }
+        KeySpec {
+            note: Some(note),
+            ..self
+        }
     }
 }
 

@@ -33,12 +33,20 @@ pub fn watch(cx: &mut Cx, store: &mut Store) -> Done {
     }
     let index = cx.session.db;
     for key in cx.args.iter_from(1) {
-        if cx.session.watched.iter().any(|w| w.db == index && w.key == key) {
+        if cx
+            .session
+            .watched
+            .iter()
+            .any(|w| w.db == index && w.key == key)
+        {
             continue;
         }
         store.dbs[index].get_mut(key, cx.now);
         cx.shared.watches.add(index, key, &cx.session.watch_flag);
-        cx.session.watched.push(Watched { db: index, key: key.to_vec() });
+        cx.session.watched.push(Watched {
+            db: index,
+            key: key.to_vec(),
+        });
     }
     cx.session.client.watching.store(true, Relaxed);
     cx.reply.ok();

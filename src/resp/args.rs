@@ -74,7 +74,11 @@ impl Index<usize> for Args<'_> {
     #[inline]
     fn index(&self, i: usize) -> &[u8] {
         let span = self.spans[i];
-        if span.big { &self.big[span.start] } else { &self.buffer[span.start..span.start + span.len] }
+        if span.big {
+            &self.big[span.start]
+        } else {
+            &self.buffer[span.start..span.start + span.len]
+        }
     }
 }
 
@@ -89,7 +93,11 @@ impl OwnedArgs {
     pub fn from_slices<'s>(slices: impl IntoIterator<Item = &'s [u8]>) -> OwnedArgs {
         let mut owned = OwnedArgs::default();
         for slice in slices {
-            owned.spans.push(Span { start: owned.buffer.len(), len: slice.len(), big: false });
+            owned.spans.push(Span {
+                start: owned.buffer.len(),
+                len: slice.len(),
+                big: false,
+            });
             owned.buffer.extend_from_slice(slice);
         }
         owned
@@ -97,7 +105,11 @@ impl OwnedArgs {
 
     /// The view that handlers take.
     pub fn as_args(&self) -> Args<'_> {
-        Args { buffer: &self.buffer, spans: &self.spans, big: &mut [] }
+        Args {
+            buffer: &self.buffer,
+            spans: &self.spans,
+            big: &mut [],
+        }
     }
 
     /// How many bytes the arguments take.

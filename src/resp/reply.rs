@@ -17,7 +17,8 @@ pub struct Error(pub Cow<'static, [u8]>);
 
 impl Error {
     pub const SYNTAX: Error = Error::text("ERR syntax error");
-    pub const WRONG_TYPE: Error = Error::text("WRONGTYPE Operation against a key holding the wrong kind of value");
+    pub const WRONG_TYPE: Error =
+        Error::text("WRONGTYPE Operation against a key holding the wrong kind of value");
     pub const NOT_INTEGER: Error = Error::text("ERR value is not an integer or out of range");
     pub const NOT_FLOAT: Error = Error::text("ERR value is not a valid float");
     pub const NO_SUCH_KEY: Error = Error::text("ERR no such key");
@@ -70,7 +71,12 @@ impl Reply {
 
     pub fn error(&mut self, error: &Error) {
         self.out.push(b'-');
-        self.out.extend(error.0.iter().map(|&b| if matches!(b, b'\r' | b'\n') { b' ' } else { b }));
+        self.out.extend(
+            error
+                .0
+                .iter()
+                .map(|&b| if matches!(b, b'\r' | b'\n') { b' ' } else { b }),
+        );
         self.out.extend_from_slice(b"\r\n");
     }
 
@@ -109,12 +115,14 @@ impl Reply {
 
     /// "There is none", where a byte string was asked for.
     pub fn null(&mut self) {
-        self.out.extend_from_slice(if self.resp3 { b"_\r\n" } else { b"$-1\r\n" });
+        self.out
+            .extend_from_slice(if self.resp3 { b"_\r\n" } else { b"$-1\r\n" });
     }
 
     /// "There is none", where a list was asked for.
     pub fn null_array(&mut self) {
-        self.out.extend_from_slice(if self.resp3 { b"_\r\n" } else { b"*-1\r\n" });
+        self.out
+            .extend_from_slice(if self.resp3 { b"_\r\n" } else { b"*-1\r\n" });
     }
 
     /// The head of a list of `n` replies.
@@ -124,7 +132,11 @@ impl Reply {
 
     /// The head of `n` pairs.
     pub fn map(&mut self, n: usize) {
-        if self.resp3 { self.header(b'%', n) } else { self.header(b'*', n * 2) }
+        if self.resp3 {
+            self.header(b'%', n)
+        } else {
+            self.header(b'*', n * 2)
+        }
     }
 
     /// The head of `n` replies whose order means nothing.
@@ -163,7 +175,10 @@ mod tests {
     use super::*;
 
     fn written(resp3: bool, write: impl FnOnce(&mut Reply)) -> String {
-        let mut reply = Reply { resp3, ..Reply::default() };
+        let mut reply = Reply {
+            resp3,
+            ..Reply::default()
+        };
         write(&mut reply);
         String::from_utf8(reply.out).unwrap()
     }
@@ -175,13 +190,19 @@ mod tests {
         assert_eq!(written(false, Reply::null_array), "*-1\r\n");
         assert_eq!(written(false, |r| r.map(2)), "*4\r\n");
         assert_eq!(written(true, |r| r.map(2)), "%2\r\n");
-        assert_eq!(written(true, |r| r.verbatim("txt", b"hi")), "=6\r\ntxt:hi\r\n");
+        assert_eq!(
+            written(true, |r| r.verbatim("txt", b"hi")),
+            "=6\r\ntxt:hi\r\n"
+        );
         assert_eq!(written(false, |r| r.bulk_int(-12)), "$3\r\n-12\r\n");
     }
 
     #[test]
     fn an_error_stays_one_line() {
-        assert_eq!(written(false, |r| r.error(&Error::new("ERR a\r\nb"))), "-ERR a  b\r\n");
+        assert_eq!(
+            written(false, |r| r.error(&Error::new("ERR a\r\nb"))),
+            "-ERR a  b\r\n"
+        );
         assert_eq!(Error::WRONG_TYPE.code(), b"WRONGTYPE");
     }
 

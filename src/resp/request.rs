@@ -133,7 +133,11 @@ impl Parser {
 
     fn push_owned(&mut self, argument: Vec<u8>) {
         let start = self.requests.big.len();
-        self.push(Span { start, len: argument.len(), big: true });
+        self.push(Span {
+            start,
+            len: argument.len(),
+            big: true,
+        });
         self.requests.big.push(argument);
     }
 
@@ -218,7 +222,11 @@ impl Parser {
         };
         // The two bytes after an argument are skipped unread, as Redis does.
         if buffer.len() - self.at >= len + 2 {
-            self.push(Span { start: self.at, len, big: false });
+            self.push(Span {
+                start: self.at,
+                len,
+                big: false,
+            });
             self.at += len + 2;
             self.settle();
             return None;
@@ -234,7 +242,11 @@ impl Parser {
     fn inline(&mut self, buffer: &[u8]) -> Option<Step> {
         let Some(len) = buffer[self.at..].iter().position(|&b| b == b'\n') else {
             let too_long = buffer.len() - self.at > MAX_LINE;
-            return Some(if too_long { broken("too big inline request") } else { Step::NeedMore });
+            return Some(if too_long {
+                broken("too big inline request")
+            } else {
+                Step::NeedMore
+            });
         };
         let line = &buffer[self.at..self.at + len];
         let Some(words) = words::split(line.strip_suffix(b"\r").unwrap_or(line)) else {
@@ -285,7 +297,10 @@ fn broken(why: &str) -> Step {
 mod tests {
     use super::*;
 
-    const OPEN: Limits = Limits { bulk_len: 512 << 20, authenticated: true };
+    const OPEN: Limits = Limits {
+        bulk_len: 512 << 20,
+        authenticated: true,
+    };
 
     /// Feeds `bytes` in pieces of `size` and returns the requests, or the error, that come out.
     fn feed(bytes: &[u8], size: usize, limits: Limits) -> Result<Vec<Vec<Vec<u8>>>, String> {
@@ -295,7 +310,13 @@ mod tests {
             let step = parser.parse(&buffer, limits, usize::MAX);
             let requests = parser.requests();
             for i in 0..requests.len() {
-                out.push(requests.args(i, &buffer).iter_from(0).map(<[u8]>::to_vec).collect());
+                out.push(
+                    requests
+                        .args(i, &buffer)
+                        .iter_from(0)
+                        .map(<[u8]>::to_vec)
+                        .collect(),
+                );
             }
             buffer.drain(..parser.consume());
             match step {
@@ -322,7 +343,9 @@ mod tests {
     #[test]
     fn requests_split_at_any_byte() {
         let big = vec![b'x'; BIG_ARGUMENT + 7];
-        let mut bytes = b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n*0\r\nPING \"a b\"\r\n\r\n*-1\r\n*3\r\n$3\r\nSET\r\n".to_vec();
+        let mut bytes =
+            b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n*0\r\nPING \"a b\"\r\n\r\n*-1\r\n*3\r\n$3\r\nSET\r\n"
+                .to_vec();
         bytes.extend_from_slice(format!("${}\r\n", big.len()).as_bytes());
         bytes.extend_from_slice(&big);
         bytes.extend_from_slice(b"\r\n$0\r\n\r\n*1\r\n$4\r\nPING\r\n");
@@ -333,13 +356,19 @@ mod tests {
             vec![b"PING".to_vec()],
         ];
         for size in [1, 2, 3, 7, 64, 1000, 1 << 20] {
-            assert!(feed(&bytes, size, OPEN).as_ref() == Ok(&expected), "pieces of {size}");
+            assert!(
+                feed(&bytes, size, OPEN).as_ref() == Ok(&expected),
+                "pieces of {size}"
+            );
         }
     }
 
     #[test]
     fn bad_input_has_the_words_of_redis() {
-        let stranger = Limits { authenticated: false, ..OPEN };
+        let stranger = Limits {
+            authenticated: false,
+            ..OPEN
+        };
         let long = "x".repeat(MAX_LINE + 2);
         for (bytes, limits, why) in [
             ("*abc\r\n", OPEN, "invalid multibulk length"),
@@ -354,7 +383,10 @@ mod tests {
             (&format!("*{long}"), OPEN, "too big mbulk count string"),
             (&format!("*1\r\n${long}"), OPEN, "too big bulk count string"),
         ] {
-            assert_eq!(feed(bytes.as_bytes(), 1 << 20, limits), Err(format!("Protocol error: {why}")));
+            assert_eq!(
+                feed(bytes.as_bytes(), 1 << 20, limits),
+                Err(format!("Protocol error: {why}"))
+            );
         }
     }
 
@@ -362,7 +394,13 @@ mod tests {
     fn an_announced_length_waits_for_its_bytes() {
         let mut parser = Parser::default();
         let head = b"*2\r\n$3\r\nGET\r\n$500000000\r\n";
-        assert_eq!(parser.parse(head, OPEN, 10), Step::Big { at: head.len(), len: 500_000_000 });
+        assert_eq!(
+            parser.parse(head, OPEN, 10),
+            Step::Big {
+                at: head.len(),
+                len: 500_000_000
+            }
+        );
         assert!(parser.is_midway());
     }
 }

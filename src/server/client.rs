@@ -103,9 +103,12 @@ impl Connection<'_> {
                 Step::Broken(why) => return self.refuse(why),
                 Step::Big { at, len } => self.read_big(at, len)?,
                 Step::NeedMore => {
-                    if self.parser.is_midway() && self.filled as i64 > self.executor.config().client_query_buffer_limit
+                    if self.parser.is_midway()
+                        && self.filled as i64 > self.executor.config().client_query_buffer_limit
                     {
-                        self.shared.log.warning("Closing client that reached max query buffer length");
+                        self.shared
+                            .log
+                            .warning("Closing client that reached max query buffer length");
                         return Ok(());
                     }
                     self.read()?;
@@ -153,8 +156,14 @@ impl Connection<'_> {
             }
         }
         self.executor.finish(&self.session);
-        client.output_capacity.store(self.reply.out.capacity(), Relaxed);
-        Ok(if client.is_closing() { Next::Close } else { Next::Continue })
+        client
+            .output_capacity
+            .store(self.reply.out.capacity(), Relaxed);
+        Ok(if client.is_closing() {
+            Next::Close
+        } else {
+            Next::Continue
+        })
     }
 
     /// After a wait: puts what came of it into the reply.
@@ -192,7 +201,10 @@ impl Connection<'_> {
         self.send()?;
         // Closing a socket with unread bytes in it would cut the reply off; so the peer is let finish first.
         self.session.client.stream.shutdown(Shutdown::Write)?;
-        self.session.client.stream.set_read_timeout(Some(Duration::from_millis(100)))?;
+        self.session
+            .client
+            .stream
+            .set_read_timeout(Some(Duration::from_millis(100)))?;
         let mut rest = [0; 4096];
         for _ in 0..256 {
             if !matches!((&self.session.client.stream).read(&mut rest), Ok(1..)) {
@@ -208,7 +220,8 @@ impl Connection<'_> {
             return Ok(());
         }
         if self.filled == self.input.len() {
-            self.input.resize((self.input.len() * 2).max(SMALL_BUFFER), 0);
+            self.input
+                .resize((self.input.len() * 2).max(SMALL_BUFFER), 0);
         }
         let n = match (&self.session.client.stream).read(&mut self.input[self.filled..]) {
             Ok(n) => n,
@@ -222,7 +235,8 @@ impl Connection<'_> {
         if self.filled == self.input.len() && self.input.len() < LARGE_BUFFER {
             self.input.resize(self.input.len() * 2, 0);
         }
-        let large = self.input.len() > 4 * SMALL_BUFFER || self.reply.out.capacity() > 4 * SMALL_BUFFER;
+        let large =
+            self.input.len() > 4 * SMALL_BUFFER || self.reply.out.capacity() > 4 * SMALL_BUFFER;
         if large && !self.shrinks {
             self.shrinks = true;
             self.session.client.stream.set_read_timeout(Some(IDLE))?;
@@ -252,7 +266,10 @@ impl Connection<'_> {
         while big.len() < len + 2 {
             let piece = (len + 2 - big.len()).min(big.len().max(LARGE_BUFFER));
             big.reserve_exact(piece);
-            match (&self.session.client.stream).take(piece as u64).read_to_end(&mut big) {
+            match (&self.session.client.stream)
+                .take(piece as u64)
+                .read_to_end(&mut big)
+            {
                 Ok(0) => {
                     self.at_end = true;
                     return Ok(());
@@ -277,7 +294,8 @@ impl Connection<'_> {
                 Ok(n) => sent += n,
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) if is_timeout(&e) => {
-                    let room = (self.filled as i64) < self.executor.config().client_query_buffer_limit;
+                    let room =
+                        (self.filled as i64) < self.executor.config().client_query_buffer_limit;
                     if sys::wait_to_write(&client.stream, room && !self.at_end, 1000) {
                         self.read()?;
                     }
@@ -285,7 +303,10 @@ impl Connection<'_> {
                 Err(e) => return Err(e),
             }
         }
-        self.shared.stats.output_bytes.fetch_add(sent as u64, Relaxed);
+        self.shared
+            .stats
+            .output_bytes
+            .fetch_add(sent as u64, Relaxed);
         self.reply.out.clear();
         if self.reply.out.capacity() > KEEP_OUTPUT {
             self.reply.out = Vec::new();

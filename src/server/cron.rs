@@ -36,7 +36,10 @@ pub fn run(shared: &Shared) {
         if last_slow.elapsed() >= Duration::from_secs(1) {
             last_slow = Instant::now();
             close_idle_clients(shared);
-            shared.stats.peak_memory.fetch_max((shared.os.allocated_bytes)(), Relaxed);
+            shared
+                .stats
+                .peak_memory
+                .fetch_max((shared.os.allocated_bytes)(), Relaxed);
         }
     }
 }
@@ -48,7 +51,10 @@ fn expire(shared: &Shared) {
     let due: Vec<(usize, usize)> = {
         let store = shared.read();
         let in_db = |(i, db): (usize, &Db)| {
-            (0..Db::SHARDS).filter(|&s| db.is_due(s, now)).map(|s| (i, s)).collect::<Vec<_>>()
+            (0..Db::SHARDS)
+                .filter(|&s| db.is_due(s, now))
+                .map(|s| (i, s))
+                .collect::<Vec<_>>()
         };
         store.dbs.iter().enumerate().flat_map(in_db).collect()
     };
@@ -73,7 +79,10 @@ fn expire(shared: &Shared) {
             }
         }
     }
-    shared.stats.expire_nanos.fetch_add(began.elapsed().as_nanos() as u64, Relaxed);
+    shared
+        .stats
+        .expire_nanos
+        .fetch_add(began.elapsed().as_nanos() as u64, Relaxed);
 }
 
 /// Closes the clients that have been silent for longer than `timeout`; those who wait for a key are not silent.

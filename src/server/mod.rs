@@ -55,15 +55,25 @@ impl Server {
         if lowered {
             config.maxclients = (open_files.saturating_sub(32)).max(1) as u32;
         }
-        let os = Os { allocated_bytes: sys::allocated_bytes, has_hung_up: sys::has_hung_up };
+        let os = Os {
+            allocated_bytes: sys::allocated_bytes,
+            has_hung_up: sys::has_hung_up,
+        };
         let shared = Arc::new(Shared::new(config, INDEX.rows.len(), os)?);
-        let addresses: io::Result<Vec<SocketAddr>> = listeners.iter().map(TcpListener::local_addr).collect();
+        let addresses: io::Result<Vec<SocketAddr>> =
+            listeners.iter().map(TcpListener::local_addr).collect();
         *lock(&shared.addresses) = addresses?;
         if lowered {
             let most = shared.settings.current().maxclients;
-            shared.log.warning(&format!("The limit on open files lets maxclients be no more than {most}."));
+            shared.log.warning(&format!(
+                "The limit on open files lets maxclients be no more than {most}."
+            ));
         }
-        let mut server = Server { shared, threads: vec![], live: Arc::default() };
+        let mut server = Server {
+            shared,
+            threads: vec![],
+            live: Arc::default(),
+        };
         for listener in listeners {
             let (shared, live) = (server.shared.clone(), server.live.clone());
             server.spawn("accept", move || accept(&listener, &shared, &live))?;
@@ -71,7 +81,10 @@ impl Server {
         let shared = server.shared.clone();
         server.spawn("cron", move || cron::run(&shared))?;
         let log = &server.shared.log;
-        log.notice(&format!("Running mode=standalone, port={}.", server.shared.port()));
+        log.notice(&format!(
+            "Running mode=standalone, port={}.",
+            server.shared.port()
+        ));
         log.warning(&format!("Server initialized, version {VERSION}"));
         log.notice("Ready to accept connections");
         Ok(server)
@@ -123,15 +136,25 @@ impl Drop for Server {
         }
         // First nothing more is read: whoever is in the midst of a command ends it and is answered. Then
         // whoever still cannot be answered is cut off.
-        self.shared.clients.all().iter().for_each(|client| client.finish());
+        self.shared
+            .clients
+            .all()
+            .iter()
+            .for_each(|client| client.finish());
         let began = Instant::now();
         while self.live.load(Relaxed) > 0 && began.elapsed() < Duration::from_secs(5) {
             if began.elapsed() > GRACE {
-                self.shared.clients.all().iter().for_each(|client| client.kill());
+                self.shared
+                    .clients
+                    .all()
+                    .iter()
+                    .for_each(|client| client.kill());
             }
             thread::sleep(Duration::from_millis(1));
         }
-        self.shared.log.warning("Redis is now ready to exit, bye bye...");
+        self.shared
+            .log
+            .warning("Redis is now ready to exit, bye bye...");
     }
 }
 
@@ -168,7 +191,11 @@ fn addresses(bind: &[String]) -> Vec<String> {
     let any = |name: &String, word: &str| name.trim_start_matches('-') == word;
     let both = bind.iter().any(|n| any(n, "*")) && bind.iter().any(|n| any(n, "::*"));
     if both && TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok() {
-        return bind.iter().filter(|n| !any(n, "*")).map(|n| n.trim_start_matches('-').to_string()).collect();
+        return bind
+            .iter()
+            .filter(|n| !any(n, "*"))
+            .map(|n| n.trim_start_matches('-').to_string())
+            .collect();
     }
     bind.to_vec()
 }
@@ -178,7 +205,9 @@ fn parse_address(name: &str) -> io::Result<IpAddr> {
         "*" => Ok(Ipv4Addr::UNSPECIFIED.into()),
         "::*" => Ok(Ipv6Addr::UNSPECIFIED.into()),
         "localhost" => Ok(Ipv4Addr::LOCALHOST.into()),
-        ip => ip.parse().map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "not an address")),
+        ip => ip
+            .parse()
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "not an address")),
     }
 }
 
@@ -192,7 +221,9 @@ fn accept(listener: &TcpListener, shared: &Handle, live: &Arc<AtomicUsize>) {
             Ok((stream, peer)) => welcome(stream, peer, shared, live),
             Err(e) => {
                 // Out of files, most likely: those who wait in line are accepted when somebody leaves.
-                shared.log.warning(&format!("Accepting client connection: {e}"));
+                shared
+                    .log
+                    .warning(&format!("Accepting client connection: {e}"));
                 thread::sleep(Duration::from_millis(100));
             }
         }
@@ -212,7 +243,10 @@ fn welcome(stream: TcpStream, peer: SocketAddr, shared: &Handle, live: &Arc<Atom
     if shared.clients.len() >= config.maxclients as usize {
         return refuse(&stream, "-ERR max number of clients reached\r\n");
     }
-    if config.protected_mode && config.requirepass.is_empty() && !peer.ip().to_canonical().is_loopback() {
+    if config.protected_mode
+        && config.requirepass.is_empty()
+        && !peer.ip().to_canonical().is_loopback()
+    {
         return refuse(
             &stream,
             "-DENIED This server is in protected mode: it has no password, so it accepts connections from its own \
@@ -221,18 +255,25 @@ fn welcome(stream: TcpStream, peer: SocketAddr, shared: &Handle, live: &Arc<Atom
         );
     }
     // A client that is gone already is nobody's loss.
-    let Ok(client) = Client::new(shared.clients.next_id(), stream) else { return };
+    let Ok(client) = Client::new(shared.clients.next_id(), stream) else {
+        return;
+    };
     let client = Arc::new(client);
     shared.clients.add(&client);
     live.fetch_add(1, Relaxed);
     let guard = Live(live.clone());
     let (own, handle) = (shared.clone(), client.clone());
-    let spawned = thread::Builder::new().name("client".into()).stack_size(CLIENT_STACK).spawn(move || {
-        let _guard = guard;
-        client::serve(&own, handle);
-    });
+    let spawned = thread::Builder::new()
+        .name("client".into())
+        .stack_size(CLIENT_STACK)
+        .spawn(move || {
+            let _guard = guard;
+            client::serve(&own, handle);
+        });
     if let Err(e) = spawned {
-        shared.log.warning(&format!("No thread for a new client: {e}"));
+        shared
+            .log
+            .warning(&format!("No thread for a new client: {e}"));
         shared.clients.remove(client.id);
         refuse(&client.stream, "-ERR max number of clients reached\r\n");
     }

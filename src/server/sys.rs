@@ -95,7 +95,11 @@ pub fn signalled() -> bool {
 }
 
 fn poll_one(fd: c_int, events: i16, timeout_ms: i32) -> i16 {
-    let mut entry = PollFd { fd, events, revents: 0 };
+    let mut entry = PollFd {
+        fd,
+        events,
+        revents: 0,
+    };
     // SAFETY: one entry, which lives through the call.
     let ready = unsafe { poll(&mut entry, 1, timeout_ms) };
     if ready > 0 { entry.revents } else { 0 }
@@ -119,7 +123,15 @@ pub fn wait_to_write(stream: &TcpStream, or_read: bool, timeout_ms: i32) -> bool
 
 fn set_option(stream: &TcpStream, level: c_int, name: c_int, value: c_int) {
     // SAFETY: the value is an int, as all options set here have, and lives through the call.
-    unsafe { setsockopt(stream.as_raw_fd(), level, name, (&raw const value).cast(), size_of::<c_int>() as u32) };
+    unsafe {
+        setsockopt(
+            stream.as_raw_fd(),
+            level,
+            name,
+            (&raw const value).cast(),
+            size_of::<c_int>() as u32,
+        )
+    };
 }
 
 /// Lets a silent connection be probed after so many seconds, and given up when three probes in a row stay unanswered.
@@ -142,14 +154,20 @@ pub fn set_backlog(listener: &TcpListener, backlog: i32) {
 
 /// Raises the limit on open files to `wanted` if the system allows, and returns what it is then.
 pub fn raise_open_files(wanted: u64) -> u64 {
-    let mut limit = RLimit { current: 0, maximum: 0 };
+    let mut limit = RLimit {
+        current: 0,
+        maximum: 0,
+    };
     // SAFETY: both calls get a limit that lives through them.
     unsafe {
         if getrlimit(RLIMIT_NOFILE, &mut limit) != 0 {
             return wanted;
         }
         if limit.current < wanted {
-            let raised = RLimit { current: wanted.min(limit.maximum), maximum: limit.maximum };
+            let raised = RLimit {
+                current: wanted.min(limit.maximum),
+                maximum: limit.maximum,
+            };
             if setrlimit(RLIMIT_NOFILE, &raised) == 0 {
                 limit.current = raised.current;
             }

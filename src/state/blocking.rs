@@ -85,17 +85,30 @@ impl Waiter {
         is_connected: Box<dyn Fn() -> bool + Send + Sync>,
     ) -> Waiter {
         let progress = Mutex::new(Progress::Waiting(service));
-        Waiter { client, db, keys, resp3, progress, wake: Condvar::new(), is_connected }
+        Waiter {
+            client,
+            db,
+            keys,
+            resp3,
+            progress,
+            wake: Condvar::new(),
+            is_connected,
+        }
     }
 
     /// Serves the waiter if `key` has what it wants. The caller holds the write lock that `db` is under.
     pub fn serve(&self, db: &mut Db, key: &[u8], now: i64) {
         let mut progress = lock(&self.progress);
-        let Progress::Waiting(service) = &mut *progress else { return };
+        let Progress::Waiting(service) = &mut *progress else {
+            return;
+        };
         if !(self.is_connected)() {
             return; // its own thread will find out, and nothing is taken for it
         }
-        let mut reply = Reply { resp3: self.resp3, ..Reply::default() };
+        let mut reply = Reply {
+            resp3: self.resp3,
+            ..Reply::default()
+        };
         if service(db, key, &mut reply, now) {
             *progress = Progress::Ended(Outcome::Served(reply.out));
             self.wake.notify_one();
@@ -127,7 +140,11 @@ impl Waiter {
                 continue;
             }
             let nap = left.unwrap_or(LOOK_ROUND).min(LOOK_ROUND);
-            progress = self.wake.wait_timeout(progress, nap).unwrap_or_else(PoisonError::into_inner).0;
+            progress = self
+                .wake
+                .wait_timeout(progress, nap)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
             if matches!(*progress, Progress::Waiting(_)) && !(self.is_connected)() {
                 *progress = Progress::Ended(Outcome::Gone);
             }
@@ -216,11 +233,20 @@ mod tests {
     fn waiter(client: u64, connected: bool) -> Arc<Waiter> {
         // Takes the key away and answers its number.
         let service: Service = Box::new(|db, key, reply, now| {
-            let Some(object) = db.remove(key, now) else { return false };
+            let Some(object) = db.remove(key, now) else {
+                return false;
+            };
             reply.bulk(&object.value.as_string().unwrap_or_default());
             true
         });
-        Arc::new(Waiter::new(client, 0, vec![b"k".to_vec()], service, false, Box::new(move || connected)))
+        Arc::new(Waiter::new(
+            client,
+            0,
+            vec![b"k".to_vec()],
+            service,
+            false,
+            Box::new(move || connected),
+        ))
     }
 
     #[test]
@@ -228,7 +254,12 @@ mod tests {
         let (blocking, mut db) = (Blocking::default(), Db::default());
         let all = [waiter(1, false), waiter(2, true), waiter(3, true)];
         all.iter().for_each(|w| blocking.register(w));
-        db.set(b"k", Value::Int(7), Keep::Until(NEVER), Usage::Lru { now: 0 });
+        db.set(
+            b"k",
+            Value::Int(7),
+            Keep::Until(NEVER),
+            Usage::Lru { now: 0 },
+        );
         blocking.serve(0, &mut db, b"k", 0);
         assert_eq!(all[1].sleep(None), Outcome::Served(b"$1\r\n7\r\n".to_vec()));
         assert!(db.is_empty());

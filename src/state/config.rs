@@ -114,11 +114,18 @@ impl Default for Config {
 impl Config {
     /// A server for a test: on the loopback interface, on a port that the system chooses.
     pub fn for_tests() -> Config {
-        Config { port: 0, bind: vec!["127.0.0.1".into()], ..Config::default() }
+        Config {
+            port: 0,
+            bind: vec!["127.0.0.1".into()],
+            ..Config::default()
+        }
     }
 
     pub fn node_limits(&self) -> NodeLimits {
-        NodeLimits { bytes: self.stream_node_max_bytes as usize, entries: self.stream_node_max_entries }
+        NodeLimits {
+            bytes: self.stream_node_max_bytes as usize,
+            entries: self.stream_node_max_entries,
+        }
     }
 
     pub fn is_lfu(&self) -> bool {
@@ -129,7 +136,9 @@ impl Config {
     ///
     /// Fails, with Redis's words, if the name is unknown or the values do not fit.
     pub fn apply_line(&mut self, words: &[String]) -> Result<(), String> {
-        let Some((name, values)) = words.split_first() else { return Ok(()) };
+        let Some((name, values)) = words.split_first() else {
+            return Ok(());
+        };
         let setting = find(name).ok_or("Bad directive or wrong number of arguments")?;
         match setting.kind {
             Kind::List { .. } if values.is_empty() => Err("wrong number of arguments".into()),
@@ -149,15 +158,25 @@ impl Config {
                 continue;
             }
             let fail = |why: &str| format!("{origin}, line {}: '{line}': {why}", i + 1);
-            let words = words::split(line.as_bytes()).ok_or_else(|| fail("Unbalanced quotes in configuration line"))?;
-            let words: Vec<String> = words.iter().map(|w| String::from_utf8_lossy(w).into_owned()).collect();
-            if words.first().is_some_and(|w| w.eq_ignore_ascii_case("include")) {
-                let [_, pattern] = words.as_slice() else { return Err(fail("wrong number of arguments")) };
+            let words = words::split(line.as_bytes())
+                .ok_or_else(|| fail("Unbalanced quotes in configuration line"))?;
+            let words: Vec<String> = words
+                .iter()
+                .map(|w| String::from_utf8_lossy(w).into_owned())
+                .collect();
+            if words
+                .first()
+                .is_some_and(|w| w.eq_ignore_ascii_case("include"))
+            {
+                let [_, pattern] = words.as_slice() else {
+                    return Err(fail("wrong number of arguments"));
+                };
                 if depth >= 16 {
                     return Err(fail("includes go too deep"));
                 }
                 for path in files_matching(pattern) {
-                    let text = std::fs::read_to_string(&path).map_err(|e| fail(&format!("{}: {e}", path.display())))?;
+                    let text = std::fs::read_to_string(&path)
+                        .map_err(|e| fail(&format!("{}: {e}", path.display())))?;
                     self.apply_text(&text, &path.display().to_string(), depth + 1)?;
                 }
                 continue;
@@ -177,26 +196,58 @@ fn files_matching(pattern: &str) -> Vec<PathBuf> {
     if !name.contains(['*', '?', '[']) {
         return vec![path];
     }
-    let dir = if dir.as_os_str().is_empty() { PathBuf::from(".") } else { dir.to_path_buf() };
+    let dir = if dir.as_os_str().is_empty() {
+        PathBuf::from(".")
+    } else {
+        dir.to_path_buf()
+    };
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     let fits = |n: &std::ffi::OsStr| glob::matches(name.as_bytes(), n.as_encoded_bytes(), false);
-    let mut found: Vec<_> = entries.filter(|e| fits(&e.file_name())).map(|e| e.path()).collect();
+    let mut found: Vec<_> = entries
+        .filter(|e| fits(&e.file_name()))
+        .map(|e| e.path())
+        .collect();
     found.sort();
     found
 }
 
 /// What values a setting takes, and where they are.
 pub enum Kind {
-    Int { get: fn(&Config) -> i64, set: fn(&mut Config, i64), min: i64, max: i64 },
+    Int {
+        get: fn(&Config) -> i64,
+        set: fn(&mut Config, i64),
+        min: i64,
+        max: i64,
+    },
     /// An integer that may have a unit, as `1gb`.
-    Memory { get: fn(&Config) -> i64, set: fn(&mut Config, i64), min: i64 },
-    Bool { get: fn(&Config) -> bool, set: fn(&mut Config, bool) },
-    Text { get: fn(&Config) -> String, set: fn(&mut Config, &str) },
-    Choice { get: fn(&Config) -> &'static str, set: fn(&mut Config, &'static str), of: &'static [&'static str] },
+    Memory {
+        get: fn(&Config) -> i64,
+        set: fn(&mut Config, i64),
+        min: i64,
+    },
+    Bool {
+        get: fn(&Config) -> bool,
+        set: fn(&mut Config, bool),
+    },
+    Text {
+        get: fn(&Config) -> String,
+        set: fn(&mut Config, &str),
+    },
+    Choice {
+        get: fn(&Config) -> &'static str,
+        set: fn(&mut Config, &'static str),
+        of: &'static [&'static str],
+    },
     /// Several words.
-    List { get: fn(&Config) -> String, set: fn(&mut Config, &[String]) -> Result<(), String> },
+    List {
+        get: fn(&Config) -> String,
+        set: fn(&mut Config, &[String]) -> Result<(), String>,
+    },
     /// One value, which is what this server does; anything else is refused.
-    Fixed { value: &'static str, why: &'static str },
+    Fixed {
+        value: &'static str,
+        why: &'static str,
+    },
 }
 
 /// A row of the table of settings.
@@ -231,15 +282,19 @@ impl Setting {
     pub fn set(&self, config: &mut Config, text: &str) -> Result<(), String> {
         let bounded = |value: i64, min: i64, max: i64| {
             let fits = (min..=max).contains(&value);
-            fits.then_some(value).ok_or_else(|| format!("argument must be between {min} and {max} inclusive"))
+            fits.then_some(value)
+                .ok_or_else(|| format!("argument must be between {min} and {max} inclusive"))
         };
         match &self.kind {
             Kind::Int { set, min, max, .. } => {
-                let value = number::parse_i64(text.as_bytes()).ok_or("argument couldn't be parsed into an integer")?;
+                let value = number::parse_i64(text.as_bytes())
+                    .ok_or("argument couldn't be parsed into an integer")?;
                 set(config, bounded(value, *min, *max)?);
             }
             Kind::Memory { set, min, .. } => {
-                let value = number::parse_memory(text).filter(|&n| n >= 0).ok_or("argument must be a memory value")?;
+                let value = number::parse_memory(text)
+                    .filter(|&n| n >= 0)
+                    .ok_or("argument must be a memory value")?;
                 set(config, bounded(value, *min, i64::MAX)?);
             }
             Kind::Bool { set, .. } => match text.to_ascii_lowercase().as_str() {
@@ -250,7 +305,12 @@ impl Setting {
             Kind::Text { set, .. } => set(config, text),
             Kind::Choice { set, of, .. } => {
                 let choice = of.iter().find(|c| c.eq_ignore_ascii_case(text));
-                let error = || format!("argument(s) must be one of the following: {}", of.join(", "));
+                let error = || {
+                    format!(
+                        "argument(s) must be one of the following: {}",
+                        of.join(", ")
+                    )
+                };
                 set(config, choice.ok_or_else(error)?);
             }
             Kind::List { set, .. } => {
@@ -274,19 +334,31 @@ pub fn find(name: &str) -> Option<&'static Setting> {
 
 macro_rules! int {
     ($field:ident, $min:expr, $max:expr) => {
-        Kind::Int { get: |c| c.$field as i64, set: |c, v| c.$field = v as _, min: $min, max: $max }
+        Kind::Int {
+            get: |c| c.$field as i64,
+            set: |c, v| c.$field = v as _,
+            min: $min,
+            max: $max,
+        }
     };
 }
 
 macro_rules! memory {
     ($field:ident, $min:expr) => {
-        Kind::Memory { get: |c| c.$field, set: |c, v| c.$field = v, min: $min }
+        Kind::Memory {
+            get: |c| c.$field,
+            set: |c, v| c.$field = v,
+            min: $min,
+        }
     };
 }
 
 macro_rules! text {
     ($field:ident) => {
-        Kind::Text { get: |c| c.$field.clone(), set: |c, v| c.$field = v.to_string() }
+        Kind::Text {
+            get: |c| c.$field.clone(),
+            set: |c, v| c.$field = v.to_string(),
+        }
     };
 }
 
@@ -312,7 +384,14 @@ use Change::{Allowed, Immutable, Protected};
 
 /// Every setting, by name.
 pub static SETTINGS: &[Setting] = &[
-    row("appendonly", Allowed, Kind::Fixed { value: "no", why: NO_SNAPSHOTS }),
+    row(
+        "appendonly",
+        Allowed,
+        Kind::Fixed {
+            value: "no",
+            why: NO_SNAPSHOTS,
+        },
+    ),
     row(
         "bind",
         Immutable,
@@ -324,14 +403,28 @@ pub static SETTINGS: &[Setting] = &[
             },
         },
     ),
-    row("client-query-buffer-limit", Allowed, memory!(client_query_buffer_limit, 1 << 20)),
-    row("daemonize", Immutable, Kind::Fixed { value: "no", why: "this server stays in the foreground" }),
+    row(
+        "client-query-buffer-limit",
+        Allowed,
+        memory!(client_query_buffer_limit, 1 << 20),
+    ),
+    row(
+        "daemonize",
+        Immutable,
+        Kind::Fixed {
+            value: "no",
+            why: "this server stays in the foreground",
+        },
+    ),
     row("databases", Immutable, int!(databases, 1, i32::MAX as i64)),
     row("dbfilename", Protected, text!(dbfilename)),
     row(
         "dir",
         Protected,
-        Kind::Text { get: |c| c.dir.display().to_string(), set: |c, v| c.dir = PathBuf::from(v) },
+        Kind::Text {
+            get: |c| c.dir.display().to_string(),
+            set: |c, v| c.dir = PathBuf::from(v),
+        },
     ),
     row(
         "enable-debug-command",
@@ -342,9 +435,26 @@ pub static SETTINGS: &[Setting] = &[
             of: YES_NO_LOCAL,
         },
     ),
-    row("hz", Allowed, Kind::Int { get: |c| c.hz.into(), set: |c, v| c.hz = v.clamp(1, 500) as u32, min: 0, max: i32::MAX as i64 }),
-    row("lfu-decay-time", Allowed, int!(lfu_decay_time, 0, i32::MAX as i64)),
-    row("lfu-log-factor", Allowed, int!(lfu_log_factor, 0, i32::MAX as i64)),
+    row(
+        "hz",
+        Allowed,
+        Kind::Int {
+            get: |c| c.hz.into(),
+            set: |c, v| c.hz = v.clamp(1, 500) as u32,
+            min: 0,
+            max: i32::MAX as i64,
+        },
+    ),
+    row(
+        "lfu-decay-time",
+        Allowed,
+        int!(lfu_decay_time, 0, i32::MAX as i64),
+    ),
+    row(
+        "lfu-log-factor",
+        Allowed,
+        int!(lfu_log_factor, 0, i32::MAX as i64),
+    ),
     row("logfile", Immutable, text!(logfile)),
     row(
         "loglevel",
@@ -363,21 +473,66 @@ pub static SETTINGS: &[Setting] = &[
         },
     ),
     row("maxclients", Allowed, int!(maxclients, 1, u32::MAX as i64)),
-    row("maxmemory", Allowed, Kind::Fixed { value: "0", why: "this server does not limit its memory" }),
+    row(
+        "maxmemory",
+        Allowed,
+        Kind::Fixed {
+            value: "0",
+            why: "this server does not limit its memory",
+        },
+    ),
     row(
         "maxmemory-policy",
         Allowed,
-        Kind::Choice { get: |c| c.maxmemory_policy, set: |c, v| c.maxmemory_policy = v, of: POLICIES },
+        Kind::Choice {
+            get: |c| c.maxmemory_policy,
+            set: |c, v| c.maxmemory_policy = v,
+            of: POLICIES,
+        },
     ),
     row("port", Immutable, int!(port, 0, 65535)),
-    row("protected-mode", Allowed, Kind::Bool { get: |c| c.protected_mode, set: |c, v| c.protected_mode = v }),
-    row("proto-max-bulk-len", Allowed, memory!(proto_max_bulk_len, 1 << 20)),
+    row(
+        "protected-mode",
+        Allowed,
+        Kind::Bool {
+            get: |c| c.protected_mode,
+            set: |c, v| c.protected_mode = v,
+        },
+    ),
+    row(
+        "proto-max-bulk-len",
+        Allowed,
+        memory!(proto_max_bulk_len, 1 << 20),
+    ),
     row("requirepass", Allowed, text!(requirepass)),
-    row("save", Allowed, Kind::Fixed { value: "", why: NO_SNAPSHOTS }),
-    row("stream-node-max-bytes", Allowed, memory!(stream_node_max_bytes, 0)),
-    row("stream-node-max-entries", Allowed, int!(stream_node_max_entries, 0, i64::MAX)),
-    row("tcp-backlog", Immutable, int!(tcp_backlog, 0, i32::MAX as i64)),
-    row("tcp-keepalive", Allowed, int!(tcp_keepalive, 0, i32::MAX as i64)),
+    row(
+        "save",
+        Allowed,
+        Kind::Fixed {
+            value: "",
+            why: NO_SNAPSHOTS,
+        },
+    ),
+    row(
+        "stream-node-max-bytes",
+        Allowed,
+        memory!(stream_node_max_bytes, 0),
+    ),
+    row(
+        "stream-node-max-entries",
+        Allowed,
+        int!(stream_node_max_entries, 0, i64::MAX),
+    ),
+    row(
+        "tcp-backlog",
+        Immutable,
+        int!(tcp_backlog, 0, i32::MAX as i64),
+    ),
+    row(
+        "tcp-keepalive",
+        Allowed,
+        int!(tcp_keepalive, 0, i32::MAX as i64),
+    ),
     row("timeout", Allowed, int!(timeout, 0, i32::MAX as i64)),
 ];
 
@@ -389,7 +544,10 @@ pub struct Settings {
 
 impl Settings {
     pub fn new(config: Config) -> Settings {
-        Settings { current: Mutex::new(Arc::new(config)), version: AtomicU64::new(0) }
+        Settings {
+            current: Mutex::new(Arc::new(config)),
+            version: AtomicU64::new(0),
+        }
     }
 
     pub fn current(&self) -> Arc<Config> {
@@ -403,7 +561,10 @@ impl Settings {
     }
 
     /// Changes settings: `change` gets a copy, which is put in force if it returns `Ok`.
-    pub fn update<E>(&self, change: impl FnOnce(&mut Config) -> Result<(), E>) -> Result<Arc<Config>, E> {
+    pub fn update<E>(
+        &self,
+        change: impl FnOnce(&mut Config) -> Result<(), E>,
+    ) -> Result<Arc<Config>, E> {
         let mut current = lock(&self.current);
         let mut next = Config::clone(&current);
         change(&mut next)?;
@@ -420,9 +581,16 @@ pub fn rewrite(old: &str, config: &Config) -> String {
     let default = Config::default();
     let line_of = |setting: &Setting| {
         let value = setting.get(config);
-        let plain = !value.is_empty() && value.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\''));
+        let plain = !value.is_empty()
+            && value
+                .bytes()
+                .all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\''));
         let list = matches!(setting.kind, Kind::List { .. });
-        let value = if plain || list { value } else { words::quote(value.as_bytes()) };
+        let value = if plain || list {
+            value
+        } else {
+            words::quote(value.as_bytes())
+        };
         format!("{} {value}", setting.name)
     };
     let mut written: Vec<&str> = vec![];
@@ -438,7 +606,10 @@ pub fn rewrite(old: &str, config: &Config) -> String {
             None => lines.push(line.to_string()),
         }
     }
-    for setting in SETTINGS.iter().filter(|s| !written.contains(&s.name) && s.get(config) != s.get(&default)) {
+    for setting in SETTINGS
+        .iter()
+        .filter(|s| !written.contains(&s.name) && s.get(config) != s.get(&default))
+    {
         if !lines.iter().any(|l| l == MARK) {
             lines.push(MARK.to_string());
         }
@@ -457,7 +628,9 @@ mod tests {
         let mut config = Config::default();
         for setting in SETTINGS {
             let value = setting.get(&config);
-            setting.set(&mut config, &value).unwrap_or_else(|e| panic!("{}: {e}", setting.name));
+            setting
+                .set(&mut config, &value)
+                .unwrap_or_else(|e| panic!("{}: {e}", setting.name));
         }
     }
 
@@ -466,16 +639,31 @@ mod tests {
         let mut config = Config::default();
         let text = "# comment\n\nport 7000\nbind 127.0.0.1 ::1\nrequirepass \"a b\"\nstream-node-max-bytes 8kb\n";
         config.apply_text(text, "test", 0).unwrap();
-        assert_eq!((config.port, config.bind.len(), config.requirepass.as_str()), (7000, 2, "a b"));
+        assert_eq!(
+            (config.port, config.bind.len(), config.requirepass.as_str()),
+            (7000, 2, "a b")
+        );
         assert_eq!(config.stream_node_max_bytes, 8192);
-        for bad in ["foo bar", "port", "port x", "port 1 2", "timeout \"5", "save 900 1"] {
+        for bad in [
+            "foo bar",
+            "port",
+            "port x",
+            "port 1 2",
+            "timeout \"5",
+            "save 900 1",
+        ] {
             assert!(config.apply_text(bad, "test", 0).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn rewriting_keeps_comments_and_adds_what_is_new() {
-        let config = Config { timeout: 7, hz: 20, requirepass: "a b".into(), ..Config::default() };
+        let config = Config {
+            timeout: 7,
+            hz: 20,
+            requirepass: "a b".into(),
+            ..Config::default()
+        };
         let text = rewrite("# mine\ntimeout 3\nport 6379\n", &config);
         assert_eq!(
             text,

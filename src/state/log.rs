@@ -27,11 +27,14 @@ impl Log {
         let sink = match (&config.log_to, config.logfile.as_str()) {
             (LogTo::Nowhere, _) => Sink::Nowhere,
             (LogTo::Configured, "") => Sink::Stdout,
-            (LogTo::Configured, path) => {
-                Sink::File(Mutex::new(OpenOptions::new().create(true).append(true).open(path)?))
-            }
+            (LogTo::Configured, path) => Sink::File(Mutex::new(
+                OpenOptions::new().create(true).append(true).open(path)?,
+            )),
         };
-        Ok(Log { level: AtomicU8::new(config.loglevel as u8), sink })
+        Ok(Log {
+            level: AtomicU8::new(config.loglevel as u8),
+            sink,
+        })
     }
 
     pub fn set_level(&self, level: LogLevel) {

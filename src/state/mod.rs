@@ -34,7 +34,9 @@ pub mod watch;
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{
+    Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 use std::time::{Duration, Instant};
 
 use crate::store::Store;
@@ -164,7 +166,9 @@ impl Stop {
     /// Sleeps until the wish is expressed, or for `time`; tells whether it was.
     pub fn wait(&self, time: Duration) -> bool {
         let guard = lock(&self.lock);
-        let waited = self.wake.wait_timeout_while(guard, time, |()| !self.is_requested());
+        let waited = self
+            .wake
+            .wait_timeout_while(guard, time, |()| !self.is_requested());
         drop(waited);
         self.is_requested()
     }
@@ -180,12 +184,20 @@ mod tests {
 
     #[test]
     fn a_panic_under_the_lock_does_not_stop_the_others() {
-        let os = Os { allocated_bytes: || 0, has_hung_up: |_| false };
+        let os = Os {
+            allocated_bytes: || 0,
+            has_hung_up: |_| false,
+        };
         let shared = Arc::new(Shared::new(Config::default(), 0, os).unwrap());
         let other = shared.clone();
         let died = std::thread::spawn(move || {
             let mut store = other.write();
-            store.dbs[0].set(b"k", Value::Int(1), Keep::Until(NEVER), Usage::Lru { now: 0 });
+            store.dbs[0].set(
+                b"k",
+                Value::Int(1),
+                Keep::Until(NEVER),
+                Usage::Lru { now: 0 },
+            );
             panic!("on purpose");
         });
         assert!(died.join().is_err());

@@ -92,7 +92,9 @@ impl Session {
 
     /// Opens a transaction, or closes it and returns what was queued.
     pub fn set_multi(&mut self, multi: Option<Multi>) -> Option<Multi> {
-        self.client.queued.store(if multi.is_some() { 0 } else { -1 }, Relaxed);
+        self.client
+            .queued
+            .store(if multi.is_some() { 0 } else { -1 }, Relaxed);
         self.client.queued_memory.store(0, Relaxed);
         std::mem::replace(&mut self.multi, multi)
     }
@@ -100,7 +102,9 @@ impl Session {
     /// Watches nothing any more.
     pub fn unwatch(&mut self, shared: &Shared) {
         for watched in self.watched.drain(..) {
-            shared.watches.remove(watched.db, &watched.key, &self.watch_flag);
+            shared
+                .watches
+                .remove(watched.db, &watched.key, &self.watch_flag);
         }
         self.watch_flag.store(false, Relaxed);
         self.client.watching.store(false, Relaxed);

@@ -66,7 +66,12 @@ impl Stats {
     /// Sets everything back to zero (CONFIG RESETSTAT).
     pub fn reset(&self) {
         for command in &self.commands {
-            for figure in [&command.calls, &command.nanos, &command.rejected, &command.failed] {
+            for figure in [
+                &command.calls,
+                &command.nanos,
+                &command.rejected,
+                &command.failed,
+            ] {
                 figure.store(0, Relaxed);
             }
         }
@@ -105,7 +110,11 @@ impl Stats {
 
     /// Takes a sample for the rates; the cron does so several times a second.
     pub fn sample(&self) {
-        let now = [self.processed.load(Relaxed), self.input_bytes.load(Relaxed), self.output_bytes.load(Relaxed)];
+        let now = [
+            self.processed.load(Relaxed),
+            self.input_bytes.load(Relaxed),
+            self.output_bytes.load(Relaxed),
+        ];
         lock(&self.rates).sample(Instant::now(), now);
     }
 

@@ -33,7 +33,10 @@ impl Watches {
     /// Begins to watch. The caller holds the store's lock, so no change can slip in between.
     pub fn add(&self, db: usize, key: &[u8], flag: &Flag) {
         let mut flags = lock(&self.flags);
-        flags.entry((db, key.to_vec())).or_default().push(flag.clone());
+        flags
+            .entry((db, key.to_vec()))
+            .or_default()
+            .push(flag.clone());
         self.count.fetch_add(1, Relaxed);
     }
 

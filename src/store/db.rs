@@ -6,8 +6,8 @@
 //!
 //! # Expiry
 //!
-//! A key whose time has come is gone: a reader, who may change nothing, acts as if it did not see it; a
-//! writer that meets it deletes it first; the rest is swept away by the cron. A shard knows how many of
+//! A key whose time has come is gone: a reader, who may change nothing, acts as if it did not see it, and has it
+//! deleted afterwards; a writer that meets it deletes it first; the rest is swept away by the cron. A shard knows how many of
 //! its keys expire at all and a time before which none of them does ([`Db::sweep`]), so nothing is searched in vain, and
 //! the sweep reads the shard's dense entries in a row: nothing else is kept for it, no second table of expiries.
 //!
@@ -83,7 +83,11 @@ impl Default for Db {
 
 impl Keyspace {
     fn new(seed: &RandomState) -> Keyspace {
-        let shard = || Shard { dict: Dict::with_seed(seed.clone()), volatile: 0, next_expiry: NEVER };
+        let shard = || Shard {
+            dict: Dict::with_seed(seed.clone()),
+            volatile: 0,
+            next_expiry: NEVER,
+        };
         Keyspace((0..SHARDS).map(|_| shard()).collect())
     }
 }
@@ -92,7 +96,11 @@ impl Shard {
     fn note_expiry(&mut self, from: i64, to: i64) {
         self.volatile -= usize::from(from != NEVER);
         self.volatile += usize::from(to != NEVER);
-        self.next_expiry = if self.volatile == 0 { NEVER } else { self.next_expiry.min(to) };
+        self.next_expiry = if self.volatile == 0 {
+            NEVER
+        } else {
+            self.next_expiry.min(to)
+        };
     }
 }
 
@@ -106,11 +114,17 @@ impl Db {
         dict::hash(&self.seed, key)
     }
 
+    /// The object at `key`, even one whose time has come.
+    #[inline]
+    pub fn get_any(&self, key: &[u8]) -> Option<&Object> {
+        let hash = self.hash(key);
+        self.shards.0[shard_of(hash)].dict.get(hash, key)
+    }
+
     /// The object at `key`, unless it has expired.
     #[inline]
     pub fn get(&self, key: &[u8], now: i64) -> Option<&Object> {
-        let hash = self.hash(key);
-        self.shards.0[shard_of(hash)].dict.get(hash, key).filter(|o| !o.is_expired(now))
+        self.get_any(key).filter(|o| !o.is_expired(now))
     }
 
     /// The same for a change of the value. A key that has expired is deleted first.
@@ -286,7 +300,11 @@ impl Db {
         std::mem::swap(&mut self.seed, &mut other.seed);
         if self.observed || other.observed {
             // What was in one of them is another thing now, or gone.
-            let keys: Vec<_> = self.keys().chain(other.keys()).map(|(key, _)| key.to_vec()).collect();
+            let keys: Vec<_> = self
+                .keys()
+                .chain(other.keys())
+                .map(|(key, _)| key.to_vec())
+                .collect();
             self.touched.extend(keys.iter().cloned());
             other.touched.extend(keys);
         }
@@ -309,7 +327,12 @@ impl Db {
     /// The mean time that keys with an expiry have left, in milliseconds, from a sample of them.
     pub fn average_ttl(&self, now: i64) -> i64 {
         let volatile = |e: &&Entry<Object>| e.value.expire != NEVER && !e.value.is_expired(now);
-        let entries = self.shards.0.iter().filter(|s| s.volatile > 0).flat_map(|s| s.dict.entries().iter().take(64));
+        let entries = self
+            .shards
+            .0
+            .iter()
+            .filter(|s| s.volatile > 0)
+            .flat_map(|s| s.dict.entries().iter().take(64));
         let (mut sum, mut n) = (0i64, 0i64);
         for entry in entries.filter(volatile).take(1024) {
             sum = sum.saturating_add(entry.value.expire - now);
@@ -320,7 +343,10 @@ impl Db {
 
     /// Every key with its object, in no order; expired ones too.
     pub fn keys(&self) -> impl Iterator<Item = (&[u8], &Object)> {
-        self.shards.0.iter().flat_map(|s| s.dict.entries().iter().map(|e| (&*e.key, &e.value)))
+        self.shards
+            .0
+            .iter()
+            .flat_map(|s| s.dict.entries().iter().map(|e| (&*e.key, &e.value)))
     }
 
     /// A key chosen at random with the help of `below(n)`, a number under `n`. An expired one is not chosen,
@@ -341,7 +367,9 @@ impl Db {
             });
             shard.map(|s| &s.dict.entries()[n])
         };
-        let live = (0..100).filter_map(|_| pick()).find(|e| !e.value.is_expired(now));
+        let live = (0..100)
+            .filter_map(|_| pick())
+            .find(|e| !e.value.is_expired(now));
         let found = live.or_else(|| {
             let mut entries = self.shards.0.iter().flat_map(|s| s.dict.entries());
             entries.find(|e| !e.value.is_expired(now))
@@ -355,7 +383,12 @@ impl Db {
     /// Every key that is there from the beginning of a walk to its end is visited; one that comes or
     /// goes meanwhile may be or not, and some may be visited twice. A cursor is a shard's number plus
     /// one, times 2⁴⁰, plus how many of that shard's entries are still to see.
-    pub fn scan<'a>(&'a self, cursor: u64, count: usize, mut visit: impl FnMut(&'a [u8], &'a Object)) -> u64 {
+    pub fn scan<'a>(
+        &'a self,
+        cursor: u64,
+        count: usize,
+        mut visit: impl FnMut(&'a [u8], &'a Object),
+    ) -> u64 {
         const LEFT_BITS: u32 = 40;
         let (mut shard, mut left) = match cursor >> LEFT_BITS {
             0 => (0, usize::MAX),
@@ -377,7 +410,11 @@ impl Db {
             left = usize::MAX;
             if budget == 0 {
                 // Where a shard begins is known only when it is entered.
-                let len = self.shards.0.get(shard..).and_then(|rest| rest.iter().position(|s| !s.dict.is_empty()));
+                let len = self
+                    .shards
+                    .0
+                    .get(shard..)
+                    .and_then(|rest| rest.iter().position(|s| !s.dict.is_empty()));
                 let Some(skipped) = len else { return 0 };
                 shard += skipped;
                 return ((shard as u64 + 1) << LEFT_BITS) | self.shards.0[shard].dict.len() as u64;
@@ -437,14 +474,23 @@ mod tests {
     use std::collections::HashSet;
 
     fn put(db: &mut Db, key: &str, until: i64) {
-        db.set(key.as_bytes(), Value::Int(1), Keep::Until(until), Usage::Lru { now: 0 });
+        db.set(
+            key.as_bytes(),
+            Value::Int(1),
+            Keep::Until(until),
+            Usage::Lru { now: 0 },
+        );
     }
 
     #[test]
     fn expired_keys_are_invisible_and_swept() {
         let mut db = Db::default();
         for i in 0..1000 {
-            put(&mut db, &format!("k{i}"), if i % 2 == 0 { 100 + i } else { NEVER });
+            put(
+                &mut db,
+                &format!("k{i}"),
+                if i % 2 == 0 { 100 + i } else { NEVER },
+            );
         }
         assert_eq!((db.len(), db.volatile_len()), (1000, 500));
         assert!(db.contains(b"k0", 99) && !db.contains(b"k0", 100));

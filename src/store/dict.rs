@@ -72,7 +72,11 @@ impl<V> Default for Dict<V> {
 impl<V> Dict<V> {
     /// An empty map whose hashes are keyed with `seed`. Maps that share a seed share hashes.
     pub fn with_seed(seed: RandomState) -> Dict<V> {
-        Dict { slots: Vec::new(), entries: Vec::new(), seed }
+        Dict {
+            slots: Vec::new(),
+            entries: Vec::new(),
+            seed,
+        }
     }
 
     /// The hash of a key, for the methods that take one. They exist so that a key need be hashed but once.
@@ -251,7 +255,8 @@ mod tests {
     }
 
     fn take(dict: &mut Dict<u32>, key: &str) -> Option<u32> {
-        dict.remove(dict.hash(key.as_bytes()), key.as_bytes()).map(|e| e.value)
+        dict.remove(dict.hash(key.as_bytes()), key.as_bytes())
+            .map(|e| e.value)
     }
 
     #[test]
@@ -261,7 +266,10 @@ mod tests {
         for step in 0..60_000u32 {
             x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             // Waves of growth and of shrinking, over keys few enough to meet again.
-            let key = format!("k{}", (x >> 8) % if step % 20_000 < 10_000 { 5000 } else { 700 });
+            let key = format!(
+                "k{}",
+                (x >> 8) % if step % 20_000 < 10_000 { 5000 } else { 700 }
+            );
             if (x >> 4) % 5 < if step % 20_000 < 10_000 { 4 } else { 1 } {
                 put(&mut ours, &key, step);
                 std.insert(key, step);
@@ -271,7 +279,10 @@ mod tests {
             assert_eq!(ours.len(), std.len());
         }
         for (key, value) in &std {
-            assert_eq!(ours.get(ours.hash(key.as_bytes()), key.as_bytes()), Some(value));
+            assert_eq!(
+                ours.get(ours.hash(key.as_bytes()), key.as_bytes()),
+                Some(value)
+            );
         }
         let seen: HashSet<_> = ours.entries().iter().map(|e| e.key.to_vec()).collect();
         assert_eq!(seen.len(), std.len());

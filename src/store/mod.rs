@@ -25,7 +25,9 @@ pub struct Store {
 
 impl Store {
     pub fn new(databases: usize) -> Store {
-        Store { dbs: (0..databases).map(|_| Db::default()).collect() }
+        Store {
+            dbs: (0..databases).map(|_| Db::default()).collect(),
+        }
     }
 
     /// Exchanges the contents of two databases. Who waits for or watches a key does so by the number

@@ -173,7 +173,11 @@ pub struct Object {
 
 impl Object {
     pub fn new(value: Value, expire: i64) -> Object {
-        Object { value, expire, used: AtomicU32::new(0) }
+        Object {
+            value,
+            expire,
+            used: AtomicU32::new(0),
+        }
     }
 
     /// When the key expires, if it does.
@@ -208,7 +212,11 @@ impl Object {
 
 impl Clone for Object {
     fn clone(&self) -> Object {
-        Object { value: self.value.clone(), expire: self.expire, used: AtomicU32::new(self.used()) }
+        Object {
+            value: self.value.clone(),
+            expire: self.expire,
+            used: AtomicU32::new(self.used()),
+        }
     }
 }
 
@@ -221,7 +229,12 @@ pub enum Usage {
     /// Seconds of Unix time.
     Lru { now: u32 },
     /// Bits 8 to 23 are minutes of Unix time, the low 8 the counter.
-    Lfu { minute: u16, log_factor: u32, decay_time: u32, dice: u32 },
+    Lfu {
+        minute: u16,
+        log_factor: u32,
+        decay_time: u32,
+        dice: u32,
+    },
 }
 
 impl Usage {
@@ -233,7 +246,12 @@ impl Usage {
         match self {
             Usage::Ignored { .. } => old,
             Usage::Lru { now } => now,
-            Usage::Lfu { minute, log_factor, dice, .. } => {
+            Usage::Lfu {
+                minute,
+                log_factor,
+                dice,
+                ..
+            } => {
                 let mut counter = self.frequency(old);
                 let above = counter.saturating_sub(Self::LFU_INIT);
                 // Up by one with probability 1 / (above × factor + 1).
@@ -257,7 +275,9 @@ impl Usage {
     /// The LFU counter of a mark, less what has decayed since: what OBJECT FREQ answers.
     pub fn frequency(self, used: u32) -> u32 {
         match self {
-            Usage::Lfu { minute, decay_time, .. } => {
+            Usage::Lfu {
+                minute, decay_time, ..
+            } => {
                 let elapsed = u32::from(minute.wrapping_sub((used >> 8) as u16));
                 let periods = elapsed.checked_div(decay_time).unwrap_or(0);
                 (used & 255).saturating_sub(periods)
@@ -286,12 +306,20 @@ mod tests {
         assert_eq!(encoding(&"x".repeat(45)), "raw");
         let mut value = Value::Int(7);
         value.as_raw_mut().unwrap().push(b'0');
-        assert_eq!((value.encoding(), &*value.as_string().unwrap()), ("raw", &b"70"[..]));
+        assert_eq!(
+            (value.encoding(), &*value.as_string().unwrap()),
+            ("raw", &b"70"[..])
+        );
     }
 
     #[test]
     fn lfu_counts_and_decays() {
-        let at = |minute| Usage::Lfu { minute, log_factor: 10, decay_time: 1, dice: 0 };
+        let at = |minute| Usage::Lfu {
+            minute,
+            log_factor: 10,
+            decay_time: 1,
+            dice: 0,
+        };
         let object = Object::new(Value::Int(1), NEVER);
         object.set_used(at(100).fresh());
         for _ in 0..3 {

@@ -50,14 +50,21 @@ impl From<&[u8]> for Sds {
         }
         let mut bytes = [0; INLINE];
         bytes[..source.len()].copy_from_slice(source);
-        Sds::Inline { len: source.len() as u8, bytes }
+        Sds::Inline {
+            len: source.len() as u8,
+            bytes,
+        }
     }
 }
 
 impl From<Vec<u8>> for Sds {
     /// Keeps the vector's own memory if the string is long.
     fn from(source: Vec<u8>) -> Sds {
-        if source.len() > INLINE { Sds::Heap(source.into_boxed_slice()) } else { source.as_slice().into() }
+        if source.len() > INLINE {
+            Sds::Heap(source.into_boxed_slice())
+        } else {
+            source.as_slice().into()
+        }
     }
 }
 
@@ -93,7 +100,10 @@ mod tests {
             let bytes: Vec<u8> = (0..len).map(|i| i as u8).collect();
             assert_eq!(&*Sds::from(bytes.as_slice()), bytes);
             assert_eq!(&*Sds::from(bytes.clone()), bytes);
-            assert_eq!(Sds::from(bytes.as_slice()).heap_size(), if len > 22 { len } else { 0 });
+            assert_eq!(
+                Sds::from(bytes.as_slice()).heap_size(),
+                if len > 22 { len } else { 0 }
+            );
         }
     }
 }

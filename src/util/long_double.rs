@@ -13,8 +13,14 @@ use std::cmp::Ordering;
 /// A finite `long double`, or an infinity. `NaN` is never made: Redis takes none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LongDouble {
-    Finite { negative: bool, mantissa: u64, exponent: i32 },
-    Infinite { negative: bool },
+    Finite {
+        negative: bool,
+        mantissa: u64,
+        exponent: i32,
+    },
+    Infinite {
+        negative: bool,
+    },
 }
 
 use LongDouble::{Finite, Infinite};
@@ -28,7 +34,9 @@ impl LongDouble {
     /// Reads what `strtold` reads, whole and without leading blanks: decimal or hexadecimal, with
     /// or without an exponent, or `inf`. `None` for anything else, for `nan` and for overflow.
     pub fn parse(text: &[u8]) -> Option<LongDouble> {
-        let text = std::str::from_utf8(text).ok().filter(|t| t.len() < MAX_CHARS)?;
+        let text = std::str::from_utf8(text)
+            .ok()
+            .filter(|t| t.len() < MAX_CHARS)?;
         let (negative, digits) = match text.as_bytes().first()? {
             b'-' => (true, &text[1..]),
             b'+' => (false, &text[1..]),
@@ -47,8 +55,18 @@ impl LongDouble {
 
     /// The sum, rounded to nearest. `None` if it is not a finite number.
     pub fn add(self, other: LongDouble) -> Option<LongDouble> {
-        let (Finite { negative: an, mantissa: am, exponent: ae }, Finite { negative: bn, mantissa: bm, exponent: be }) =
-            (self, other)
+        let (
+            Finite {
+                negative: an,
+                mantissa: am,
+                exponent: ae,
+            },
+            Finite {
+                negative: bn,
+                mantissa: bm,
+                exponent: be,
+            },
+        ) = (self, other)
         else {
             return None;
         };
@@ -79,7 +97,11 @@ impl LongDouble {
     pub fn to_text(self) -> String {
         let (negative, mantissa, exponent) = match self {
             Infinite { negative } => return if negative { "-inf" } else { "inf" }.to_string(),
-            Finite { negative, mantissa, exponent } => (negative, mantissa, exponent),
+            Finite {
+                negative,
+                mantissa,
+                exponent,
+            } => (negative, mantissa, exponent),
         };
         const SCALE: u128 = 100_000_000_000_000_000;
         let digits = if exponent >= 0 {
@@ -90,14 +112,22 @@ impl LongDouble {
             // 64 + 57 bits: the scaled number fits, and what is shifted out decides the rounding.
             let scaled = u128::from(mantissa) * SCALE;
             let down = exponent.unsigned_abs();
-            let rounded = if down >= 127 { 0 } else { shift_right_to_even(scaled, down) };
+            let rounded = if down >= 127 {
+                0
+            } else {
+                shift_right_to_even(scaled, down)
+            };
             let fraction = format!("{:017}", rounded % SCALE);
             match fraction.trim_end_matches('0') {
                 "" => (rounded / SCALE).to_string(),
                 fraction => format!("{}.{fraction}", rounded / SCALE),
             }
         };
-        if negative && digits != "0" { format!("-{digits}") } else { digits }
+        if negative && digits != "0" {
+            format!("-{digits}")
+        } else {
+            digits
+        }
     }
 }
 
@@ -115,7 +145,11 @@ fn shift_right_to_even(value: u128, down: u32) -> u128 {
 /// Rounds `wide × 2^exponent` to 64 bits of mantissa; `sticky` tells that there was more below.
 fn round(negative: bool, wide: u128, sticky: bool, exponent: i32) -> LongDouble {
     if wide == 0 {
-        return Finite { negative: false, mantissa: 0, exponent: 0 };
+        return Finite {
+            negative: false,
+            mantissa: 0,
+            exponent: 0,
+        };
     }
     let excess = 64 - wide.leading_zeros() as i32;
     let (mut mantissa, mut exponent) = if excess <= 0 {
@@ -123,7 +157,10 @@ fn round(negative: bool, wide: u128, sticky: bool, exponent: i32) -> LongDouble 
     } else {
         // The sticky bit only breaks a tie: with at least one bit to lose, put it below all of them.
         let with_sticky = (wide & !1) | (wide & 1) | u128::from(sticky && excess > 1);
-        (shift_right_to_even(with_sticky, excess as u32), exponent + excess)
+        (
+            shift_right_to_even(with_sticky, excess as u32),
+            exponent + excess,
+        )
     };
     if mantissa >> 64 != 0 {
         mantissa >>= 1;
@@ -132,7 +169,11 @@ fn round(negative: bool, wide: u128, sticky: bool, exponent: i32) -> LongDouble 
     if exponent + 64 > MAX_EXPONENT {
         return Infinite { negative };
     }
-    Finite { negative, mantissa: mantissa as u64, exponent }
+    Finite {
+        negative,
+        mantissa: mantissa as u64,
+        exponent,
+    }
 }
 
 /// Reads `digits[.digits][mark[±]digits]` in base 10 or 16.
@@ -145,7 +186,14 @@ fn parse_digits(text: &str, base: u32, mark: char, negative: bool) -> Option<Lon
             }
             // Anything beyond the range is as far out as its edge.
             let size = digits.parse::<i32>().unwrap_or(i32::MAX).min(30_000);
-            (number, if exponent.starts_with('-') { -size } else { size })
+            (
+                number,
+                if exponent.starts_with('-') {
+                    -size
+                } else {
+                    size
+                },
+            )
         }
         None => (text, 0),
     };
@@ -159,10 +207,19 @@ fn parse_digits(text: &str, base: u32, mark: char, negative: bool) -> Option<Lon
     }
     let mut below = Big::from(1);
     if digits.is_zero() {
-        return Some(Finite { negative: false, mantissa: 0, exponent: 0 });
+        return Some(Finite {
+            negative: false,
+            mantissa: 0,
+            exponent: 0,
+        });
     }
     if base == 16 {
-        return Some(divide(negative, digits, below, exponent - 4 * fraction.len() as i32));
+        return Some(divide(
+            negative,
+            digits,
+            below,
+            exponent - 4 * fraction.len() as i32,
+        ));
     }
     let exponent = exponent - fraction.len() as i32;
     if exponent + (whole.len() + fraction.len()) as i32 > 5000 {
@@ -172,7 +229,12 @@ fn parse_digits(text: &str, base: u32, mark: char, negative: bool) -> Option<Lon
         return None; // underflow: an error to Redis
     }
     for _ in 0..exponent.unsigned_abs() {
-        if exponent > 0 { &mut digits } else { &mut below }.multiply_add(10, 0);
+        if exponent > 0 {
+            &mut digits
+        } else {
+            &mut below
+        }
+        .multiply_add(10, 0);
     }
     Some(divide(negative, digits, below, 0))
 }
@@ -181,7 +243,11 @@ fn parse_digits(text: &str, base: u32, mark: char, negative: bool) -> Option<Lon
 fn divide(negative: bool, mut above: Big, mut below: Big, exponent: i32) -> LongDouble {
     const BITS: i32 = 66;
     let up = BITS - (above.bits() as i32 - below.bits() as i32);
-    if up >= 0 { above.shift_left(up as u32) } else { below.shift_left(up.unsigned_abs()) }
+    if up >= 0 {
+        above.shift_left(up as u32)
+    } else {
+        below.shift_left(up.unsigned_abs())
+    }
     below.shift_left(BITS as u32 + 1);
     let mut quotient: u128 = 0;
     for _ in 0..=BITS + 1 {
@@ -219,7 +285,9 @@ impl Big {
     }
 
     fn bits(&self) -> u32 {
-        self.0.last().map_or(0, |top| self.0.len() as u32 * 32 - top.leading_zeros())
+        self.0
+            .last()
+            .map_or(0, |top| self.0.len() as u32 * 32 - top.leading_zeros())
     }
 
     fn multiply_add(&mut self, factor: u32, summand: u32) {
@@ -236,7 +304,8 @@ impl Big {
 
     fn shift_left(&mut self, bits: u32) {
         self.multiply_add(1 << (bits % 32), 0);
-        self.0.splice(0..0, std::iter::repeat_n(0, bits as usize / 32));
+        self.0
+            .splice(0..0, std::iter::repeat_n(0, bits as usize / 32));
     }
 
     fn halve(&mut self) {
@@ -257,7 +326,8 @@ impl Big {
     fn subtract(&mut self, other: &Big) {
         let mut borrow = 0i64;
         for (i, limb) in self.0.iter_mut().enumerate() {
-            let difference = i64::from(*limb) - i64::from(other.0.get(i).copied().unwrap_or(0)) + borrow;
+            let difference =
+                i64::from(*limb) - i64::from(other.0.get(i).copied().unwrap_or(0)) + borrow;
             *limb = difference as u32;
             borrow = difference >> 32;
         }
@@ -277,7 +347,9 @@ impl Big {
             rest.trim();
             groups.push(remainder);
         }
-        let Some(first) = groups.pop() else { return "0".to_string() };
+        let Some(first) = groups.pop() else {
+            return "0".to_string();
+        };
         let tail: String = groups.iter().rev().map(|g| format!("{g:09}")).collect();
         format!("{first}{tail}")
     }
@@ -300,7 +372,11 @@ mod tests {
             ("10.50", "0.1", "10.6"),
             ("5.0e3", "2.0e2", "5200"),
             ("3.0", "1.000000000000000005", "4.00000000000000001"),
-            ("123456789.123456789", "0.987654321", "123456790.11111110999627272"),
+            (
+                "123456789.123456789",
+                "0.987654321",
+                "123456790.11111110999627272",
+            ),
             ("3.3333333333333333333", "1e-10", "3.33333333343333333"),
             ("1", "-1", "0"),
             ("-0.1", "0.05", "-0.05"),
@@ -316,17 +392,27 @@ mod tests {
 
     #[test]
     fn what_is_no_number() {
-        for bad in ["", "abc", "1x", " 1", "1 ", "nan", "1e", "--1", ".", "1e99999"] {
+        for bad in [
+            "", "abc", "1x", " 1", "1 ", "nan", "1e", "--1", ".", "1e99999",
+        ] {
             assert_eq!(LongDouble::parse(bad.as_bytes()), None, "{bad}");
         }
-        assert_eq!(LongDouble::parse(b"-inf"), Some(Infinite { negative: true }));
+        assert_eq!(
+            LongDouble::parse(b"-inf"),
+            Some(Infinite { negative: true })
+        );
         assert!(LongDouble::parse(b"+.5").is_some() && LongDouble::parse(b"5.").is_some());
     }
 
     #[test]
     fn integers_are_exact() {
         for n in [1u64, 3, 1 << 52, (1 << 53) + 1, u64::MAX] {
-            assert_eq!(LongDouble::parse(n.to_string().as_bytes()).unwrap().to_text(), n.to_string());
+            assert_eq!(
+                LongDouble::parse(n.to_string().as_bytes())
+                    .unwrap()
+                    .to_text(),
+                n.to_string()
+            );
         }
     }
 }

@@ -37,7 +37,9 @@ pub fn parse_u64_lenient(text: &[u8]) -> Option<u64> {
     if let Some(value) = parse_i64(text) {
         return u64::try_from(value).ok();
     }
-    let start = text.iter().position(|b| !matches!(b, b' ' | b'\t'..=b'\r'))?;
+    let start = text
+        .iter()
+        .position(|b| !matches!(b, b' ' | b'\t'..=b'\r'))?;
     let (negative, digits) = match &text[start..] {
         [b'-', rest @ ..] => (true, rest),
         [b'+', rest @ ..] => (false, rest),
@@ -51,9 +53,15 @@ pub fn parse_u64_lenient(text: &[u8]) -> Option<u64> {
         if !digit.is_ascii_digit() {
             return None;
         }
-        value = value.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
+        value = value
+            .checked_mul(10)?
+            .checked_add(u64::from(digit - b'0'))?;
     }
-    Some(if negative { value.wrapping_neg() } else { value })
+    Some(if negative {
+        value.wrapping_neg()
+    } else {
+        value
+    })
 }
 
 /// Appends the decimal form of `value`. This is on the path of every reply, so it makes no `String`.
@@ -82,12 +90,17 @@ pub fn push_u64(out: &mut Vec<u8>, mut value: u64) {
 /// How many characters the decimal form of `value` has.
 pub fn digits_i64(value: i64) -> usize {
     let sign = usize::from(value < 0);
-    sign + value.unsigned_abs().checked_ilog10().map_or(1, |log| log as usize + 1)
+    sign + value
+        .unsigned_abs()
+        .checked_ilog10()
+        .map_or(1, |log| log as usize + 1)
 }
 
 /// Reads a size as redis.conf writes it: `100`, `1k` (1000), `1kb` (1024), and so on up to `gb`.
 pub fn parse_memory(text: &str) -> Option<i64> {
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '-').unwrap_or(text.len());
+    let split = text
+        .find(|c: char| !c.is_ascii_digit() && c != '-')
+        .unwrap_or(text.len());
     let (digits, unit) = text.split_at(split);
     let factor = match unit.to_ascii_lowercase().as_str() {
         "" | "b" => 1,
@@ -120,10 +133,27 @@ mod tests {
 
     #[test]
     fn strict_integers() {
-        for good in ["0", "7", "-7", "9223372036854775807", "-9223372036854775808"] {
+        for good in [
+            "0",
+            "7",
+            "-7",
+            "9223372036854775807",
+            "-9223372036854775808",
+        ] {
             assert_eq!(parse_i64(good.as_bytes()), good.parse().ok(), "{good}");
         }
-        for bad in ["", "-", "+7", "007", "-0", " 7", "7 ", "1e3", "9223372036854775808", "-9223372036854775809"] {
+        for bad in [
+            "",
+            "-",
+            "+7",
+            "007",
+            "-0",
+            " 7",
+            "7 ",
+            "1e3",
+            "9223372036854775808",
+            "-9223372036854775809",
+        ] {
             assert_eq!(parse_i64(bad.as_bytes()), None, "{bad}");
         }
     }

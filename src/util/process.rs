@@ -5,15 +5,26 @@ use std::fs;
 /// Bytes of memory that are really there, not swapped out and not only promised.
 pub fn resident_bytes() -> u64 {
     let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages: u64 = statm.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
+    let pages: u64 = statm
+        .split_whitespace()
+        .nth(1)
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(0);
     pages * 4096
 }
 
 /// Bytes of memory that the machine has.
 pub fn total_memory() -> u64 {
     let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = meminfo.lines().find(|l| l.starts_with("MemTotal:")).unwrap_or_default();
-    line.split_whitespace().nth(1).and_then(|n| n.parse::<u64>().ok()).unwrap_or(0) * 1024
+    let line = meminfo
+        .lines()
+        .find(|l| l.starts_with("MemTotal:"))
+        .unwrap_or_default();
+    line.split_whitespace()
+        .nth(1)
+        .and_then(|n| n.parse::<u64>().ok())
+        .unwrap_or(0)
+        * 1024
 }
 
 /// Seconds of processor time spent in the program and in the system on its behalf.
@@ -22,7 +33,10 @@ pub fn cpu_seconds() -> (f64, f64) {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // The program's name comes second and may contain anything; count from its closing bracket.
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let mut fields = after_name.split_whitespace().skip(11).map(|n| n.parse().unwrap_or(0.0));
+    let mut fields = after_name
+        .split_whitespace()
+        .skip(11)
+        .map(|n| n.parse().unwrap_or(0.0));
     let mut next = || fields.next().unwrap_or(0.0) / TICKS_PER_SECOND;
     (next(), next())
 }

@@ -11,7 +11,9 @@ pub struct Random(AtomicU64);
 
 impl Default for Random {
     fn default() -> Random {
-        Random(AtomicU64::new(RandomState::new().build_hasher().finish() | 1))
+        Random(AtomicU64::new(
+            RandomState::new().build_hasher().finish() | 1,
+        ))
     }
 }
 
@@ -34,7 +36,9 @@ impl Random {
 
     /// Forty hexadecimal digits, the form of a run ID or a replication ID.
     pub fn hex40(&self) -> String {
-        let digits = (0..3).map(|_| format!("{:016x}", self.next())).collect::<String>();
+        let digits = (0..3)
+            .map(|_| format!("{:016x}", self.next()))
+            .collect::<String>();
         digits[..40].to_string()
     }
 }

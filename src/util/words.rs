@@ -126,13 +126,21 @@ mod tests {
 
     fn s(line: &str) -> Option<Vec<String>> {
         let words = split(line.as_bytes())?;
-        Some(words.into_iter().map(|w| String::from_utf8_lossy(&w).into_owned()).collect())
+        Some(
+            words
+                .into_iter()
+                .map(|w| String::from_utf8_lossy(&w).into_owned())
+                .collect(),
+        )
     }
 
     #[test]
     fn words_and_quotes() {
         assert_eq!(s("  set  k v ").unwrap(), ["set", "k", "v"]);
-        assert_eq!(s(r#"set "a b" '' 'it\'s' "\x41\n""#).unwrap(), ["set", "a b", "", "it's", "A\n"]);
+        assert_eq!(
+            s(r#"set "a b" '' 'it\'s' "\x41\n""#).unwrap(),
+            ["set", "a b", "", "it's", "A\n"]
+        );
         assert_eq!(s(r#"a"b c"d"#), None);
         assert_eq!(s(r#"pre"quoted""#).unwrap(), ["prequoted"]);
         assert_eq!(s("\"open"), None);

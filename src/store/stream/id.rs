@@ -28,10 +28,14 @@ pub enum NewId {
 
 impl StreamId {
     pub const MIN: StreamId = StreamId { ms: 0, seq: 0 };
-    pub const MAX: StreamId = StreamId { ms: u64::MAX, seq: u64::MAX };
+    pub const MAX: StreamId = StreamId {
+        ms: u64::MAX,
+        seq: u64::MAX,
+    };
 
     /// The error for a text that is no ID.
-    pub const INVALID: Error = Error::text("ERR Invalid stream ID specified as stream command argument");
+    pub const INVALID: Error =
+        Error::text("ERR Invalid stream ID specified as stream command argument");
 
     pub const fn new(ms: u64, seq: u64) -> StreamId {
         StreamId { ms, seq }
@@ -68,8 +72,14 @@ impl StreamId {
     /// Reads an ID that must be one, `-` and `+` not allowed.
     pub fn parse_strict(text: &[u8], missing_seq: u64) -> Result<StreamId, Error> {
         match split(text)? {
-            (ms, None) => Ok(StreamId { ms, seq: missing_seq }),
-            (ms, Some(seq)) => Ok(StreamId { ms, seq: number::parse_u64_lenient(seq).ok_or(StreamId::INVALID)? }),
+            (ms, None) => Ok(StreamId {
+                ms,
+                seq: missing_seq,
+            }),
+            (ms, Some(seq)) => Ok(StreamId {
+                ms,
+                seq: number::parse_u64_lenient(seq).ok_or(StreamId::INVALID)?,
+            }),
         }
     }
 
@@ -127,13 +137,22 @@ mod tests {
         }
         assert_eq!(StreamId::parse_new(b"5-*"), Ok(NewId::AutoSeq(5)));
         assert_eq!(StreamId::parse_new(b"*"), Ok(NewId::Auto));
-        assert_eq!(StreamId::parse_new(b"7"), Ok(NewId::Exact(StreamId { ms: 7, seq: 0 })));
+        assert_eq!(
+            StreamId::parse_new(b"7"),
+            Ok(NewId::Exact(StreamId { ms: 7, seq: 0 }))
+        );
     }
 
     #[test]
     fn neighbours() {
         assert_eq!(StreamId::new(1, u64::MAX).next(), Some(StreamId::new(2, 0)));
-        assert_eq!(StreamId::new(2, 0).previous(), Some(StreamId::new(1, u64::MAX)));
-        assert_eq!((StreamId::MAX.next(), StreamId::MIN.previous()), (None, None));
+        assert_eq!(
+            StreamId::new(2, 0).previous(),
+            Some(StreamId::new(1, u64::MAX))
+        );
+        assert_eq!(
+            (StreamId::MAX.next(), StreamId::MIN.previous()),
+            (None, None)
+        );
     }
 }

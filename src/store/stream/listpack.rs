@@ -92,20 +92,36 @@ impl Listpack {
         let int = |n: usize| {
             let mut wide = [0u8; 8];
             wide[8 - n..].copy_from_slice(&rest[1..1 + n]);
-            (Element::Int(i64::from_le_bytes(wide) >> (64 - 8 * n)), at + n + 2)
+            (
+                Element::Int(i64::from_le_bytes(wide) >> (64 - 8 * n)),
+                at + n + 2,
+            )
         };
         let string = |head: usize, len: usize| {
-            (Element::Str(&rest[head..head + len]), at + head + len + backlen_size(head + len))
+            (
+                Element::Str(&rest[head..head + len]),
+                at + head + len + backlen_size(head + len),
+            )
         };
         match rest[0] {
             n @ 0..0x80 => (Element::Int(i64::from(n)), at + 2),
             n @ 0x80..0xC0 => string(1, usize::from(n & 0x3F)),
             n @ 0xC0..0xE0 => {
                 let value = (i64::from(n & 0x1F) << 8) | i64::from(rest[1]);
-                (Element::Int(if value >= 1 << 12 { value - (1 << 13) } else { value }), at + 3)
+                (
+                    Element::Int(if value >= 1 << 12 {
+                        value - (1 << 13)
+                    } else {
+                        value
+                    }),
+                    at + 3,
+                )
             }
             n @ 0xE0..0xF0 => string(2, (usize::from(n & 0x0F) << 8) | usize::from(rest[1])),
-            0xF0 => string(5, u32::from_le_bytes([rest[1], rest[2], rest[3], rest[4]]) as usize),
+            0xF0 => string(
+                5,
+                u32::from_le_bytes([rest[1], rest[2], rest[3], rest[4]]) as usize,
+            ),
             0xF1 => int(2),
             0xF2 => int(3),
             0xF3 => int(4),
@@ -156,7 +172,10 @@ impl Listpack {
     /// Appends elements: `write` is handed a writer that takes them.
     pub fn append(&mut self, write: impl FnOnce(&mut Writer<'_>)) {
         self.0.pop();
-        let mut writer = Writer { out: &mut self.0, count: 0 };
+        let mut writer = Writer {
+            out: &mut self.0,
+            count: 0,
+        };
         write(&mut writer);
         let added = writer.count;
         self.0.push(END);
@@ -182,7 +201,11 @@ impl Listpack {
         self.0[..4].copy_from_slice(&bytes.to_le_bytes());
         // 65535 says "more than fit in here, count them".
         let count = u16::from_le_bytes([self.0[4], self.0[5]]);
-        let count = if count == u16::MAX { count } else { (count as isize + added).min(u16::MAX as isize) as u16 };
+        let count = if count == u16::MAX {
+            count
+        } else {
+            (count as isize + added).min(u16::MAX as isize) as u16
+        };
         self.0[4..6].copy_from_slice(&count.to_le_bytes());
     }
 }
@@ -290,8 +313,25 @@ mod tests {
 
     #[test]
     fn elements_survive_forwards_and_backwards() {
-        let ints = [0, 1, 127, 128, 4095, 4096, -1, -4096, -4097, 32767, -32768, 1 << 20, -(1 << 23), 1 << 31];
-        let ints = ints.into_iter().chain([i64::MAX, i64::MIN, i64::from(i32::MIN)]);
+        let ints = [
+            0,
+            1,
+            127,
+            128,
+            4095,
+            4096,
+            -1,
+            -4096,
+            -4097,
+            32767,
+            -32768,
+            1 << 20,
+            -(1 << 23),
+            1 << 31,
+        ];
+        let ints = ints
+            .into_iter()
+            .chain([i64::MAX, i64::MIN, i64::from(i32::MIN)]);
         let strings = [0, 1, 63, 64, 127, 4095, 4096, 20_000, 3_000_000].map(|n| vec![b'x'; n]);
         let mut list = Listpack::default();
         let mut expected: Vec<(Option<i64>, Vec<u8>)> = vec![];
@@ -317,8 +357,14 @@ mod tests {
             at = next;
         }
         assert_eq!(at, list.end());
-        assert_eq!(u32::from_le_bytes(list.0[..4].try_into().unwrap()) as usize, list.0.len());
-        assert_eq!(u16::from_le_bytes([list.0[4], list.0[5]]) as usize, expected.len());
+        assert_eq!(
+            u32::from_le_bytes(list.0[..4].try_into().unwrap()) as usize,
+            list.0.len()
+        );
+        assert_eq!(
+            u16::from_le_bytes([list.0[4], list.0[5]]) as usize,
+            expected.len()
+        );
     }
 
     #[test]
@@ -342,12 +388,18 @@ mod tests {
         });
         assert_eq!(
             list.0,
-            [17, 0, 0, 0, 3, 0, 1, 1, 0x83, b'a', b'b', b'c', 4, 0xDF, 0xFF, 2, 0xFF],
+            [
+                17, 0, 0, 0, 3, 0, 1, 1, 0x83, b'a', b'b', b'c', 4, 0xDF, 0xFF, 2, 0xFF
+            ],
         );
     }
 
     #[test]
     fn equality_with_bytes() {
-        assert!(Element::Int(5).equals(b"5") && !Element::Int(5).equals(b"05") && Element::Str(b"x").equals(b"x"));
+        assert!(
+            Element::Int(5).equals(b"5")
+                && !Element::Int(5).equals(b"05")
+                && Element::Str(b"x").equals(b"x")
+        );
     }
 }

@@ -43,7 +43,11 @@ impl NodeLimits {
     pub const MAX_BYTES: usize = 1 << 30;
 
     fn bytes(self) -> usize {
-        if self.bytes == 0 { Self::MAX_BYTES } else { self.bytes.min(Self::MAX_BYTES) }
+        if self.bytes == 0 {
+            Self::MAX_BYTES
+        } else {
+            self.bytes.min(Self::MAX_BYTES)
+        }
     }
 }
 
@@ -102,7 +106,10 @@ impl Stream {
             NewId::Auto if now_ms > last.ms => Some(StreamId { ms: now_ms, seq: 0 }),
             NewId::Auto => last.next(),
             NewId::AutoSeq(ms) if ms > last.ms => Some(StreamId { ms, seq: 0 }),
-            NewId::AutoSeq(ms) if ms == last.ms => Some(StreamId { ms, seq: last.seq.checked_add(1)? }),
+            NewId::AutoSeq(ms) if ms == last.ms => Some(StreamId {
+                ms,
+                seq: last.seq.checked_add(1)?,
+            }),
             NewId::AutoSeq(_) => None,
             NewId::Exact(id) => (id > last).then_some(id),
         }
@@ -117,7 +124,10 @@ impl Stream {
         limits: NodeLimits,
     ) -> Result<StreamId, AddError> {
         let id = self.resolve(wanted, now_ms).ok_or(AddError::NotLarger)?;
-        let size: usize = fields.clone().map(|(name, value)| name.len() + value.len()).sum();
+        let size: usize = fields
+            .clone()
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
         if size > NodeLimits::MAX_BYTES {
             return Err(AddError::TooLarge);
         }
@@ -128,7 +138,11 @@ impl Stream {
                     node.list.shrink_to_fit();
                 }
                 // The first node of a stream grows as needed: most streams of a test are short.
-                let capacity = if self.nodes.is_empty() { 0 } else { limits.bytes().min(1024) };
+                let capacity = if self.nodes.is_empty() {
+                    0
+                } else {
+                    limits.bytes().min(1024)
+                };
                 self.nodes.push_back(Node::new(id, fields, capacity));
             }
         }
@@ -152,13 +166,27 @@ impl Stream {
             }
             None => (None, 0),
         };
-        Range { stream: self, start, end, node, master, at }
+        Range {
+            stream: self,
+            start,
+            end,
+            node,
+            master,
+            at,
+        }
     }
 
     /// The same entries, newest first.
     pub fn range_backwards(&self, start: StreamId, end: StreamId) -> RangeBackwards<'_> {
         let node = self.nodes.partition_point(|n| n.master <= end);
-        RangeBackwards { stream: self, start, end, node, master: None, at: 0 }
+        RangeBackwards {
+            stream: self,
+            start,
+            end,
+            node,
+            master: None,
+            at: 0,
+        }
     }
 
     /// The entry with this ID.
@@ -168,21 +196,32 @@ impl Stream {
 
     /// The ID of the newest entry, if there is one.
     pub fn last_entry_id(&self) -> Option<StreamId> {
-        self.range_backwards(StreamId::MIN, StreamId::MAX).next().map(|e| e.id)
+        self.range_backwards(StreamId::MIN, StreamId::MAX)
+            .next()
+            .map(|e| e.id)
     }
 
     /// The index of the node that holds `id`, if any does.
     fn node_of(&self, id: StreamId) -> usize {
-        self.nodes.partition_point(|n| n.master <= id).saturating_sub(1)
+        self.nodes
+            .partition_point(|n| n.master <= id)
+            .saturating_sub(1)
     }
 
     /// Deletes an entry and tells whether it was there.
     pub fn delete(&mut self, id: StreamId) -> bool {
         let index = self.node_of(id);
-        let Some(node) = self.nodes.get_mut(index) else { return false };
+        let Some(node) = self.nodes.get_mut(index) else {
+            return false;
+        };
         let master = node.read_master();
-        let found = node.places(&master).find(|p| p.entry.id >= id).filter(|p| p.entry.id == id && !p.is_deleted());
-        let Some(at) = found.map(|p| p.at) else { return false };
+        let found = node
+            .places(&master)
+            .find(|p| p.entry.id >= id)
+            .filter(|p| p.entry.id == id && !p.is_deleted());
+        let Some(at) = found.map(|p| p.at) else {
+            return false;
+        };
         if master.count == 1 {
             self.nodes.remove(index);
         } else {
@@ -251,7 +290,10 @@ impl Stream {
     }
 
     fn find_first(&mut self) {
-        self.first_id = self.range(StreamId::MIN, StreamId::MAX).next().map_or(StreamId::MIN, |e| e.id);
+        self.first_id = self
+            .range(StreamId::MIN, StreamId::MAX)
+            .next()
+            .map_or(StreamId::MIN, |e| e.id);
     }
 
     /// Bytes the stream takes, roughly.
@@ -350,11 +392,16 @@ impl<'a> Iterator for RangeBackwards<'a> {
 mod tests {
     use super::*;
 
-    const LIMITS: NodeLimits = NodeLimits { bytes: 4096, entries: 10 };
+    const LIMITS: NodeLimits = NodeLimits {
+        bytes: 4096,
+        entries: 10,
+    };
 
     fn add(stream: &mut Stream, ms: u64, seq: u64, names: &[&str]) {
         let fields = names.iter().map(|n| (n.as_bytes(), &b"value"[..]));
-        stream.add(NewId::Exact(StreamId { ms, seq }), 0, fields, LIMITS).unwrap();
+        stream
+            .add(NewId::Exact(StreamId { ms, seq }), 0, fields, LIMITS)
+            .unwrap();
     }
 
     fn ids<'a>(entries: impl Iterator<Item = EntryRef<'a>>) -> Vec<(u64, u64)> {
@@ -386,7 +433,9 @@ mod tests {
                 }
                 6..8 if !model.is_empty() => {
                     let (ms, seq) = model.remove(random(model.len() as u64) as usize);
-                    assert!(stream.delete(StreamId { ms, seq }) && !stream.delete(StreamId { ms, seq }));
+                    assert!(
+                        stream.delete(StreamId { ms, seq }) && !stream.delete(StreamId { ms, seq })
+                    );
                 }
                 8 if step % 50 == 0 => {
                     let max = random(200);
@@ -397,7 +446,10 @@ mod tests {
                 9 if step % 50 == 1 => {
                     let min = ms.saturating_sub(random(100));
                     let cut = model.iter().take_while(|e| e.0 < min).count();
-                    assert_eq!(stream.trim(Trim::MinId(StreamId::new(min, 0)), false, 0), cut as u64);
+                    assert_eq!(
+                        stream.trim(Trim::MinId(StreamId::new(min, 0)), false, 0),
+                        cut as u64
+                    );
                     model.drain(..cut);
                 }
                 _ => {}
@@ -406,7 +458,10 @@ mod tests {
             let first = model.first().copied().unwrap_or((0, 0));
             assert_eq!((stream.first_id.ms, stream.first_id.seq), first);
             if step % 20 == 0 {
-                let (from, to) = (StreamId::new(random(ms + 1), random(4)), StreamId::new(random(ms + 2), random(4)));
+                let (from, to) = (
+                    StreamId::new(random(ms + 1), random(4)),
+                    StreamId::new(random(ms + 2), random(4)),
+                );
                 let inside = |e: &&(u64, u64)| (from..=to).contains(&StreamId::new(e.0, e.1));
                 let mut expected: Vec<_> = model.iter().filter(inside).copied().collect();
                 assert_eq!(ids(stream.range(from, to)), expected);
@@ -446,7 +501,10 @@ mod tests {
         add(&mut stream, 5, 5, &["f"]);
         assert_eq!(stream.resolve(NewId::Auto, 3), Some(StreamId::new(5, 6)));
         assert_eq!(stream.resolve(NewId::Auto, 9), Some(StreamId::new(9, 0)));
-        assert_eq!(stream.resolve(NewId::AutoSeq(5), 0), Some(StreamId::new(5, 6)));
+        assert_eq!(
+            stream.resolve(NewId::AutoSeq(5), 0),
+            Some(StreamId::new(5, 6))
+        );
         assert_eq!(stream.resolve(NewId::AutoSeq(4), 0), None);
         assert_eq!(stream.resolve(NewId::Exact(StreamId::new(5, 5)), 0), None);
         stream.delete(StreamId::new(5, 5));

@@ -76,7 +76,11 @@ impl Place<'_> {
 
 impl Node {
     /// A node with one entry, its first.
-    pub fn new<'f>(id: StreamId, fields: impl Iterator<Item = (&'f [u8], &'f [u8])> + Clone, capacity: usize) -> Node {
+    pub fn new<'f>(
+        id: StreamId,
+        fields: impl Iterator<Item = (&'f [u8], &'f [u8])> + Clone,
+        capacity: usize,
+    ) -> Node {
         let mut list = Listpack::with_capacity(capacity);
         list.append(|w| {
             w.int(0);
@@ -91,7 +95,11 @@ impl Node {
     }
 
     /// Appends an entry, whose ID is larger than all in here.
-    pub fn append<'f>(&mut self, id: StreamId, fields: impl Iterator<Item = (&'f [u8], &'f [u8])> + Clone) {
+    pub fn append<'f>(
+        &mut self,
+        id: StreamId,
+        fields: impl Iterator<Item = (&'f [u8], &'f [u8])> + Clone,
+    ) {
         let master = self.read_master();
         self.list.replace_int(Listpack::first(), master.count + 1);
         let master = self.read_master();
@@ -117,7 +125,11 @@ impl Node {
     }
 
     /// How many fields are given, and whether their names are those of the master entry.
-    fn compare_names<'f>(&self, master: &Master, fields: impl Iterator<Item = (&'f [u8], &'f [u8])>) -> (usize, bool) {
+    fn compare_names<'f>(
+        &self,
+        master: &Master,
+        fields: impl Iterator<Item = (&'f [u8], &'f [u8])>,
+    ) -> (usize, bool) {
         let (mut n, mut same, mut at) = (0, true, master.names);
         for (name, _) in fields {
             same = same && n < master.fields && {
@@ -135,7 +147,13 @@ impl Node {
         let (deleted, at) = self.list.int(at);
         let (fields, names) = self.list.int(at);
         let fields = fields as usize;
-        Master { count, deleted, fields, names, entries: self.list.skip(names, fields + 1) }
+        Master {
+            count,
+            deleted,
+            fields,
+            names,
+            entries: self.list.skip(names, fields + 1),
+        }
     }
 
     /// The entry at position `at`.
@@ -156,7 +174,18 @@ impl Node {
             (n as usize, p, None, n as usize * 2)
         };
         let next = list.skip(values, elements + 1);
-        Place { at, next, flags, entry: EntryRef { id, list, fields, values, names } }
+        Place {
+            at,
+            next,
+            flags,
+            entry: EntryRef {
+                id,
+                list,
+                fields,
+                values,
+                names,
+            },
+        }
     }
 
     /// All entries, oldest first, deleted ones included.
@@ -187,7 +216,8 @@ impl Node {
 
     /// The largest ID that was ever put in here.
     pub fn last_id(&self) -> StreamId {
-        self.place_before(&self.read_master(), self.list.end()).map_or(self.master, |p| p.entry.id)
+        self.place_before(&self.read_master(), self.list.end())
+            .map_or(self.master, |p| p.entry.id)
     }
 
     /// Marks the entry at `at` as deleted, which it must not be yet.

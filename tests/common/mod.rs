@@ -1,0 +1,258 @@
+//! What several test programs need: the real redis-server as a process, and a client that shows replies the way
+//! redis-cli does.
+#![allow(dead_code, reason = "each test program uses a part")]
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use redis_clone::util::words;
+
+/// A redis-server process, which ends with this value.
+pub struct RealRedis {
+    process: Child,
+    pub address: SocketAddr,
+}
+
+impl RealRedis {
+    /// Starts redis-server with these options. `None` if there is none on this machine; in CI that is
+    /// an error.
+    pub fn start(options: &[String]) -> Option<RealRedis> {
+        let port = free_port();
+        let started = Command::new("redis-server")
+            .args([
+                "--port",
+                &port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--dir",
+                "/tmp",
+            ])
+            .args(options)
+            .stdout(Stdio::null())
+            .spawn();
+        let process = match started {
+            Ok(process) => process,
+            Err(e) if e.kind() == io::ErrorKind::NotFound && std::env::var_os("CI").is_none() => {
+                eprintln!("skipped: there is no redis-server on this machine");
+                return None;
+            }
+            Err(e) => panic!("redis-server: {e}"),
+        };
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        wait_for(|| TcpStream::connect(address).is_ok());
+        Some(RealRedis { process, address })
+    }
+}
+
+impl Drop for RealRedis {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+/// Waits until something is so, for ten seconds at most.
+pub fn wait_for(mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(10), "waited in vain");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A reply as it came.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    Simple(String),
+    Error(String),
+    Int(i64),
+    Bulk(Option<Vec<u8>>),
+    /// A list, or none; the kind is the byte it was announced with.
+    List(u8, Option<Vec<Reply>>),
+    /// What RESP3 has beyond that, as text.
+    Other(String),
+}
+
+/// A connection.
+pub struct Client {
+    pub stream: TcpStream,
+    reader: BufReader<TcpStream>,
+}
+
+impl Client {
+    pub fn connect(address: SocketAddr) -> Client {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let reader = BufReader::new(stream.try_clone().unwrap());
+        Client { stream, reader }
+    }
+
+    pub fn send(&mut self, words: &[Vec<u8>]) {
+        self.send_raw(&encode(words));
+    }
+
+    pub fn send_raw(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+
+    /// Sends a line of words and waits for the reply.
+    pub fn ask(&mut self, line: &str) -> Reply {
+        self.send(&words::split(line.as_bytes()).unwrap());
+        self.reply().unwrap()
+    }
+
+    /// Whether a reply, or the end, begins to come within this time.
+    pub fn has_reply(&mut self, within: Duration) -> bool {
+        if !self.reader.buffer().is_empty() {
+            return true;
+        }
+        self.stream.set_read_timeout(Some(within)).unwrap();
+        let came = self.stream.peek(&mut [0]);
+        self.stream.set_read_timeout(None).unwrap();
+        came.is_ok()
+    }
+
+    /// Waits for a reply.
+    pub fn reply(&mut self) -> io::Result<Reply> {
+        self.stream
+            .set_read_timeout(Some(Duration::from_secs(20)))?;
+        let mut line = Vec::new();
+        self.reader.read_until(b'\n', &mut line)?;
+        let text = String::from_utf8_lossy(
+            line.strip_suffix(b"\r\n")
+                .ok_or(io::ErrorKind::UnexpectedEof)?,
+        )
+        .into_owned();
+        let (kind, rest) = text.split_at(1);
+        let number = || rest.parse::<i64>().map_err(io::Error::other);
+        Ok(match kind {
+            "+" => Reply::Simple(rest.into()),
+            "-" => Reply::Error(rest.into()),
+            ":" => Reply::Int(number()?),
+            "$" | "=" => match usize::try_from(number()?) {
+                Ok(len) => {
+                    let mut bytes = vec![0; len + 2];
+                    self.reader.read_exact(&mut bytes)?;
+                    bytes.truncate(len);
+                    Reply::Bulk(Some(bytes))
+                }
+                Err(_) => Reply::Bulk(None),
+            },
+            "*" | "~" | ">" | "%" => match usize::try_from(number()?) {
+                Ok(n) => {
+                    let n = if kind == "%" { n * 2 } else { n };
+                    let items: io::Result<Vec<_>> = (0..n).map(|_| self.reply()).collect();
+                    Reply::List(kind.as_bytes()[0], Some(items?))
+                }
+                Err(_) => Reply::List(b'*', None),
+            },
+            "_" => Reply::Other("(nil)".into()),
+            "#" => Reply::Other(if rest == "t" { "(true)" } else { "(false)" }.into()),
+            "," => Reply::Other(format!("(double) {rest}")),
+            _ => return Err(io::Error::other(format!("no reply: {text}"))),
+        })
+    }
+
+    /// All bytes that come until nothing does for a while; and whether the connection was closed.
+    pub fn raw_reply(&mut self, quiet: Duration) -> (Vec<u8>, bool) {
+        let mut all = self.reader.buffer().to_vec();
+        self.reader.consume(all.len());
+        self.stream.set_read_timeout(Some(quiet)).unwrap();
+        let mut piece = [0; 4096];
+        loop {
+            match self.stream.read(&mut piece) {
+                Ok(0) => return (all, true),
+                Ok(n) => all.extend_from_slice(&piece[..n]),
+                Err(e)
+                    if matches!(
+                        e.kind(),
+                        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+                    ) =>
+                {
+                    return (all, false);
+                }
+                Err(_) => return (all, true),
+            }
+        }
+    }
+}
+
+/// A request of these words.
+pub fn encode(words: &[Vec<u8>]) -> Vec<u8> {
+    let mut out = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        out.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+        out.extend_from_slice(word);
+        out.extend_from_slice(b"\r\n");
+    }
+    out
+}
+
+/// The reply as redis-cli shows it.
+pub fn show(reply: &Reply) -> String {
+    show_indented(reply, "")
+}
+
+fn show_indented(reply: &Reply, indent: &str) -> String {
+    match reply {
+        Reply::Simple(text) | Reply::Other(text) => text.clone(),
+        Reply::Error(text) => format!("(error) {text}"),
+        Reply::Int(n) => format!("(integer) {n}"),
+        Reply::Bulk(None) => "(nil)".into(),
+        Reply::Bulk(Some(bytes)) => words::quote(bytes),
+        Reply::List(_, None) => "(nil)".into(),
+        Reply::List(kind, Some(items)) if items.is_empty() => match kind {
+            b'%' => "(empty hash)".into(),
+            b'~' => "(empty set)".into(),
+            _ => "(empty array)".into(),
+        },
+        Reply::List(b'%', Some(items)) => {
+            let width = (items.len() / 2).to_string().len();
+            let line = |(i, pair): (usize, &[Reply])| {
+                let head = format!("{:>width$}# ", i + 1);
+                let inner = format!("{indent}{}", " ".repeat(head.len()));
+                let value = show_indented(&pair[1], &inner);
+                let gap = if matches!(&pair[1], Reply::List(_, Some(v)) if !v.is_empty()) {
+                    format!("\n{inner}")
+                } else {
+                    String::new()
+                };
+                format!("{head}{} => {gap}{value}", show_indented(&pair[0], &inner))
+            };
+            items
+                .chunks(2)
+                .enumerate()
+                .map(line)
+                .collect::<Vec<_>>()
+                .join(&format!("\n{indent}"))
+        }
+        Reply::List(kind, Some(items)) => {
+            let width = items.len().to_string().len();
+            let mark = if *kind == b'~' { '~' } else { ')' };
+            let line = |(i, item): (usize, &Reply)| {
+                let head = format!("{:>width$}{mark} ", i + 1);
+                let inner = format!("{indent}{}", " ".repeat(head.len()));
+                format!("{head}{}", show_indented(item, &inner))
+            };
+            items
+                .iter()
+                .enumerate()
+                .map(line)
+                .collect::<Vec<_>>()
+                .join(&format!("\n{indent}"))
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Replays the sessions under `tests/transcripts/` against this server, and against the real redis-server where
+//! there is one.
+//!
+//! A transcript is a session as a person sees it in redis-cli:
+//!
+//! ```text
+//! # A sentence that says what the scene shows.
+//! > SET greeting hello
+//! OK
+//!
+//! # Several clients are named by a letter; one that gets no answer yet is "(waiting)".
+//! A> XREAD BLOCK 0 STREAMS s $
+//! (waiting)
+//! B> XADD s 1-1 f v
+//! "1-1"
+//! A<
+//! 1) 1) "s"
+//!    ...
+//! ```
+//!
+//! Beside that: `~>` compares with every run of digits made `N`, for replies that hold a time; `raw>` sends
+//! quoted bytes as they are and shows the bytes that come back; `wait 50` waits so many milliseconds; and
+//! a line `! --setting value` at the head gives the server an option.
+//!
+//! The expected text is recorded from the real redis-server, never typed:
+//! `RECORD=1 cargo test --test transcripts` rewrites every file (`RECORD=streams` those with `streams` in their path).
+
+mod common;
+
+use std::collections::HashMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use common::{Client, RealRedis, show};
+use redis_clone::util::words;
+use redis_clone::{Config, Server};
+
+/// Nothing has come for so long: the client waits.
+const PATIENCE: Duration = Duration::from_millis(150);
+
+/// A step of a transcript.
+enum Step {
+    /// Prose, blank lines, options: kept as they are.
+    Text(String),
+    Wait(u64),
+    /// A line that does something, and the lines that are expected after it.
+    Act {
+        line: String,
+        expected: Vec<String>,
+    },
+}
+
+fn parse(text: &str) -> Vec<Step> {
+    let mut steps: Vec<Step> = vec![];
+    for line in text.lines() {
+        let head = line.split([' ', '<', '>']).next().unwrap_or_default();
+        let named = head.len() <= 3 && head.chars().all(|c| c.is_ascii_uppercase() || c == '~')
+            || head == "raw";
+        let acts = named && line[head.len()..].starts_with(['>', '<']);
+        if acts {
+            steps.push(Step::Act {
+                line: line.into(),
+                expected: vec![],
+            });
+        } else if let Some(ms) = line.strip_prefix("wait ") {
+            steps.push(Step::Wait(ms.parse().unwrap()));
+        } else if line.is_empty() || line.starts_with('#') || line.starts_with('!') {
+            steps.push(Step::Text(line.into()));
+        } else if let Some(Step::Act { expected, .. }) = steps.last_mut() {
+            expected.push(line.into());
+        } else {
+            panic!("an answer without a question: {line}");
+        }
+    }
+    steps
+}
+
+fn options(steps: &[Step]) -> Vec<String> {
+    let lines = steps.iter().filter_map(|s| match s {
+        Step::Text(line) => line.strip_prefix("! "),
+        _ => None,
+    });
+    let words = lines.flat_map(|line| words::split(line.as_bytes()).unwrap());
+    words.map(|w| String::from_utf8(w).unwrap()).collect()
+}
+
+fn mask_digits(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        let c = if c.is_ascii_digit() { 'N' } else { c };
+        if c != 'N' || !out.ends_with('N') {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Plays a transcript against a server. Returns it with the answers that came in place of the expected ones.
+fn play(steps: &[Step], address: SocketAddr, recording: bool) -> String {
+    let mut clients: HashMap<String, Client> = HashMap::new();
+    let mut out = String::new();
+    for step in steps {
+        let (line, expected) = match step {
+            Step::Text(line) => {
+                out += &format!("{line}\n");
+                continue;
+            }
+            Step::Wait(ms) => {
+                std::thread::sleep(Duration::from_millis(*ms));
+                out += &format!("wait {ms}\n");
+                continue;
+            }
+            Step::Act { line, expected } => (line, expected),
+        };
+        let at = line.find(['>', '<']).unwrap();
+        let (name, rest) = (&line[..at], line[at + 1..].trim());
+        let (raw, masked, name) = (name == "raw", name.contains('~'), name.replace('~', ""));
+        let client = clients
+            .entry(name)
+            .or_insert_with(|| Client::connect(address));
+        let words = words::split(rest.as_bytes()).unwrap_or_else(|| panic!("quotes: {line}"));
+        let answer = if raw {
+            client.send_raw(&words[0]);
+            let (bytes, closed) = client.raw_reply(PATIENCE);
+            let quoted = bytes.split_inclusive(|&b| b == b'\n').map(words::quote);
+            quoted
+                .chain(closed.then(|| "(closed)".to_string()))
+                .collect::<Vec<_>>()
+                .join("\n")
+        } else {
+            if line.as_bytes()[at] == b'>' {
+                client.send(&words);
+            }
+            let waits = expected == &["(waiting)"];
+            let patience = if recording && line.as_bytes()[at] == b'>' || waits {
+                PATIENCE
+            } else {
+                20 * PATIENCE
+            };
+            match client.has_reply(patience) {
+                true => client
+                    .reply()
+                    .map_or("(closed)".to_string(), |reply| show(&reply)),
+                false => "(waiting)".to_string(),
+            }
+        };
+        let answer = if masked { mask_digits(&answer) } else { answer };
+        out += &format!("{line}\n");
+        if !answer.is_empty() {
+            out += &format!("{answer}\n");
+        }
+    }
+    out
+}
+
+fn transcripts() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
+    let families = fs::read_dir(root).unwrap().map(|f| f.unwrap().path());
+    let files = families.flat_map(|f| fs::read_dir(f).unwrap().map(|f| f.unwrap().path()));
+    let mut files: Vec<_> = files
+        .filter(|f| f.extension().is_some_and(|e| e == "txt"))
+        .collect();
+    files.sort();
+    assert!(!files.is_empty());
+    files
+}
+
+/// The first line in which two texts differ, with what is around it.
+fn difference(expected: &str, got: &str) -> String {
+    let (e, g): (Vec<_>, Vec<_>) = (expected.lines().collect(), got.lines().collect());
+    let at = (0..e.len().max(g.len()))
+        .find(|&i| e.get(i) != g.get(i))
+        .unwrap_or(0);
+    let from = at.saturating_sub(6);
+    let part = |lines: &[&str]| {
+        lines
+            .iter()
+            .skip(from)
+            .take(12)
+            .copied()
+            .collect::<Vec<_>>()
+            .join("\n    ")
+    };
+    format!(
+        "line {}:\n  expected\n    {}\n  got\n    {}",
+        at + 1,
+        part(&e),
+        part(&g)
+    )
+}
+
+/// Replays every transcript, several at a time, against the servers that `start` starts.
+fn replay(start: impl Fn(&[String]) -> Option<(Box<dyn Send>, SocketAddr)> + Sync) {
+    let files = transcripts();
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let failures = std::sync::Mutex::new(vec![]);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some(file) =
+                    files.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+                {
+                    let text = fs::read_to_string(file).unwrap();
+                    let steps = parse(&text);
+                    let Some((_server, address)) = start(&options(&steps)) else {
+                        return;
+                    };
+                    let got = play(&steps, address, false);
+                    if got != text {
+                        let failure = format!("{}, {}", file.display(), difference(&text, &got));
+                        failures.lock().unwrap().push(failure);
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    assert!(
+        failures.is_empty(),
+        "{} of {} differ:\n{}",
+        failures.len(),
+        files.len(),
+        failures.join("\n\n")
+    );
+}
+
+/// This server with options as the command line would give them.
+fn ours(options: &[String]) -> Server {
+    let mut config = Config::for_tests();
+    for group in options.chunk_by(|_, next| !next.starts_with("--")) {
+        let mut words = group.to_vec();
+        words[0] = words[0].trim_start_matches("--").to_string();
+        config.apply_line(&words).unwrap();
+    }
+    Server::start(config).unwrap()
+}
+
+#[test]
+fn this_server_plays_every_transcript() {
+    if let Some(filter) = std::env::var_os("RECORD") {
+        record(&filter.to_string_lossy());
+    }
+    replay(|options| {
+        let server = ours(options);
+        let address = server.address();
+        Some((Box::new(server) as Box<dyn Send>, address))
+    });
+}
+
+#[test]
+fn the_real_redis_plays_every_transcript() {
+    if std::env::var_os("RECORD").is_some() {
+        return;
+    }
+    replay(|options| {
+        let real = RealRedis::start(options)?;
+        let address = real.address;
+        Some((Box::new(real) as Box<dyn Send>, address))
+    });
+}
+
+/// Rewrites the transcripts with the answers of the real redis-server.
+fn record(filter: &str) {
+    for file in transcripts() {
+        if filter != "1" && !file.display().to_string().contains(filter) {
+            continue;
+        }
+        let steps = parse(&fs::read_to_string(&file).unwrap());
+        let real =
+            RealRedis::start(&options(&steps)).expect("recording needs the real redis-server");
+        fs::write(&file, play(&steps, real.address, true)).unwrap();
+    }
+}
