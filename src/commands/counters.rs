@@ -60,7 +60,7 @@ pub fn incrbyfloat(cx: &mut Cx, db: &mut Db) -> Done {
         None => None,
     };
     let old = read(old.as_deref().unwrap_or(b"0"))?;
-    let sum = old.add(read(&cx.args[2])?);
+    let sum = old.plus(read(&cx.args[2])?);
     let sum = sum.ok_or(Error::text("ERR increment would produce NaN or Infinity"))?;
     let text = sum.to_text().into_bytes();
     cx.reply.bulk(&text);

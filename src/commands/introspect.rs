@@ -93,7 +93,7 @@ pub fn list(cx: &mut Cx) -> Done {
         }
         Some(_) => return Err(Error::SYNTAX),
     };
-    cx.reply.set(names.len());
+    cx.reply.array(names.len());
     names.iter().for_each(|name| cx.reply.bulk(name.as_bytes()));
     Ok(())
 }

@@ -98,14 +98,18 @@ impl Connection<'_> {
                 self.forget_requests();
                 continue;
             }
+            let before = self.filled;
             self.send()?;
+            if self.filled != before {
+                continue; // what came in while the replies went out is looked at first
+            }
             match step {
                 Step::Broken(why) => return self.refuse(why),
                 Step::Big { at, len } => self.read_big(at, len)?,
+                Step::NeedMore if self.at_end => return Ok(()),
                 Step::NeedMore => {
-                    if self.parser.is_midway()
-                        && self.filled as i64 > self.executor.config().client_query_buffer_limit
-                    {
+                    let limit = self.executor.config().client_query_buffer_limit;
+                    if self.parser.is_midway() && self.filled as i64 > limit {
                         self.shared
                             .log
                             .warning("Closing client that reached max query buffer length");
@@ -114,15 +118,7 @@ impl Connection<'_> {
                     self.read()?;
                 }
             }
-            if self.at_end && !self.has_requests() {
-                return Ok(());
-            }
         }
-    }
-
-    /// Whether what was read before the peer's end may still hold requests.
-    fn has_requests(&self) -> bool {
-        self.filled > 0 && !self.at_end
     }
 
     /// Runs all requests that have been parsed.
@@ -216,9 +212,6 @@ impl Connection<'_> {
 
     /// Waits for bytes, and takes them in.
     fn read(&mut self) -> io::Result<()> {
-        if self.at_end {
-            return Ok(());
-        }
         if self.filled == self.input.len() {
             self.input
                 .resize((self.input.len() * 2).max(SMALL_BUFFER), 0);
@@ -270,11 +263,10 @@ impl Connection<'_> {
                 .take(piece as u64)
                 .read_to_end(&mut big)
             {
-                Ok(0) => {
-                    self.at_end = true;
-                    return Ok(());
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(n) => {
+                    self.shared.stats.input_bytes.fetch_add(n as u64, Relaxed);
                 }
-                Ok(n) => drop(self.shared.stats.input_bytes.fetch_add(n as u64, Relaxed)),
                 Err(e) if is_timeout(&e) => {} // what came before is in the buffer
                 Err(e) => return Err(e),
             }

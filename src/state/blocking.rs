@@ -169,7 +169,7 @@ impl Blocking {
     /// Whether anyone waits: writers ask this first, without the lock.
     #[inline]
     pub fn any(&self) -> bool {
-        self.len() > 0
+        !self.is_empty()
     }
 
     /// How many clients wait.

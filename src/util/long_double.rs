@@ -54,7 +54,7 @@ impl LongDouble {
     }
 
     /// The sum, rounded to nearest. `None` if it is not a finite number.
-    pub fn add(self, other: LongDouble) -> Option<LongDouble> {
+    pub fn plus(self, other: LongDouble) -> Option<LongDouble> {
         let (
             Finite {
                 negative: an,
@@ -361,7 +361,7 @@ mod tests {
 
     fn sum(a: &str, b: &str) -> String {
         let read = |t: &str| LongDouble::parse(t.as_bytes()).unwrap();
-        read(a).add(read(b)).unwrap().to_text()
+        read(a).plus(read(b)).unwrap().to_text()
     }
 
     #[test]
