@@ -33,7 +33,7 @@ use std::sync::{Arc, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
 use crate::commands::{Cx, Done, Handler, INDEX, Index, acl, args::wrong_arity, flags};
-use crate::resp::{Args, Error, Reply};
+use crate::resp::{Args, Error, Reply, Requests};
 use crate::state::Shared;
 use crate::state::blocking::{Wait, Waiter};
 use crate::state::config::Config;
@@ -176,6 +176,30 @@ impl<'a> Executor<'a> {
         self.lease = Lease::None;
         self.leased = 0;
         self.garbage.clear();
+    }
+
+    /// Looks ahead at the next requests of a batch, from `from` on, and has the memory of their keys fetched (see
+    /// [`Db::warm`]). That is a guess — the first argument of most commands is their key — and a wrong one costs little.
+    pub fn look_ahead(
+        &mut self,
+        session: &Session,
+        requests: &mut Requests,
+        from: usize,
+        buffer: &[u8],
+    ) {
+        let name = requests.args(from, buffer);
+        let Some(number) = self.index.find(&name[0]) else {
+            return;
+        };
+        if !session.authenticated || session.multi.is_some() {
+            return;
+        }
+        let store = match self.index.rows[number].command.handler {
+            Handler::Read(_) => self.lease.read(self.shared),
+            Handler::Write(_) => &*self.lease.write(self.shared),
+            _ => return,
+        };
+        store.dbs[session.db].warm(requests.first_arguments(from, buffer));
     }
 
     /// Runs one request and writes its reply.

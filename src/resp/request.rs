@@ -78,6 +78,25 @@ impl Requests {
     }
 }
 
+impl Requests {
+    /// The first arguments, after the name, of the requests from `from` on; those that have none, or a big one, are left
+    /// out.
+    pub fn first_arguments<'a>(
+        &'a self,
+        from: usize,
+        buffer: &'a [u8],
+    ) -> impl Iterator<Item = &'a [u8]> {
+        let begins = (from..self.ends.len()).map(|i| if i == 0 { 0 } else { self.ends[i - 1] });
+        let seconds = begins
+            .zip(&self.ends[from..])
+            .filter(|&(begin, &end)| end - begin > 1);
+        let spans = seconds
+            .map(|(begin, _)| self.spans[begin + 1])
+            .filter(|span| !span.big);
+        spans.map(|span| &buffer[span.start..span.start + span.len])
+    }
+}
+
 /// Takes requests out of a buffer. It belongs to one connection.
 #[derive(Default)]
 pub struct Parser {

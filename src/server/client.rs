@@ -30,6 +30,7 @@ use crate::state::Shared;
 use crate::state::blocking::{Outcome, Waiter};
 use crate::state::clients::Client;
 use crate::state::session::Session;
+use crate::store::Db;
 
 /// The read buffer of a new or idle connection, and the size it reads at once when much comes.
 const SMALL_BUFFER: usize = 1024;
@@ -38,6 +39,8 @@ const LARGE_BUFFER: usize = 64 * 1024;
 const SEND_AT: usize = 256 * 1024;
 /// An output buffer that grew beyond this is given back at once.
 const KEEP_OUTPUT: usize = 1 << 20;
+/// Fewer requests than this are not worth looking ahead at.
+const FEW: usize = 4;
 /// After this time without a request, buffers shrink.
 const IDLE: Duration = Duration::from_secs(2);
 /// How long a write may make no progress before we look whether the peer is stuck in a write, too.
@@ -128,8 +131,14 @@ impl Connection<'_> {
         client.last_seen.store(now, Relaxed);
         client.input_used.store(self.filled, Relaxed);
         client.input_capacity.store(self.input.len(), Relaxed);
-        for i in 0..self.parser.requests().len() {
-            let args = self.parser.requests().args(i, &self.input[..self.filled]);
+        let count = self.parser.requests().len();
+        for i in 0..count {
+            let input = &self.input[..self.filled];
+            if i % Db::WARM == 0 && count - i >= FEW {
+                self.executor
+                    .look_ahead(&self.session, self.parser.requests(), i, input);
+            }
+            let args = self.parser.requests().args(i, input);
             match self.executor.run(&mut self.session, args, &mut self.reply) {
                 Flow::Next => {}
                 Flow::Close => {

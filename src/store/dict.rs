@@ -99,6 +99,20 @@ impl<V> Dict<V> {
         Some(&self.entries[index_of(self.slots[at])].value)
     }
 
+    /// Where a search for this hash begins. With [`Dict::entry`] it lets a caller who is about to look up many keys
+    /// have the memory they are in fetched all at once.
+    #[inline]
+    pub fn home_slot(&self, hash: u64) -> u64 {
+        let mask = self.slots.len().wrapping_sub(1);
+        self.slots.get(hash as usize & mask).copied().unwrap_or(0)
+    }
+
+    /// The entry that a slot leads to.
+    #[inline]
+    pub fn entry(&self, slot: u64) -> Option<&Entry<V>> {
+        self.entries.get((slot as u32 as usize).wrapping_sub(1))
+    }
+
     #[inline]
     pub fn get_mut(&mut self, hash: u64, key: &[u8]) -> Option<&mut V> {
         let at = self.find(hash as u32, key)?;
