@@ -306,6 +306,10 @@ impl<'a> Executor<'a> {
             Some(Error::text("NOAUTH Authentication required."))
         } else if session.multi.is_some() && row.command.has(flags::NO_MULTI) {
             Some(Error::text("ERR Command not allowed inside a transaction"))
+        } else if self.config.replicaof.is_some() && row.command.has(flags::WRITE) {
+            Some(Error::text(
+                "READONLY You can't write against a read only replica.",
+            ))
         } else {
             None
         };

@@ -191,6 +191,38 @@ fn settings_come_from_flags() {
 }
 
 #[test]
+fn a_replica_is_one_from_its_first_moment() {
+    for flags in [
+        &["--replicaof", "127.0.0.1 1"][..],
+        &["--replicaof", "127.0.0.1", "1"],
+    ] {
+        let server = Running::start(flags);
+        let mut c = server.client();
+        let Reply::Bulk(Some(text)) = c.ask("INFO replication") else {
+            panic!()
+        };
+        let text = String::from_utf8(text).unwrap();
+        assert!(
+            text.contains(
+                "role:slave\r\nmaster_host:127.0.0.1\r\nmaster_port:1\r\nmaster_link_status:down"
+            ),
+            "{text}"
+        );
+        let refusal = "READONLY You can't write against a read only replica.";
+        assert_eq!(c.ask("SET k v"), Reply::Error(refusal.into()));
+        assert_eq!(show(&c.ask("GET k")), "(nil)");
+    }
+    program(&["--replicaof", "localhost"])
+        .assert()
+        .failure()
+        .code(1);
+    program(&["--replicaof", "localhost", "abc"])
+        .assert()
+        .failure()
+        .code(1);
+}
+
+#[test]
 fn settings_come_from_a_file_and_go_back_to_it() {
     let dir = directory("file");
     let port = free_port();

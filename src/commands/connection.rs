@@ -146,7 +146,15 @@ pub fn hello(cx: &mut Cx) -> Done {
     reply.bulk(b"id");
     reply.int(cx.session.client.id as i64);
     text(reply, "mode", "standalone");
-    text(reply, "role", "master");
+    text(
+        reply,
+        "role",
+        if cx.config.replicaof.is_some() {
+            "replica"
+        } else {
+            "master"
+        },
+    );
     reply.bulk(b"modules");
     reply.array(0);
     Ok(())

@@ -49,10 +49,10 @@ pub fn info(cx: &mut Cx, store: &Store) -> Done {
 
 /// Appends `name:value` lines.
 macro_rules! lines {
-    ($text:expr, $($name:literal: $value:expr),* $(,)?) => {
+    ($text:expr, $($name:literal: $value:expr),* $(,)?) => {{
         // Writing into a `String` cannot fail.
         $(let _ = write!($text, concat!($name, ":{}\r\n"), $value);)*
-    };
+    }};
 }
 
 fn section(cx: &Cx, store: &Store, name: &str, text: &mut String) {
@@ -166,8 +166,24 @@ fn section(cx: &Cx, store: &Store, name: &str, text: &mut String) {
             );
         }
         "replication" => {
+            match &cx.config.replicaof {
+                None => lines!(text, "role": "master"),
+                Some((host, port)) => lines!(text,
+                    "role": "slave",
+                    "master_host": host,
+                    "master_port": port,
+                    "master_link_status": "down",
+                    "master_last_io_seconds_ago": -1,
+                    "master_sync_in_progress": 0,
+                    "slave_read_repl_offset": 0,
+                    "slave_repl_offset": 0,
+                    "master_link_down_since_seconds": shared.started.elapsed().as_secs(),
+                    "slave_priority": 100,
+                    "slave_read_only": 1,
+                    "replica_announced": 1,
+                ),
+            }
             lines!(text,
-                "role": "master",
                 "connected_slaves": 0,
                 "master_failover_state": "no-failover",
                 "master_replid": shared.replid,

@@ -57,6 +57,8 @@ pub struct Config {
     pub databases: usize,
     /// The password of the default user; empty is none.
     pub requirepass: String,
+    /// The primary to be a replica of: host and port.
+    pub replicaof: Option<(String, u16)>,
     /// The working directory.
     pub dir: PathBuf,
     pub dbfilename: String,
@@ -92,6 +94,7 @@ impl Default for Config {
             tcp_keepalive: 300,
             databases: 16,
             requirepass: String::new(),
+            replicaof: None,
             dir: std::env::current_dir().unwrap_or_default(),
             dbfilename: "dump.rdb".into(),
             loglevel: LogLevel::Notice,
@@ -382,6 +385,26 @@ const LEVELS: &[&str] = &["debug", "verbose", "notice", "warning"];
 
 use Change::{Allowed, Immutable, Protected};
 
+/// `HOST PORT`, as two words or as one; `no one` is no primary.
+fn set_replicaof(config: &mut Config, words: &[String]) -> Result<(), String> {
+    let joined = words.join(" ");
+    let words: Vec<&str> = joined.split_whitespace().collect();
+    config.replicaof = match words.as_slice() {
+        [] => None,
+        [no, one] if no.eq_ignore_ascii_case("no") && one.eq_ignore_ascii_case("one") => None,
+        [host, port] => {
+            let port = port
+                .parse()
+                .ok()
+                .filter(|&p| p > 0)
+                .ok_or("Invalid master port")?;
+            Some((host.to_string(), port))
+        }
+        _ => return Err("wrong number of arguments".into()),
+    };
+    Ok(())
+}
+
 /// Every setting, by name.
 pub static SETTINGS: &[Setting] = &[
     row(
@@ -503,6 +526,19 @@ pub static SETTINGS: &[Setting] = &[
         "proto-max-bulk-len",
         Allowed,
         memory!(proto_max_bulk_len, 1 << 20),
+    ),
+    row(
+        "replicaof",
+        Immutable,
+        Kind::List {
+            get: |c| {
+                c.replicaof
+                    .as_ref()
+                    .map(|(host, port)| format!("{host} {port}"))
+                    .unwrap_or_default()
+            },
+            set: set_replicaof,
+        },
     ),
     row("requirepass", Allowed, text!(requirepass)),
     row(
