@@ -1,4 +1,60 @@
-//! A Redis server to read from front to back, and to run in earnest.
+//! A Redis server that a person can read from front to back, and also run in earnest.
+//!
+//! It is written in plain threaded Rust over the standard library: one operating system thread a client, one
+//! `RwLock` around the data, `Condvar`s for everything that waits. There is no event loop, no async
+//! runtime and no dependency, so all there is to know of it is in these files.
+//!
+//! # Using it as a library
+//!
+//! A server is a value. Start one on a port that the system chooses, point any Redis client at it, drop it:
+//!
+//! ```
+//! use std::io::{Read, Write};
+//! use std::net::TcpStream;
+//!
+//! let server = redis_clone::Server::start(redis_clone::Config::for_tests())?;
+//! let mut client = TcpStream::connect(server.address())?;
+//! client.write_all(b"SET greeting hello\r\nGET greeting\r\n")?;
+//! let mut reply = [0; 16];
+//! client.read_exact(&mut reply)?;
+//! assert_eq!(&reply, b"+OK\r\n$5\r\nhello\r\n");
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # The tour
+//!
+//! The modules are layers. Each knows those below it and none above, so the book can be read from
+//! either end. From the bottom up:
+//!
+//! 1. [`util`]: small tools. Begin with [`util::glob`], to see how a file here is laid out.
+//! 2. [`resp`]: the protocol. How bytes become requests without being copied ([`resp::request`]), and how replies become
+//!    bytes ([`resp::reply`]).
+//! 3. [`store`]: the data structures. The hash table that makes SCAN's promise easy to keep ([`store::dict`]), the
+//!    keyspace with its expiry ([`store::db`]), and streams ([`store::stream`]).
+//! 4. [`state`]: what the threads share, and in which order they may lock it. The one to linger at is
+//!    [`state::blocking`]: how a client that waits is served by the one who writes.
+//! 5. [`commands`]: one function a command, one table of all of them.
+//! 6. [`execute`]: the heart. Whether, under which lock, and with what consequences a command runs. If you
+//!    read only one file, read this.
+//! 7. [`server`]: the threads: accepting, reading and writing, the cron.
+//!
+//! # The way of a request
+//!
+//! ```text
+//!   bytes ──► server/client.rs    one buffer, one read for a whole pipeline
+//!         ──► resp/request.rs     arguments are spans of that buffer
+//!         ──► execute.rs          table, arity, AUTH, MULTI
+//!         ──► the lock            a handler's type says which
+//!         ──► commands/*.rs       the work, and the reply
+//!         ──► execute.rs          watched keys, clients who wait
+//!         ──► server/client.rs    one write for all the replies
+//! ```
+//!
+//! # The lock is in the type
+//!
+//! A handler that may read takes `&Db`, one that may write `&mut Db`, and the table row says which it is. The
+//! executor has to hold the right lock to be able to call it at all, and a reader that changes a key does not
+//! compile. That sentence is most of the concurrency of this server.
 #![deny(unsafe_code)]
 
 pub mod commands;

@@ -22,6 +22,7 @@ pub mod connection;
 pub mod counters;
 pub mod docs;
 pub mod expire;
+pub mod groups;
 pub mod info;
 pub mod introspect;
 pub mod keys;
@@ -33,6 +34,7 @@ pub mod streams;
 pub mod strings;
 pub mod table;
 pub mod transactions;
+pub mod xinfo;
 
 use std::cell::RefCell;
 use std::sync::LazyLock;

@@ -23,7 +23,7 @@ fn reply_element(reply: &mut Reply, element: Element) {
 }
 
 /// Writes an entry as a reply: its ID, and its fields.
-fn reply_entry(reply: &mut Reply, entry: EntryRef) {
+pub fn reply_entry(reply: &mut Reply, entry: EntryRef) {
     reply.array(2);
     reply_id(reply, entry.id);
     reply.array(entry.fields * 2);
@@ -34,7 +34,11 @@ fn reply_entry(reply: &mut Reply, entry: EntryRef) {
 }
 
 /// Writes a list of entries, at most `count` of them.
-fn reply_entries<'a>(reply: &mut Reply, entries: impl Iterator<Item = EntryRef<'a>>, count: usize) {
+pub fn reply_entries<'a>(
+    reply: &mut Reply,
+    entries: impl Iterator<Item = EntryRef<'a>>,
+    count: usize,
+) {
     reply.array_of(|reply| entries.take(count).map(|e| reply_entry(reply, e)).count());
 }
 
@@ -236,7 +240,7 @@ pub fn xdel(cx: &mut Cx, db: &mut Db) -> Done {
 /// One end of an interval: an ID, perhaps excluded by a `(` in front.
 ///
 /// An ID without a sequence means the first of its millisecond at the start, and the last at the end.
-fn bound(text: &[u8], start: bool) -> Result<StreamId, Error> {
+pub fn bound(text: &[u8], start: bool) -> Result<StreamId, Error> {
     let missing_seq = if start { 0 } else { u64::MAX };
     match text {
         [b'(', id @ ..] if !id.is_empty() => {
@@ -324,14 +328,9 @@ impl ReadOptions {
             } else if args.is(i, "STREAMS") && more > 0 {
                 o.keys = i + 1;
                 if more % 2 == 1 {
-                    let (name, ids) = if xreadgroup {
-                        ("XREADGROUP", ">")
-                    } else {
-                        ("XREAD", "$")
-                    };
-                    return Err(Error::new(format!(
-                        "ERR Unbalanced {name} list of streams: for each stream key an ID or '{ids}' must be specified."
-                    )));
+                    return Err(Error::text(
+                        "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.",
+                    ));
                 }
                 o.streams = more / 2;
                 break;

@@ -10,8 +10,8 @@ use super::Handler::{Container, Exec, Plain, Read, ReadAll, Write, WriteAll};
 use super::flags::*;
 use super::{Begin, Command, Flags, Handler, KeySpec, acl};
 use super::{
-    client, config, connection, counters, expire, info, introspect, keys, lcs, memory, object,
-    server, streams, strings, transactions,
+    client, config, connection, counters, expire, groups, info, introspect, keys, lcs, memory,
+    object, server, streams, strings, transactions, xinfo,
 };
 
 /// The first part of a row.
@@ -371,6 +371,35 @@ pub static TABLE: &[Command] = &[
         .doc("stream", "5.0.0", "O(N)", "key <MAXLEN|MINID> [=|~] threshold [LIMIT count]",
              "Cuts old entries off a stream.")
         .tips(&["nondeterministic_output"]),
+    cmd("xsetid", -3, Write(xinfo::xsetid), WRITE | DENYOOM | FAST, acl::STREAM, &[key(1, "RW update")])
+        .doc("stream", "5.0.0", "O(1)", "key last-id [ENTRIESADDED entries_added] [MAXDELETEDID max_deleted_entry_id]",
+             "Sets the counters of a stream by hand."),
+    cmd("xinfo", -2, Container, NONE, 0, &[])
+        .doc("stream", "5.0.0", "Depends on subcommand.", "",
+             "Looks into streams, groups and consumers.")
+        .subcommands(XINFO),
+    cmd("xgroup", -2, Container, NONE, 0, &[])
+        .doc("stream", "5.0.0", "Depends on subcommand.", "",
+             "Manages consumer groups.")
+        .subcommands(XGROUP),
+    cmd("xreadgroup", -7, Write(groups::xreadgroup), WRITE | BLOCKING, acl::STREAM, &[after("STREAMS", 4, "RO access")])
+        .doc("stream", "5.0.0", "O(M)", "GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key... id...",
+             "Reads from streams as a consumer of a group, and can wait."),
+    cmd("xack", -4, Write(groups::xack), WRITE | FAST, acl::STREAM, &[key(1, "RW update")])
+        .doc("stream", "5.0.0", "O(1)", "key group id...",
+             "Acknowledges entries, which are pending no more."),
+    cmd("xpending", -3, Read(groups::xpending), READONLY, acl::STREAM, &[key(1, "RO access")])
+        .doc("stream", "5.0.0", "O(N)", "key group [[IDLE min-idle-time] start end count [consumer]]",
+             "Looks at the entries that were delivered and not acknowledged.")
+        .tips(&["nondeterministic_output"]),
+    cmd("xclaim", -6, Write(groups::xclaim), WRITE | FAST, acl::STREAM, &[key(1, "RW update")])
+        .doc("stream", "5.0.0", "O(log N)", "key group consumer min-idle-time id... [IDLE ms] [TIME unix-time-milliseconds] [RETRYCOUNT count] [FORCE] [JUSTID] [LASTID id]",
+             "Takes pending entries over from another consumer.")
+        .tips(&["nondeterministic_output"]),
+    cmd("xautoclaim", -6, Write(groups::xautoclaim), WRITE | FAST, acl::STREAM, &[key(1, "RW delete")])
+        .doc("stream", "6.2.0", "O(1) if COUNT is small.", "key group consumer min-idle-time start [COUNT count] [JUSTID]",
+             "Takes over pending entries that have been idle for long.")
+        .tips(&["nondeterministic_output"]),
 ];
 
 #[rustfmt::skip]
@@ -494,4 +523,43 @@ static OBJECT: &[Command] = &[
         .doc("generic", "2.2.3", "O(1)", "key",
              "Tells the number of references to a value.")
         .tips(&["nondeterministic_output"]),
+];
+
+#[rustfmt::skip]
+static XINFO: &[Command] = &[
+    cmd("consumers", 4, Read(xinfo::consumers), READONLY, acl::STREAM, &[key(2, "RO access")])
+        .doc("stream", "5.0.0", "O(1)", "key groupname",
+             "Lists the consumers of a group.")
+        .tips(&["nondeterministic_output"]),
+    cmd("groups", 3, Read(xinfo::groups), READONLY, acl::STREAM, &[key(2, "RO access")])
+        .doc("stream", "5.0.0", "O(1)", "key",
+             "Lists the groups of a stream."),
+    cmd("help", 2, Plain(xinfo::help), LOADING | STALE, acl::STREAM, &[])
+        .doc("stream", "5.0.0", "O(1)", "",
+             "Explains the subcommands of XINFO."),
+    cmd("stream", -3, Read(xinfo::stream), READONLY, acl::STREAM, &[key(2, "RO access")])
+        .doc("stream", "5.0.0", "O(1)", "key [FULL [COUNT count]]",
+             "Describes a stream, in short or in full."),
+];
+
+#[rustfmt::skip]
+static XGROUP: &[Command] = &[
+    cmd("create", -5, Write(groups::create), WRITE | DENYOOM, acl::STREAM, &[key(2, "RW insert")])
+        .doc("stream", "5.0.0", "O(1)", "key groupname <id|$> [MKSTREAM] [ENTRIESREAD entries_read]",
+             "Creates a consumer group."),
+    cmd("createconsumer", 5, Write(groups::createconsumer), WRITE | DENYOOM, acl::STREAM, &[key(2, "RW insert")])
+        .doc("stream", "6.2.0", "O(1)", "key groupname consumername",
+             "Adds a consumer to a group."),
+    cmd("delconsumer", 5, Write(groups::delconsumer), WRITE, acl::STREAM, &[key(2, "RW delete")])
+        .doc("stream", "5.0.0", "O(1)", "key groupname consumername",
+             "Removes a consumer and its pending entries."),
+    cmd("destroy", 4, Write(groups::destroy), WRITE, acl::STREAM, &[key(2, "RW delete")])
+        .doc("stream", "5.0.0", "O(N)", "key groupname",
+             "Removes a consumer group."),
+    cmd("help", 2, Plain(groups::help), LOADING | STALE, acl::STREAM, &[])
+        .doc("stream", "5.0.0", "O(1)", "",
+             "Explains the subcommands of XGROUP."),
+    cmd("setid", -5, Write(groups::setid), WRITE, acl::STREAM, &[key(2, "RW update")])
+        .doc("stream", "5.0.0", "O(1)", "key groupname <id|$> [ENTRIESREAD entries_read]",
+             "Sets where a group reads on from."),
 ];

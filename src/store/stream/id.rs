@@ -94,6 +94,11 @@ impl StreamId {
         }
     }
 
+    /// The form in which IDs are compared byte by byte.
+    pub fn to_bytes(self) -> [u8; 16] {
+        ((u128::from(self.ms) << 64) | u128::from(self.seq)).to_be_bytes()
+    }
+
     /// Appends the text form.
     pub fn push(self, out: &mut Vec<u8>) {
         number::push_u64(out, self.ms);

@@ -18,14 +18,16 @@
 //! entries are deleted), how many entries were ever added, and the largest ID that was deleted. From these
 //! a consumer group tells how far behind it is.
 //!
-//! Read on with [`id`], then [`listpack`], then [`node`].
+//! Read on with [`id`], then [`listpack`], then [`node`], and then [`group`].
 
+pub mod group;
 pub mod id;
 pub mod listpack;
 pub mod node;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
+pub use group::{Group, Nack};
 pub use id::{NewId, StreamId};
 pub use listpack::Element;
 pub use node::EntryRef;
@@ -83,6 +85,8 @@ pub struct Stream {
     pub max_deleted_id: StreamId,
     /// How many entries were ever added.
     pub entries_added: u64,
+    /// The consumer groups by name. Most streams have none.
+    groups: Option<Box<BTreeMap<Vec<u8>, Group>>>,
 }
 
 impl Stream {
@@ -296,11 +300,44 @@ impl Stream {
             .map_or(StreamId::MIN, |e| e.id);
     }
 
+    /// How many nodes a radix tree of the nodes' IDs would have, such as Redis keeps: XINFO STREAM tells.
+    pub fn radix_nodes(&self) -> usize {
+        let keys: Vec<[u8; 16]> = self.nodes.iter().map(|n| n.master.to_bytes()).collect();
+        radix_nodes(&keys, 0)
+    }
+
     /// Bytes the stream takes, roughly.
     pub fn memory(&self) -> usize {
         let nodes = self.nodes.capacity() * size_of::<Node>();
-        size_of::<Stream>() + nodes + self.nodes.iter().map(|n| n.list.capacity()).sum::<usize>()
+        let lists: usize = self.nodes.iter().map(|n| n.list.capacity()).sum();
+        size_of::<Stream>()
+            + nodes
+            + lists
+            + self
+                .groups()
+                .map(|(name, g)| name.len() + g.memory())
+                .sum::<usize>()
     }
+}
+
+/// The nodes of a radix tree over sorted keys that agree in their first `depth` bytes. A run of bytes that all keys share
+/// is one node, a byte in which they differ is one with a child for each, and every key ends in a leaf.
+fn radix_nodes(keys: &[[u8; 16]], depth: usize) -> usize {
+    let (Some(first), Some(last)) = (keys.first(), keys.last()) else {
+        return 1;
+    };
+    if depth == 16 {
+        return 1;
+    }
+    // Sorted, so what the first and the last share, all do.
+    let shared = (depth..16).take_while(|&i| first[i] == last[i]).count();
+    if shared > 0 {
+        return 1 + radix_nodes(keys, depth + shared);
+    }
+    1 + keys
+        .chunk_by(|a, b| a[depth] == b[depth])
+        .map(|part| radix_nodes(part, depth + 1))
+        .sum::<usize>()
 }
 
 fn has_room(node: &Node, size: usize, limits: NodeLimits) -> bool {

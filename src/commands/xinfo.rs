@@ -1,0 +1,222 @@
+//! XINFO: looking into streams, groups and consumers. And XSETID, which sets by hand what XINFO shows.
+
+use super::args::{help as reply_help, int};
+use super::groups::{bad_options, no_group_for_key, reply_first_entries};
+use super::streams::{reply_entry, reply_id};
+use super::{Cx, Done};
+use crate::resp::{Error, Reply};
+use crate::store::Db;
+use crate::store::stream::{Group, Stream, StreamId};
+
+fn name(reply: &mut Reply, text: &str) {
+    reply.bulk(text.as_bytes());
+}
+
+fn count(reply: &mut Reply, text: &str, n: usize) {
+    name(reply, text);
+    reply.int(n as i64);
+}
+
+fn stream_of<'d>(cx: &Cx, db: &'d Db) -> Result<&'d Stream, Error> {
+    cx.find(db, 2).ok_or(Error::NO_SUCH_KEY)?.value.as_stream()
+}
+
+pub fn stream(cx: &mut Cx, db: &Db) -> Done {
+    let full = cx.args.len() > 3;
+    let mut limit = 10;
+    if full {
+        let fits = cx.args.is(3, "FULL")
+            && (cx.args.len() == 4 || cx.args.len() == 6 && cx.args.is(4, "COUNT"));
+        if !fits {
+            return Err(bad_options(cx, "XINFO"));
+        }
+        if cx.args.len() == 6 {
+            limit = match int(&cx.args[5])? {
+                0 => usize::MAX,
+                n => usize::try_from(n).unwrap_or(10),
+            };
+        }
+    }
+    let stream = stream_of(cx, db)?;
+    let reply = &mut *cx.reply;
+    reply.map(if full { 9 } else { 10 });
+    count(reply, "length", stream.len() as usize);
+    count(reply, "radix-tree-keys", stream.node_count());
+    count(reply, "radix-tree-nodes", stream.radix_nodes());
+    name(reply, "last-generated-id");
+    reply_id(reply, stream.last_id);
+    name(reply, "max-deleted-entry-id");
+    reply_id(reply, stream.max_deleted_id);
+    count(reply, "entries-added", stream.entries_added as usize);
+    name(reply, "recorded-first-entry-id");
+    reply_id(reply, stream.first_id);
+    if full {
+        name(reply, "entries");
+        reply_first_entries(reply, stream, limit);
+        name(reply, "groups");
+        reply.array(stream.group_count());
+        stream.groups().for_each(|(group_name, group)| {
+            reply_full_group(reply, stream, group_name, group, limit)
+        });
+        return Ok(());
+    }
+    count(reply, "groups", stream.group_count());
+    let mut all = stream.range(StreamId::MIN, StreamId::MAX);
+    let mut backwards = stream.range_backwards(StreamId::MIN, StreamId::MAX);
+    for (text, entry) in [
+        ("first-entry", all.next()),
+        ("last-entry", backwards.next()),
+    ] {
+        name(reply, text);
+        match entry {
+            Some(entry) => reply_entry(reply, entry),
+            None => reply.null(),
+        }
+    }
+    Ok(())
+}
+
+fn reply_progress(reply: &mut Reply, stream: &Stream, group: &Group) {
+    name(reply, "last-delivered-id");
+    reply_id(reply, group.last_id);
+    for (text, n) in [
+        ("entries-read", group.entries_read.map(|n| n as i64)),
+        ("lag", stream.lag(group)),
+    ] {
+        name(reply, text);
+        match n {
+            Some(n) => reply.int(n),
+            None => reply.null(),
+        }
+    }
+}
+
+/// A group in XINFO STREAM FULL.
+fn reply_full_group(
+    reply: &mut Reply,
+    stream: &Stream,
+    group_name: &[u8],
+    group: &Group,
+    limit: usize,
+) {
+    reply.map(7);
+    name(reply, "name");
+    reply.bulk(group_name);
+    reply_progress(reply, stream, group);
+    count(reply, "pel-count", group.pel.len());
+    name(reply, "pending");
+    reply.array(group.pel.len().min(limit));
+    for (id, nack) in group.pel.iter().take(limit) {
+        reply.array(4);
+        reply_id(reply, *id);
+        reply.bulk(&nack.consumer);
+        reply.int(nack.delivered);
+        reply.int(nack.count as i64);
+    }
+    name(reply, "consumers");
+    reply.array(group.consumers.len());
+    for (consumer_name, consumer) in &group.consumers {
+        reply.map(4);
+        name(reply, "name");
+        reply.bulk(consumer_name);
+        name(reply, "seen-time");
+        reply.int(consumer.seen);
+        count(reply, "pel-count", consumer.pel.len());
+        name(reply, "pending");
+        reply.array(consumer.pel.len().min(limit));
+        for id in consumer.pel.iter().take(limit) {
+            reply.array(3);
+            reply_id(reply, *id);
+            // Every entry of a consumer's list is in the group's.
+            let (delivered, times) = group
+                .pel
+                .get(id)
+                .map_or((0, 0), |nack| (nack.delivered, nack.count));
+            reply.int(delivered);
+            reply.int(times as i64);
+        }
+    }
+}
+
+pub fn groups(cx: &mut Cx, db: &Db) -> Done {
+    let stream = stream_of(cx, db)?;
+    cx.reply.array(stream.group_count());
+    for (group_name, group) in stream.groups() {
+        cx.reply.map(6);
+        name(cx.reply, "name");
+        cx.reply.bulk(group_name);
+        count(cx.reply, "consumers", group.consumers.len());
+        count(cx.reply, "pending", group.pel.len());
+        reply_progress(cx.reply, stream, group);
+    }
+    Ok(())
+}
+
+pub fn consumers(cx: &mut Cx, db: &Db) -> Done {
+    let stream = stream_of(cx, db)?;
+    let missing = || no_group_for_key(&cx.args[2], &cx.args[3]);
+    let group = stream.group(&cx.args[3]).ok_or_else(missing)?;
+    cx.reply.array(group.consumers.len());
+    for (consumer_name, consumer) in &group.consumers {
+        cx.reply.map(3);
+        name(cx.reply, "name");
+        cx.reply.bulk(consumer_name);
+        count(cx.reply, "pending", consumer.pel.len());
+        name(cx.reply, "idle");
+        cx.reply.int((cx.now - consumer.seen).max(0));
+    }
+    Ok(())
+}
+
+pub fn help(cx: &mut Cx) -> Done {
+    reply_help(cx, "xinfo");
+    Ok(())
+}
+
+pub fn xsetid(cx: &mut Cx, db: &mut Db) -> Done {
+    let id = StreamId::parse_strict(&cx.args[2], 0)?;
+    let (mut entries_added, mut max_deleted) = (None, StreamId::MIN);
+    let mut i = 3;
+    while i < cx.args.len() {
+        let more = i + 1 < cx.args.len();
+        if cx.args.is(i, "ENTRIESADDED") && more {
+            let n = int(&cx.args[i + 1])?;
+            entries_added = Some(
+                u64::try_from(n).map_err(|_| Error::text("ERR entries_added must be positive"))?,
+            );
+        } else if cx.args.is(i, "MAXDELETEDID") && more {
+            max_deleted = StreamId::parse_strict(&cx.args[i + 1], 0)?;
+            if id < max_deleted {
+                let text = "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id";
+                return Err(Error::text(text));
+            }
+        } else {
+            return Err(Error::SYNTAX);
+        }
+        i += 2;
+    }
+    let stream = cx
+        .find_mut(db, 1)
+        .ok_or(Error::NO_SUCH_KEY)?
+        .value
+        .as_stream_mut()?;
+    if let Some(last) = stream.last_entry_id() {
+        if id < last {
+            let text = "ERR The ID specified in XSETID is smaller than the target stream top item";
+            return Err(Error::text(text));
+        }
+        if entries_added.is_some_and(|n| n < stream.len()) {
+            let text = "ERR The entries_added specified in XSETID is smaller than the target stream length";
+            return Err(Error::text(text));
+        }
+    }
+    stream.last_id = id;
+    stream.entries_added = entries_added.unwrap_or(stream.entries_added);
+    if max_deleted != StreamId::MIN {
+        stream.max_deleted_id = max_deleted;
+    }
+    db.touch(&cx.args[1]);
+    cx.dirty += 1;
+    cx.reply.ok();
+    Ok(())
+}
