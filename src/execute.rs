@@ -28,7 +28,7 @@
 //! [`Executor::call`] that runs everything else. The consequences are drawn once, at its end.
 
 use std::cell::RefCell;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
@@ -153,22 +153,17 @@ impl<'a> Executor<'a> {
         self.release();
         self.close_run();
         let stats = &self.shared.stats;
-        for (local, shared) in [
-            (&mut self.processed, &stats.processed),
-            (&mut self.dirty, &self.shared.dirty),
-        ] {
-            if *local > 0 {
-                shared.fetch_add(std::mem::take(local), Relaxed);
+        let add = |figure: &AtomicU64, n: u64| {
+            if n > 0 {
+                figure.fetch_add(n, Relaxed);
             }
-        }
-        for (local, shared) in [
-            (&session.hits, &stats.hits),
-            (&session.misses, &stats.misses),
-        ] {
-            if local.get() > 0 {
-                shared.fetch_add(local.take(), Relaxed);
-            }
-        }
+        };
+        add(&stats.processed, std::mem::take(&mut self.processed));
+        add(&stats.input_bytes, session.input_bytes.take());
+        add(&stats.output_bytes, session.output_bytes.take());
+        add(&stats.hits, session.hits.take());
+        add(&stats.misses, session.misses.take());
+        add(&stats.dirty, std::mem::take(&mut self.dirty));
     }
 
     /// Gives the lock back, and then drops what was removed under it.

@@ -184,6 +184,70 @@ fn every_reader_gets_every_entry_once_and_in_order() {
 }
 
 #[test]
+fn each_job_is_handed_to_one_worker() {
+    // Twenty workers of one group, who wait, work and acknowledge; every job is done exactly once.
+    let server = start();
+    let (workers, jobs) = (20, 500);
+    let mut c = Client::connect(server.address());
+    c.ask("XGROUP CREATE jobs team $ MKSTREAM");
+    let done: Vec<String> = thread::scope(|scope| {
+        let work = |name: usize| {
+            let mut c = connect(&server);
+            let mut done = vec![];
+            loop {
+                let options = StreamReadOptions::default()
+                    .group("team", name)
+                    .count(3)
+                    .block(500);
+                let reply: Option<StreamReadReply> =
+                    c.xread_options(&["jobs"], &[">"], &options).unwrap();
+                let Some(key) = reply.and_then(|r| r.keys.into_iter().next()) else {
+                    return done;
+                };
+                for job in key.ids {
+                    let _: i64 = c.xack("jobs", "team", &[&job.id]).unwrap();
+                    done.push(job.id);
+                }
+            }
+        };
+        let threads: Vec<_> = (0..workers)
+            .map(|name| scope.spawn(move || work(name)))
+            .collect();
+        for n in 0..jobs {
+            c.ask(&format!("XADD jobs * n {n}"));
+        }
+        threads
+            .into_iter()
+            .flat_map(|t| t.join().unwrap())
+            .collect()
+    });
+    assert_eq!(done.len(), jobs);
+    assert_eq!(done.iter().collect::<HashSet<_>>().len(), jobs);
+    assert_eq!(
+        show(&c.ask("XPENDING jobs team")),
+        "1) (integer) 0\n2) (nil)\n3) (nil)\n4) (nil)"
+    );
+}
+
+#[test]
+fn memory_usage_grows_with_what_is_pending() {
+    let server = start();
+    let mut c = Client::connect(server.address());
+    let usage = |c: &mut Client| match c.ask("MEMORY USAGE s") {
+        Reply::Int(n) => n,
+        other => panic!("{other:?}"),
+    };
+    c.ask("XGROUP CREATE s g $ MKSTREAM");
+    let empty = usage(&mut c);
+    for n in 0..1000 {
+        c.ask(&format!("XADD s * n {n}"));
+    }
+    let filled = usage(&mut c);
+    c.ask("XREADGROUP GROUP g c STREAMS s >");
+    assert!(empty < 1000 && filled > empty + 10_000 && usage(&mut c) > filled + 40_000);
+}
+
+#[test]
 fn waits_can_be_ended_from_outside() {
     let server = start();
     let (mut control, mut waiter) = (
@@ -497,7 +561,9 @@ fn clients_are_listed() {
 fn help_and_docs_have_their_shape() {
     let server = start();
     let mut c = Client::connect(server.address());
-    for container in ["CLIENT", "CONFIG", "COMMAND", "OBJECT", "MEMORY"] {
+    for container in [
+        "CLIENT", "CONFIG", "COMMAND", "OBJECT", "MEMORY", "XGROUP", "XINFO",
+    ] {
         let Reply::List(_, Some(lines)) = c.ask(&format!("{container} HELP")) else {
             panic!("{container}")
         };

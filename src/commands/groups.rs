@@ -360,12 +360,12 @@ impl Request<'_> {
 /// so that each new entry goes to the one who has waited longest.
 fn waiting_consumer(group: Vec<u8>, consumer: Vec<u8>, count: usize, no_ack: bool) -> Service {
     Box::new(move |db, key, reply, now| {
-        let Some(object) = db.get_mut(key, now) else {
-            return false;
-        };
-        let stream = match object.value.as_stream_mut() {
-            Ok(stream) => stream,
-            Err(_) => return false,
+        let stream = db
+            .get_mut(key, now)
+            .and_then(|object| object.value.as_stream_mut().ok());
+        let Some(stream) = stream else {
+            reply.error(&Error::text("UNBLOCKED the stream key no longer exists"));
+            return true;
         };
         if stream.group(&group).is_none() {
             let text = "NOGROUP the consumer group this client was blocked on no longer exists";

@@ -63,6 +63,7 @@ pub fn serve(shared: &Shared, client: Arc<Client>) {
         at_end: false,
         shrinks: false,
         reply: Reply::default(),
+        counted: 0,
     };
     // An error means that the peer is gone, and there is nobody to tell.
     let _ = connection.run();
@@ -81,6 +82,8 @@ struct Connection<'a> {
     /// A read timeout is set, and buffers shrink when it strikes.
     shrinks: bool,
     reply: Reply,
+    /// How much of the reply is in the statistics already.
+    counted: usize,
 }
 
 impl Connection<'_> {
@@ -142,11 +145,11 @@ impl Connection<'_> {
             match self.executor.run(&mut self.session, args, &mut self.reply) {
                 Flow::Next => {}
                 Flow::Close => {
-                    self.executor.finish(&self.session);
+                    self.finish();
                     return Ok(Next::Close);
                 }
                 Flow::Block(waiter, deadline) => {
-                    self.executor.finish(&self.session);
+                    self.finish();
                     let outcome = self.send().map(|()| waiter.sleep(deadline));
                     let outcome = outcome.unwrap_or(Outcome::Gone);
                     if self.wake(&waiter, outcome) == Next::Close {
@@ -156,11 +159,11 @@ impl Connection<'_> {
                 }
             }
             if self.reply.out.len() > SEND_AT {
-                self.executor.finish(&self.session);
+                self.finish();
                 self.send()?;
             }
         }
-        self.executor.finish(&self.session);
+        self.finish();
         client
             .output_capacity
             .store(self.reply.out.capacity(), Relaxed);
@@ -169,6 +172,14 @@ impl Connection<'_> {
         } else {
             Next::Continue
         })
+    }
+
+    /// Ends a batch: gives the lock back, and counts what is about to be sent.
+    fn finish(&mut self) {
+        let new = self.reply.out.len() - self.counted;
+        self.counted += new;
+        self.session.output_bytes.update(|sum| sum + new as u64);
+        self.executor.finish(&self.session);
     }
 
     /// After a wait: puts what came of it into the reply.
@@ -233,7 +244,7 @@ impl Connection<'_> {
         };
         self.at_end = n == 0;
         self.filled += n;
-        self.shared.stats.input_bytes.fetch_add(n as u64, Relaxed);
+        self.session.input_bytes.update(|sum| sum + n as u64);
         if self.filled == self.input.len() && self.input.len() < LARGE_BUFFER {
             self.input.resize(self.input.len() * 2, 0);
         }
@@ -274,7 +285,7 @@ impl Connection<'_> {
             {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(n) => {
-                    self.shared.stats.input_bytes.fetch_add(n as u64, Relaxed);
+                    self.session.input_bytes.update(|sum| sum + n as u64);
                 }
                 Err(e) if is_timeout(&e) => {} // what came before is in the buffer
                 Err(e) => return Err(e),
@@ -289,25 +300,22 @@ impl Connection<'_> {
     fn send(&mut self) -> io::Result<()> {
         let mut sent = 0;
         while sent < self.reply.out.len() {
-            let client = self.session.client.clone();
-            match (&client.stream).write(&self.reply.out[sent..]) {
+            let stream = &self.session.client.stream;
+            match (&*stream).write(&self.reply.out[sent..]) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(n) => sent += n,
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) if is_timeout(&e) => {
                     let room =
                         (self.filled as i64) < self.executor.config().client_query_buffer_limit;
-                    if sys::wait_to_write(&client.stream, room && !self.at_end, 1000) {
+                    if sys::wait_to_write(stream, room && !self.at_end, 1000) {
                         self.read()?;
                     }
                 }
                 Err(e) => return Err(e),
             }
         }
-        self.shared
-            .stats
-            .output_bytes
-            .fetch_add(sent as u64, Relaxed);
+        self.counted = 0;
         self.reply.out.clear();
         if self.reply.out.capacity() > KEEP_OUTPUT {
             self.reply.out = Vec::new();

@@ -33,7 +33,7 @@ pub mod stats;
 pub mod watch;
 
 use std::net::{SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::sync::{
     Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
 };
@@ -78,8 +78,6 @@ pub struct Shared {
     pub started: Instant,
     /// The addresses being listened on; set once when the server starts.
     pub addresses: Mutex<Vec<SocketAddr>>,
-    /// Changes to the data since the server started.
-    pub dirty: AtomicU64,
     /// When the data was last in step with what is on disk: here, when the server started.
     pub last_save: AtomicI64,
     /// Whether the cron deletes expired keys (DEBUG SET-ACTIVE-EXPIRE).
@@ -102,7 +100,6 @@ impl Shared {
             replid: random.hex40(),
             started: Instant::now(),
             addresses: Mutex::default(),
-            dirty: AtomicU64::new(0),
             last_save: AtomicI64::new(clock::now_ms() / 1000),
             active_expire: AtomicBool::new(true),
             settings: Settings::new(config),
@@ -131,10 +128,6 @@ impl Shared {
     /// The port being listened on, 0 before that.
     pub fn port(&self) -> u16 {
         lock(&self.addresses).first().map_or(0, SocketAddr::port)
-    }
-
-    pub fn add_dirty(&self, changes: u64) {
-        self.dirty.fetch_add(changes, Relaxed);
     }
 }
 

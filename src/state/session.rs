@@ -61,6 +61,9 @@ pub struct Session {
     /// Lookups by readers that found a key, and that did not, since they were last added to the statistics.
     pub hits: Cell<u64>,
     pub misses: Cell<u64>,
+    /// Bytes read and sent, since then.
+    pub input_bytes: Cell<u64>,
+    pub output_bytes: Cell<u64>,
 }
 
 impl Session {
@@ -77,6 +80,8 @@ impl Session {
             close_after_reply: false,
             hits: Cell::new(0),
             misses: Cell::new(0),
+            input_bytes: Cell::new(0),
+            output_bytes: Cell::new(0),
         }
     }
 

@@ -3,7 +3,7 @@
 # Needs redis-server, redis-benchmark and redis-cli (Debian: redis-server, redis-tools).
 #
 #   tests/bench/run.sh            every row
-#   tests/bench/run.sh speed      only throughput; also: memory, idle, growth
+#   tests/bench/run.sh speed      only throughput; also: streams, memory, idle, growth
 #   ROUNDS=5 SECONDS_EACH=2 tests/bench/run.sh speed
 #
 # A row's figures come from rounds in which the servers take turns, so that a noisy moment hits all of them;
@@ -68,7 +68,7 @@ row() {
     done
     awk -v l="$label" -v c="$clients" -v p="$pipeline" \
         -v o="$(median <"$work/o")" -v r="$(median <"$work/r")" -v e="$(median <"$work/e")" \
-        'BEGIN { printf "| %-15s | %3d x %-3d | %8.0f | %8.0f | %8.0f | %5.2f | %5.2f |\n", l, c, p, o, r, e, o / r, o / e }'
+        'BEGIN { printf "| %-16s | %3d x %-3d | %8.0f | %8.0f | %8.0f | %5.2f | %5.2f |\n", l, c, p, o, r, e, o / r, o / e }'
 }
 
 fill_streams() {
@@ -94,15 +94,41 @@ speed() {
     done
 }
 
+# send_all PORT: sends the commands that come in, one a line.
+send_all() { redis-cli -p "$1" --pipe >/dev/null; }
+
+streams() {
+    echo
+    echo "| streams         | clients x pipeline | ours | redis | echo | ours/redis | ours/echo |"
+    echo "|---|---|---|---|---|---|---|"
+    redis-cli -p "$ours" flushall >/dev/null && redis-cli -p "$real" flushall >/dev/null
+    row "XADD MAXLEN ~" 20 100 1000000 XADD capped MAXLEN '~' 1000 '*' sensor 17 reading 23.5
+    local entries=600000 port
+    for port in "$ours" "$real"; do
+        seq -f 'XADD work 1-%.0f job 17' "$entries" | send_all "$port"
+        redis-cli -p "$port" XGROUP CREATE work team 0 >/dev/null
+    done
+    # Each entry can be read and acknowledged once: one round, and as many requests as there are entries.
+    ROUNDS=1 row "XREADGROUP" 20 16 "$entries" XREADGROUP GROUP team worker COUNT 1 STREAMS work '>'
+    ROUNDS=1 row "XACK" 20 16 "$entries" XACK work team 1-__rand_int__
+    for port in "$ours" "$real"; do
+        seq -f 'XADD small %.0f-1 sensor 17 reading 23.5' 10000 | send_all "$port"
+        seq -f 'XADD large %.0f-1 sensor 17 reading 23.5' 10000000 | send_all "$port"
+    done
+    row "10 of 10,000" 20 16 200000 XRANGE small 5000 + COUNT 10
+    row "10 of 10,000,000" 20 16 200000 XRANGE large 5000000 + COUNT 10
+    redis-cli -p "$ours" flushall >/dev/null && redis-cli -p "$real" flushall >/dev/null
+    echo
+    python3 "$here/wakeup.py" "$ours" "$real"
+}
+
 rss() { awk '/^VmRSS/ { print $2 * 1024 }' "/proc/$1/status"; }
 
-# grown PID: bytes that the process has grown by since `before` was noted.
 memory() {
     echo
     echo "| memory | ours | redis | ours/redis |"
     echo "|---|---|---|---|"
     local before_o before_r
-    redis-cli -p "$ours" flushall >/dev/null && redis-cli -p "$real" flushall >/dev/null
     # Each is measured from fresh servers: what an earlier load left behind would be counted to the later.
     for kind in key entry; do
         local po pr
@@ -138,7 +164,7 @@ idle() {
 }
 
 case $what in
-    all) speed && memory && growth && idle ;;
-    speed | memory | growth | idle) "$what" ;;
-    *) echo "usage: run.sh [speed|memory|growth|idle]" >&2 && exit 1 ;;
+    all) speed && streams && memory && growth && idle ;;
+    speed | streams | memory | growth | idle) "$what" ;;
+    *) echo "usage: run.sh [speed|streams|memory|growth|idle]" >&2 && exit 1 ;;
 esac

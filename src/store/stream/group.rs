@@ -235,35 +235,32 @@ impl Stream {
     }
 
     pub fn groups(&self) -> impl Iterator<Item = (&Vec<u8>, &Group)> {
-        self.groups.iter().flat_map(|groups| groups.iter())
+        self.groups.iter()
     }
 
     pub fn group_count(&self) -> usize {
-        self.groups.as_ref().map_or(0, |groups| groups.len())
+        self.groups.len()
     }
 
     pub fn group(&self, name: &[u8]) -> Option<&Group> {
-        self.groups.as_ref()?.get(name)
+        self.groups.get(name)
     }
 
     pub fn group_mut(&mut self, name: &[u8]) -> Option<&mut Group> {
-        self.groups.as_mut()?.get_mut(name)
+        self.groups.get_mut(name)
     }
 
     /// Adds a group; tells whether the name was free.
     pub fn add_group(&mut self, name: &[u8], group: Group) -> bool {
-        let groups = self.groups.get_or_insert_default();
-        let free = !groups.contains_key(name);
+        let free = !self.groups.contains_key(name);
         if free {
-            groups.insert(name.to_vec(), group);
+            self.groups.insert(name.to_vec(), group);
         }
         free
     }
 
     pub fn remove_group(&mut self, name: &[u8]) -> bool {
-        self.groups
-            .as_mut()
-            .is_some_and(|groups| groups.remove(name).is_some())
+        self.groups.remove(name).is_some()
     }
 
     /// Hands out entries that the group has not read yet to a consumer, `count` at most, and shows each to `deliver`.
@@ -279,9 +276,9 @@ impl Stream {
     ) -> usize {
         let history = self.history();
         // The group is taken out while the entries are read: they are in the same stream.
-        let mut groups = self.groups.take();
+        let mut groups = std::mem::take(&mut self.groups);
         let mut delivered = 0;
-        if let Some(group) = groups.as_mut().and_then(|groups| groups.get_mut(group))
+        if let Some(group) = groups.get_mut(group)
             && let Some(start) = group.last_id.next()
         {
             for entry in self.range(start, StreamId::MAX).take(count) {

@@ -85,8 +85,8 @@ pub struct Stream {
     pub max_deleted_id: StreamId,
     /// How many entries were ever added.
     pub entries_added: u64,
-    /// The consumer groups by name. Most streams have none.
-    groups: Option<Box<BTreeMap<Vec<u8>, Group>>>,
+    /// The consumer groups by name.
+    groups: BTreeMap<Vec<u8>, Group>,
 }
 
 impl Stream {
