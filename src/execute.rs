@@ -34,10 +34,11 @@ use std::time::Instant;
 
 use crate::commands::{Cx, Done, Handler, INDEX, Index, acl, args::wrong_arity, flags};
 use crate::resp::{Args, Error, Reply, Requests};
-use crate::state::Shared;
-use crate::state::blocking::{Wait, Waiter};
+use crate::state::blocking::{Peer, Wait, Waiter};
+use crate::state::clients::Client;
 use crate::state::config::Config;
 use crate::state::session::{Queued, ReplyMode, Session};
+use crate::state::{Os, Shared};
 use crate::store::{Db, Garbage, Store, Usage};
 use crate::util::clock;
 
@@ -110,8 +111,32 @@ pub struct Executor<'a> {
     /// Commands since the last count, and changes to the data.
     processed: u64,
     dirty: u64,
-    /// What was removed and is costly to drop; it is dropped when no lock is held.
+    /// What is left to do when no lock is held.
+    after: Aftermath,
+}
+
+/// What a change to the data leaves to be done when the lock is free.
+#[derive(Default)]
+pub struct Aftermath {
+    /// What was removed and is costly to drop.
     garbage: Vec<Garbage>,
+    /// Clients that were served and have yet to get their replies.
+    served: Vec<Arc<Waiter>>,
+}
+
+impl Aftermath {
+    /// Does it. The caller holds no lock.
+    pub fn clear(&mut self) {
+        self.served.drain(..).for_each(|waiter| waiter.deliver());
+        self.garbage.clear();
+    }
+}
+
+impl Drop for Executor<'_> {
+    /// Even if a command has panicked, who was served gets its reply.
+    fn drop(&mut self) {
+        self.release();
+    }
 }
 
 impl<'a> Executor<'a> {
@@ -128,7 +153,7 @@ impl<'a> Executor<'a> {
             run: None,
             processed: 0,
             dirty: 0,
-            garbage: vec![],
+            after: Aftermath::default(),
         }
     }
 
@@ -166,11 +191,11 @@ impl<'a> Executor<'a> {
         add(&stats.dirty, std::mem::take(&mut self.dirty));
     }
 
-    /// Gives the lock back, and then drops what was removed under it.
+    /// Gives the lock back, and then does what had to wait for that.
     fn release(&mut self) {
         self.lease = Lease::None;
         self.leased = 0;
-        self.garbage.clear();
+        self.after.clear();
     }
 
     /// Looks ahead at the next requests of a batch, from `from` on, and has the memory of their keys fetched (see
@@ -364,7 +389,7 @@ impl<'a> Executor<'a> {
                 db.observed = shared.is_observed();
                 let done = f(&mut cx, db);
                 if alone {
-                    settle(shared, index, db, self.now, &mut self.garbage);
+                    settle(shared, index, db, self.now, &mut self.after);
                 }
                 done
             }
@@ -374,7 +399,7 @@ impl<'a> Executor<'a> {
                 store.dbs.iter_mut().for_each(|db| db.observed = observed);
                 let done = f(&mut cx, store);
                 if alone {
-                    settle_all(shared, store, self.now, &mut self.garbage);
+                    settle_all(shared, store, self.now, &mut self.after);
                 }
                 done
             }
@@ -410,7 +435,7 @@ impl<'a> Executor<'a> {
             db.get_mut(key, self.now);
         }
         if alone {
-            settle(self.shared, index, db, self.now, &mut self.garbage);
+            settle(self.shared, index, db, self.now, &mut self.after);
         }
     }
 
@@ -433,7 +458,7 @@ impl<'a> Executor<'a> {
             db.get_mut(&watched.key, self.now);
         }
         if !session.watched.is_empty() {
-            settle_all(self.shared, store, self.now, &mut self.garbage);
+            settle_all(self.shared, store, self.now, &mut self.after);
         }
         let changed = session.watch_flag.load(Relaxed);
         session.unwatch(self.shared);
@@ -445,7 +470,7 @@ impl<'a> Executor<'a> {
             self.call(session, *command, args.as_args(), reply, false);
         }
         let store = self.lease.write(self.shared);
-        settle_all(self.shared, store, self.now, &mut self.garbage);
+        settle_all(self.shared, store, self.now, &mut self.after);
         self.release();
     }
 
@@ -455,26 +480,17 @@ impl<'a> Executor<'a> {
         wait: Wait,
         resp3: bool,
     ) -> (Arc<Waiter>, Option<Instant>) {
-        let Wait {
-            keys,
-            timeout,
-            service,
-        } = wait;
-        let client = session.client.clone();
-        let has_hung_up = self.shared.os.has_hung_up;
-        let is_connected = Box::new(move || !client.is_closing() && !has_hung_up(&client.stream));
-        let waiter = Waiter::new(
-            session.client.id,
-            session.db,
-            keys,
-            service,
-            resp3,
-            is_connected,
-        );
+        let deadline = wait.timeout.and_then(|t| Instant::now().checked_add(t));
+        let peer = Box::new(WaitingPeer {
+            client: session.client.clone(),
+            os: self.shared.os,
+        });
+        let silent = session.reply_mode != ReplyMode::On;
+        let waiter = Waiter::new(session.client.id, session.db, wait, resp3, silent, peer);
         let waiter = Arc::new(waiter);
         self.shared.blocking.register(&waiter);
         session.client.set_waiter(Some(waiter.clone()));
-        (waiter, timeout.and_then(|t| Instant::now().checked_add(t)))
+        (waiter, deadline)
     }
 
     /// Writes an error reply and counts it.
@@ -515,6 +531,22 @@ impl<'a> Executor<'a> {
     }
 }
 
+/// A client that waits, as those see it who serve it.
+struct WaitingPeer {
+    client: Arc<Client>,
+    os: Os,
+}
+
+impl Peer for WaitingPeer {
+    fn is_connected(&self) -> bool {
+        !self.client.is_closing() && !(self.os.has_hung_up)(&self.client.stream)
+    }
+
+    fn send_now(&self, bytes: &[u8]) -> usize {
+        (self.os.send_now)(&self.client.stream, bytes)
+    }
+}
+
 /// How this command's visits to keys are noted.
 fn usage(config: &Config, session: &Session, now: i64, shared: &Shared) -> Usage {
     let seconds = (now / 1000) as u32;
@@ -535,11 +567,13 @@ fn usage(config: &Config, session: &Session, now: i64, shared: &Shared) -> Usage
 /// Draws the consequences of what was done to a database, under the write lock: raises the flags of those who
 /// watch a changed key, serves those who wait for one, and takes aside what is to be dropped. Serving
 /// may change keys in turn; it ends when nothing has changed any more.
-pub fn settle(shared: &Shared, index: usize, db: &mut Db, now: i64, garbage: &mut Vec<Garbage>) {
+pub fn settle(shared: &Shared, index: usize, db: &mut Db, now: i64, after: &mut Aftermath) {
     while db.has_touched() {
         for key in db.take_touched() {
             shared.watches.touch(index, &key);
-            shared.blocking.serve(index, db, &key, now);
+            shared
+                .blocking
+                .serve(index, db, &key, now, &mut after.served);
         }
     }
     if db.has_expired() {
@@ -549,14 +583,14 @@ pub fn settle(shared: &Shared, index: usize, db: &mut Db, now: i64, garbage: &mu
             .fetch_add(db.take_expired().len() as u64, Relaxed);
     }
     if db.has_garbage() {
-        garbage.append(&mut db.take_garbage());
+        after.garbage.append(&mut db.take_garbage());
     }
 }
 
 /// The same for all databases.
-fn settle_all(shared: &Shared, store: &mut Store, now: i64, garbage: &mut Vec<Garbage>) {
+fn settle_all(shared: &Shared, store: &mut Store, now: i64, after: &mut Aftermath) {
     for (index, db) in store.dbs.iter_mut().enumerate() {
-        settle(shared, index, db, now, garbage);
+        settle(shared, index, db, now, after);
     }
 }
 

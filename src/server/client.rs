@@ -186,18 +186,25 @@ impl Connection<'_> {
     fn wake(&mut self, waiter: &Arc<Waiter>, outcome: Outcome) -> Next {
         self.shared.blocking.unregister(waiter);
         self.session.client.set_waiter(None);
+        let start = self.reply.out.len();
         match outcome {
             // A send that failed leaves the waiter waiting; nobody may serve it any more.
             Outcome::Gone => {
                 waiter.end(Outcome::Gone);
                 return Next::Close;
             }
-            Outcome::Served(bytes) => self.reply.out.extend_from_slice(&bytes),
+            Outcome::Served { sent, rest } => {
+                self.session.output_bytes.update(|sum| sum + sent as u64);
+                self.reply.out.extend_from_slice(&rest);
+            }
             Outcome::TimedOut => self.reply.null_array(),
             Outcome::Failed(error) => {
                 self.shared.stats.count_error(error.code());
                 self.reply.error(&error);
             }
+        }
+        if waiter.silent {
+            self.reply.out.truncate(start);
         }
         Next::Continue
     }

@@ -11,7 +11,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use crate::execute::settle;
+use crate::execute::{Aftermath, settle};
 use crate::state::Shared;
 use crate::store::Db;
 use crate::util::clock;
@@ -63,16 +63,16 @@ fn expire(shared: &Shared) {
     }
     for (index, shard) in due {
         loop {
-            let mut garbage = vec![];
+            let mut after = Aftermath::default();
             let finished = {
                 let mut store = shared.write();
                 let db = &mut store.dbs[index];
                 db.observed = shared.is_observed();
                 let finished = db.sweep(shard, now, SLICE) < SLICE;
-                settle(shared, index, db, now, &mut garbage);
+                settle(shared, index, db, now, &mut after);
                 finished
             };
-            drop(garbage);
+            after.clear();
             std::thread::sleep(PAUSE);
             if finished || shared.stop.is_requested() {
                 break;

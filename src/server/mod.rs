@@ -58,6 +58,7 @@ impl Server {
         let os = Os {
             allocated_bytes: sys::allocated_bytes,
             has_hung_up: sys::has_hung_up,
+            send_now: sys::send_now,
         };
         let shared = Arc::new(Shared::new(config, INDEX.rows.len(), os)?);
         let addresses: io::Result<Vec<SocketAddr>> =

@@ -4,7 +4,7 @@
 //!
 //! * signals, so that SIGTERM and Ctrl-C end the server in order;
 //! * `poll`, to ask whether a peer has hung up while its thread sleeps, and to wait for a listener and a wish
-//!   to stop at once;
+//!   to stop at once; `send` without waiting, to answer a client whose thread sleeps;
 //! * the keepalive options of a socket, the backlog of a listener, the limit on open files;
 //! * the allocator's own count of what is allocated, for INFO.
 #![allow(unsafe_code)]
@@ -47,6 +47,7 @@ unsafe extern "C" {
     fn signal(number: c_int, handler: usize) -> usize;
     fn poll(fds: *mut PollFd, count: c_ulong, timeout_ms: c_int) -> c_int;
     fn setsockopt(fd: c_int, level: c_int, name: c_int, value: *const c_void, len: u32) -> c_int;
+    fn send(fd: c_int, bytes: *const c_void, len: usize, flags: c_int) -> isize;
     fn listen(fd: c_int, backlog: c_int) -> c_int;
     fn getrlimit(resource: c_int, limit: *mut RLimit) -> c_int;
     fn setrlimit(resource: c_int, limit: *const RLimit) -> c_int;
@@ -69,6 +70,8 @@ const IPPROTO_TCP: c_int = 6;
 const TCP_KEEPIDLE: c_int = 4;
 const TCP_KEEPINTVL: c_int = 5;
 const TCP_KEEPCNT: c_int = 6;
+const MSG_DONTWAIT: c_int = 0x40;
+const MSG_NOSIGNAL: c_int = 0x4000;
 const RLIMIT_NOFILE: c_int = 7;
 
 /// Raised by SIGTERM and SIGINT. A signal is sent to a process, so this cannot belong to one server.
@@ -119,6 +122,21 @@ pub fn wait_for_connection(listener: &TcpListener, timeout_ms: i32) -> bool {
 pub fn wait_to_write(stream: &TcpStream, or_read: bool, timeout_ms: i32) -> bool {
     let events = if or_read { POLLIN | POLLOUT } else { POLLOUT };
     poll_one(stream.as_raw_fd(), events, timeout_ms) & POLLIN != 0
+}
+
+/// Sends what the stream takes without waiting, and tells how many bytes that was.
+pub fn send_now(stream: &TcpStream, bytes: &[u8]) -> usize {
+    let flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+    // SAFETY: the bytes live through the call.
+    let sent = unsafe {
+        send(
+            stream.as_raw_fd(),
+            bytes.as_ptr().cast(),
+            bytes.len(),
+            flags,
+        )
+    };
+    usize::try_from(sent).unwrap_or(0)
 }
 
 fn set_option(stream: &TcpStream, level: c_int, name: c_int, value: c_int) {
@@ -203,6 +221,8 @@ mod tests {
         set_keepalive(&far, 60);
         set_backlog(&listener, 10);
         assert!(!has_hung_up(&far));
+        assert_eq!(send_now(&far, b"hello"), 5);
+        assert!(send_now(&far, &vec![0; 100 << 20]) < 100 << 20);
         drop(near);
         std::thread::sleep(std::time::Duration::from_millis(50));
         assert!(has_hung_up(&far));

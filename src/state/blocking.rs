@@ -19,9 +19,14 @@
 //! promised, and no wake-up is lost: a waiter registers under the same lock under which it saw nothing.
 //! The sleeper itself never needs the store's lock again.
 //!
-//! Whoever ends a wait — the writer, the timeout, CLIENT UNBLOCK, CLIENT KILL, the server's stop — does it by
-//! setting the [`Outcome`] under the waiter's own lock, and only if none was set before. So there is
-//! one outcome, and a service is never run for somebody who has left.
+//! Serving has two halves. Under the lock the service runs, and the reply is put aside ([`Waiter::serve`]). When the
+//! lock is free the writer sends it, into a socket whose own thread is asleep, and only then wakes that thread
+//! ([`Waiter::deliver`]): so the client has its answer without waiting for one thread to wake another. What the
+//! socket does not take at once the thread sends itself.
+//!
+//! Whoever ends a wait — the writer, the timeout, CLIENT UNBLOCK, CLIENT KILL, the server's stop — does it under the
+//! waiter's own lock, and only if nobody has before. So there is one outcome, and a service is never run for
+//! somebody who has left.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -48,8 +53,8 @@ pub struct Wait {
 /// How a wait ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// A writer answered; these are the bytes of the reply.
-    Served(Vec<u8>),
+    /// A writer answered: so many bytes of the reply were sent, and these were not.
+    Served { sent: usize, rest: Vec<u8> },
     /// Time is up: the command answers that there was nothing.
     TimedOut,
     /// Somebody ended the wait with an error.
@@ -64,14 +69,31 @@ pub struct Waiter {
     pub db: usize,
     pub keys: Vec<Vec<u8>>,
     resp3: bool,
-    progress: Mutex<Progress>,
+    /// The client does not want the reply, whatever it will be (CLIENT REPLY).
+    pub silent: bool,
+    state: Mutex<State>,
     wake: Condvar,
-    /// Tells whether the client is still connected.
-    is_connected: Box<dyn Fn() -> bool + Send + Sync>,
+    peer: Box<dyn Peer>,
+}
+
+/// The other end of a waiter's connection.
+pub trait Peer: Send + Sync {
+    /// Whether it is still there.
+    fn is_connected(&self) -> bool;
+    /// Sends what can be sent without waiting, and tells how many bytes that was.
+    fn send_now(&self, bytes: &[u8]) -> usize;
+}
+
+struct State {
+    progress: Progress,
+    /// Its thread sleeps, and has sent all it had to send: others may use its socket.
+    asleep: bool,
 }
 
 enum Progress {
     Waiting(Service),
+    /// Served, and the reply is on its way.
+    Claimed(Vec<u8>),
     Ended(Outcome),
 }
 
@@ -79,74 +101,103 @@ impl Waiter {
     pub fn new(
         client: u64,
         db: usize,
-        keys: Vec<Vec<u8>>,
-        service: Service,
+        wait: Wait,
         resp3: bool,
-        is_connected: Box<dyn Fn() -> bool + Send + Sync>,
+        silent: bool,
+        peer: Box<dyn Peer>,
     ) -> Waiter {
-        let progress = Mutex::new(Progress::Waiting(service));
+        let state = State {
+            progress: Progress::Waiting(wait.service),
+            asleep: false,
+        };
         Waiter {
             client,
             db,
-            keys,
+            keys: wait.keys,
             resp3,
-            progress,
+            silent,
+            state: Mutex::new(state),
             wake: Condvar::new(),
-            is_connected,
+            peer,
         }
     }
 
-    /// Serves the waiter if `key` has what it wants. The caller holds the write lock that `db` is under.
-    pub fn serve(&self, db: &mut Db, key: &[u8], now: i64) {
-        let mut progress = lock(&self.progress);
-        let Progress::Waiting(service) = &mut *progress else {
-            return;
+    /// Serves the waiter if `key` has what it wants; tells whether it did, and then the reply is to be delivered once the
+    /// lock is free. The caller holds the write lock that `db` is under.
+    pub fn serve(&self, db: &mut Db, key: &[u8], now: i64) -> bool {
+        let mut state = lock(&self.state);
+        let Progress::Waiting(service) = &mut state.progress else {
+            return false;
         };
-        if !(self.is_connected)() {
-            return; // its own thread will find out, and nothing is taken for it
+        if !self.peer.is_connected() {
+            return false; // its own thread will find out, and nothing is taken for it
         }
         let mut reply = Reply {
             resp3: self.resp3,
             ..Reply::default()
         };
-        if service(db, key, &mut reply, now) {
-            *progress = Progress::Ended(Outcome::Served(reply.out));
+        let served = service(db, key, &mut reply, now);
+        if served {
+            state.progress = Progress::Claimed(reply.out);
+        }
+        served
+    }
+
+    /// Sends the reply of a waiter that was served, and wakes its thread. No lock is held.
+    pub fn deliver(&self) {
+        let mut state = lock(&self.state);
+        let asleep = state.asleep;
+        if let Progress::Claimed(reply) = &mut state.progress {
+            let mut rest = std::mem::take(reply);
+            let sent = if asleep && !self.silent {
+                self.peer.send_now(&rest)
+            } else {
+                0
+            };
+            rest.drain(..sent);
+            state.progress = Progress::Ended(Outcome::Served { sent, rest });
             self.wake.notify_one();
         }
     }
 
     /// Ends the wait if it has not ended yet; tells whether it did.
     pub fn end(&self, outcome: Outcome) -> bool {
-        let mut progress = lock(&self.progress);
-        let waiting = matches!(*progress, Progress::Waiting(_));
+        let mut state = lock(&self.state);
+        let waiting = matches!(state.progress, Progress::Waiting(_));
         if waiting {
-            *progress = Progress::Ended(outcome);
+            state.progress = Progress::Ended(outcome);
             self.wake.notify_one();
         }
         waiting
     }
 
-    /// Sleeps until the wait has ended, which it does by itself at `deadline`. Once a second the sleeper
-    /// looks whether its client is still there.
+    /// Sleeps until the wait has ended, which it does by itself at `deadline`. Once in a while the sleeper looks whether
+    /// its client is still there. It must have sent all its earlier replies: its socket is left to others.
     pub fn sleep(&self, deadline: Option<Instant>) -> Outcome {
-        let mut progress = lock(&self.progress);
+        let mut state = lock(&self.state);
+        state.asleep = true;
         loop {
-            if let Progress::Ended(outcome) = &mut *progress {
-                return std::mem::replace(outcome, Outcome::Gone);
-            }
-            let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
-            if left == Some(Duration::ZERO) {
-                *progress = Progress::Ended(Outcome::TimedOut);
-                continue;
-            }
-            let nap = left.unwrap_or(LOOK_ROUND).min(LOOK_ROUND);
-            progress = self
+            let nap = match &mut state.progress {
+                Progress::Ended(outcome) => return std::mem::replace(outcome, Outcome::Gone),
+                // The reply is there and about to be delivered; nothing else can happen to it.
+                Progress::Claimed(_) => LOOK_ROUND,
+                Progress::Waiting(_) => {
+                    match deadline.map(|d| d.saturating_duration_since(Instant::now())) {
+                        Some(Duration::ZERO) => {
+                            state.progress = Progress::Ended(Outcome::TimedOut);
+                            continue;
+                        }
+                        left => left.unwrap_or(LOOK_ROUND).min(LOOK_ROUND),
+                    }
+                }
+            };
+            state = self
                 .wake
-                .wait_timeout(progress, nap)
+                .wait_timeout(state, nap)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
-            if matches!(*progress, Progress::Waiting(_)) && !(self.is_connected)() {
-                *progress = Progress::Ended(Outcome::Gone);
+            if matches!(state.progress, Progress::Waiting(_)) && !self.peer.is_connected() {
+                state.progress = Progress::Ended(Outcome::Gone);
             }
         }
     }
@@ -213,15 +264,26 @@ impl Blocking {
         }
     }
 
-    /// Serves those who wait for `key`, in the order in which they came.
-    pub fn serve(&self, index: usize, db: &mut Db, key: &[u8], now: i64) {
+    /// Serves those who wait for `key`, in the order in which they came. Who was served is added to `served`, for the
+    /// caller to [`Waiter::deliver`] to when the lock is free.
+    pub fn serve(
+        &self,
+        index: usize,
+        db: &mut Db,
+        key: &[u8],
+        now: i64,
+        served: &mut Vec<Arc<Waiter>>,
+    ) {
         if !self.any() {
             return;
         }
         let queue = lock(&self.queues).get(&(index, key.to_vec())).cloned();
-        for waiter in queue.into_iter().flatten() {
-            waiter.serve(db, key, now);
-        }
+        served.extend(
+            queue
+                .into_iter()
+                .flatten()
+                .filter(|waiter| waiter.serve(db, key, now)),
+        );
     }
 }
 
@@ -229,6 +291,21 @@ impl Blocking {
 mod tests {
     use super::*;
     use crate::store::{Keep, NEVER, Usage, Value};
+
+    /// A peer whose socket takes three bytes at a time.
+    struct Slow {
+        connected: bool,
+    }
+
+    impl Peer for Slow {
+        fn is_connected(&self) -> bool {
+            self.connected
+        }
+
+        fn send_now(&self, bytes: &[u8]) -> usize {
+            bytes.len().min(3)
+        }
+    }
 
     fn waiter(client: u64, connected: bool) -> Arc<Waiter> {
         // Takes the key away and answers its number.
@@ -239,13 +316,18 @@ mod tests {
             reply.bulk(&object.value.as_string().unwrap_or_default());
             true
         });
+        let wait = Wait {
+            keys: vec![b"k".to_vec()],
+            timeout: None,
+            service,
+        };
         Arc::new(Waiter::new(
             client,
             0,
-            vec![b"k".to_vec()],
-            service,
+            wait,
             false,
-            Box::new(move || connected),
+            false,
+            Box::new(Slow { connected }),
         ))
     }
 
@@ -260,12 +342,46 @@ mod tests {
             Keep::Until(NEVER),
             Usage::Lru { now: 0 },
         );
-        blocking.serve(0, &mut db, b"k", 0);
-        assert_eq!(all[1].sleep(None), Outcome::Served(b"$1\r\n7\r\n".to_vec()));
+        let mut served = vec![];
+        blocking.serve(0, &mut db, b"k", 0, &mut served);
+        // Nothing else can end the wait of one who has been served.
+        assert!(!all[1].end(Outcome::TimedOut));
+        // Its thread is not asleep yet, and may have something to send first: it sends the reply itself.
+        served.iter().for_each(|w| w.deliver());
+        assert_eq!(
+            all[1].sleep(None),
+            Outcome::Served {
+                sent: 0,
+                rest: b"$1\r\n7\r\n".to_vec()
+            }
+        );
         assert!(db.is_empty());
         assert!(all[2].end(Outcome::TimedOut) && !all[2].end(Outcome::Gone));
         all.iter().for_each(|w| blocking.unregister(w));
         assert_eq!((blocking.len(), blocking.keys()), (0, 0));
+    }
+
+    #[test]
+    fn a_sleeper_is_answered_by_the_writer() {
+        let (blocking, mut db, waiter) = (Blocking::default(), Db::default(), waiter(1, true));
+        blocking.register(&waiter);
+        std::thread::scope(|scope| {
+            let sleeper = scope.spawn(|| waiter.sleep(None));
+            while !lock(&waiter.state).asleep {
+                std::thread::yield_now();
+            }
+            db.set(
+                b"k",
+                Value::Int(7),
+                Keep::Until(NEVER),
+                Usage::Lru { now: 0 },
+            );
+            let mut served = vec![];
+            blocking.serve(0, &mut db, b"k", 0, &mut served);
+            served.iter().for_each(|w| w.deliver());
+            let rest = b"\n7\r\n".to_vec();
+            assert_eq!(sleeper.join().unwrap(), Outcome::Served { sent: 3, rest });
+        });
     }
 
     #[test]

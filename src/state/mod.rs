@@ -57,6 +57,8 @@ pub struct Os {
     pub allocated_bytes: fn() -> u64,
     /// Whether the other end of a connection has closed it, asked without waiting.
     pub has_hung_up: fn(&TcpStream) -> bool,
+    /// Sends what a connection takes without waiting, and tells how many bytes that was.
+    pub send_now: fn(&TcpStream, &[u8]) -> usize,
 }
 
 /// Everything that the threads of one server share.
@@ -180,6 +182,7 @@ mod tests {
         let os = Os {
             allocated_bytes: || 0,
             has_hung_up: |_| false,
+            send_now: |_, _| 0,
         };
         let shared = Arc::new(Shared::new(Config::default(), 0, os).unwrap());
         let other = shared.clone();
