@@ -18,14 +18,14 @@
 //! # The lease
 //!
 //! A lock is not given back after each command. Requests come in batches when a client pipelines, and the
-//! next command usually wants the same lock; so the executor keeps its [`Lease`] until a command
+//! next command usually wants the same lock; so the executor keeps its `Lease` until a command
 //! needs another kind, until the batch ends, or until others have waited long enough. A
 //! read under a write lease just goes on under it.
 //!
 //! # Transactions
 //!
 //! EXEC takes the write lock and runs what was queued, one command after the other, by the same
-//! [`Executor::call`] that runs everything else. The consequences are drawn once, at its end.
+//! `Executor::call` that runs everything else. The consequences are drawn once, at its end.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -3,11 +3,12 @@
 use super::args::help as reply_help;
 use super::{Cx, Done};
 use crate::resp::Error;
-use crate::state::config::{self, Change, SETTINGS};
+use crate::state::config;
+use crate::state::settings::{self, Change, SETTINGS, Setting};
 use crate::util::glob;
 
 pub fn get(cx: &mut Cx) -> Done {
-    let mut found: Vec<(String, &config::Setting)> = vec![];
+    let mut found: Vec<(String, &Setting)> = vec![];
     for pattern in cx.args.iter_from(2) {
         let is_pattern = pattern.iter().any(|b| b"*?[\\".contains(b));
         for setting in SETTINGS
@@ -50,7 +51,7 @@ pub fn set(cx: &mut Cx) -> Done {
     for (i, (name, _)) in pairs.iter().enumerate() {
         let unknown =
             || format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'");
-        let setting = config::find(name).ok_or_else(|| Error::new(unknown()))?;
+        let setting = settings::find(name).ok_or_else(|| Error::new(unknown()))?;
         match setting.change {
             Change::Immutable => return Err(failed(name, "can't set immutable config")),
             Change::Protected => return Err(failed(name, "can't set protected config")),
@@ -65,7 +66,7 @@ pub fn set(cx: &mut Cx) -> Done {
     }
     let changed = cx.shared.settings.update(|config| {
         for (name, value) in &pairs {
-            let setting = config::find(name).ok_or_else(|| failed(name, "unknown"))?;
+            let setting = settings::find(name).ok_or_else(|| failed(name, "unknown"))?;
             setting
                 .set(config, value)
                 .map_err(|why| failed(name, &why))?;

@@ -29,6 +29,7 @@ pub mod keys;
 pub mod lcs;
 pub mod memory;
 pub mod object;
+pub mod pending;
 pub mod server;
 pub mod streams;
 pub mod strings;

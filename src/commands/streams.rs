@@ -360,6 +360,31 @@ impl ReadOptions {
         }
         Ok(o)
     }
+
+    /// Ends XREAD and XREADGROUP. If streams were answered from, their answers get their list's head, in the reply from
+    /// `start` on; if none was, the client waits with this service, or is told that there is nothing.
+    pub fn finish(
+        self,
+        cx: &mut Cx,
+        start: usize,
+        served: usize,
+        service: impl FnOnce(&[Vec<u8>]) -> Service,
+    ) -> Done {
+        match self.block {
+            _ if served > 0 => {
+                let kind = stream_list_kind(cx.reply);
+                cx.reply.insert_header(start, kind, served);
+            }
+            Some(timeout) if cx.may_block => {
+                let keys = self.keys..self.keys + self.streams;
+                let keys: Vec<_> = keys.map(|i| cx.args[i].to_vec()).collect();
+                let service = service(&keys);
+                cx.block(keys, timeout, service);
+            }
+            _ => cx.reply.null_array(),
+        }
+        Ok(())
+    }
 }
 
 /// Writes what a stream has after `after`, with its key in front: one element of XREAD's reply.
@@ -402,22 +427,10 @@ pub fn xread(cx: &mut Cx, db: &Db) -> Done {
             served += 1;
         }
     }
-    if served > 0 {
-        let kind = stream_list_kind(cx.reply);
-        cx.reply.insert_header(start, kind, served);
-        return Ok(());
-    }
-    match options.block {
-        Some(timeout) if cx.may_block => {
-            let keys: Vec<_> = (0..options.streams)
-                .map(|i| cx.args[options.keys + i].to_vec())
-                .collect();
-            let wanted: Vec<_> = keys.iter().cloned().zip(positions).collect();
-            cx.block(keys, timeout, waiting_read(wanted, options.count));
-        }
-        _ => cx.reply.null_array(),
-    }
-    Ok(())
+    let count = options.count;
+    options.finish(cx, start, served, |keys| {
+        waiting_read(keys.iter().cloned().zip(positions).collect(), count)
+    })
 }
 
 /// The ID after which to read. `$` is the last one given out; `+` lets the last entry be read once more.

@@ -11,7 +11,7 @@ use super::flags::*;
 use super::{Begin, Command, Flags, Handler, KeySpec, acl};
 use super::{
     client, config, connection, counters, expire, groups, info, introspect, keys, lcs, memory,
-    object, server, streams, strings, transactions, xinfo,
+    object, pending, server, streams, strings, transactions, xinfo,
 };
 
 /// The first part of a row.
@@ -388,15 +388,15 @@ pub static TABLE: &[Command] = &[
     cmd("xack", -4, Write(groups::xack), WRITE | FAST, acl::STREAM, &[key(1, "RW update")])
         .doc("stream", "5.0.0", "O(1)", "key group id...",
              "Acknowledges entries, which are pending no more."),
-    cmd("xpending", -3, Read(groups::xpending), READONLY, acl::STREAM, &[key(1, "RO access")])
+    cmd("xpending", -3, Read(pending::xpending), READONLY, acl::STREAM, &[key(1, "RO access")])
         .doc("stream", "5.0.0", "O(N)", "key group [[IDLE min-idle-time] start end count [consumer]]",
              "Looks at the entries that were delivered and not acknowledged.")
         .tips(&["nondeterministic_output"]),
-    cmd("xclaim", -6, Write(groups::xclaim), WRITE | FAST, acl::STREAM, &[key(1, "RW update")])
+    cmd("xclaim", -6, Write(pending::xclaim), WRITE | FAST, acl::STREAM, &[key(1, "RW update")])
         .doc("stream", "5.0.0", "O(log N)", "key group consumer min-idle-time id... [IDLE ms] [TIME unix-time-milliseconds] [RETRYCOUNT count] [FORCE] [JUSTID] [LASTID id]",
              "Takes pending entries over from another consumer.")
         .tips(&["nondeterministic_output"]),
-    cmd("xautoclaim", -6, Write(groups::xautoclaim), WRITE | FAST, acl::STREAM, &[key(1, "RW delete")])
+    cmd("xautoclaim", -6, Write(pending::xautoclaim), WRITE | FAST, acl::STREAM, &[key(1, "RW delete")])
         .doc("stream", "6.2.0", "O(1) if COUNT is small.", "key group consumer min-idle-time start [COUNT count] [JUSTID]",
              "Takes over pending entries that have been idle for long.")
         .tips(&["nondeterministic_output"]),

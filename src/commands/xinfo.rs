@@ -1,8 +1,8 @@
 //! XINFO: looking into streams, groups and consumers. And XSETID, which sets by hand what XINFO shows.
 
 use super::args::{help as reply_help, int};
-use super::groups::{bad_options, no_group_for_key, reply_first_entries};
-use super::streams::{reply_entry, reply_id};
+use super::groups::{bad_options, no_group_for_key};
+use super::streams::{reply_entries, reply_entry, reply_id};
 use super::{Cx, Done};
 use crate::resp::{Error, Reply};
 use crate::store::Db;
@@ -52,7 +52,7 @@ pub fn stream(cx: &mut Cx, db: &Db) -> Done {
     reply_id(reply, stream.first_id);
     if full {
         name(reply, "entries");
-        reply_first_entries(reply, stream, limit);
+        reply_entries(reply, stream.range(StreamId::MIN, StreamId::MAX), limit);
         name(reply, "groups");
         reply.array(stream.group_count());
         stream.groups().for_each(|(group_name, group)| {

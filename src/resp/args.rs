@@ -3,7 +3,7 @@
 //! A request that has arrived lies in the client's read buffer. An argument is a [`Span`] of that
 //! buffer, and [`Args`] is the buffer and the spans together: handlers index it as if it were a list
 //! of byte strings. The exception is a *big* argument (see [`super::request`]): it was read from
-//! the socket into a `Vec` of its own, and a handler that wants to keep it can [`Args::take`] it
+//! the socket into a `Vec` of its own, and a handler that wants to keep it can [`Args::take_big`] it
 //! whole instead of copying it, which is how a 512 MB value is stored without moving it.
 //!
 //! A command that has to outlive its buffer, because it is queued by MULTI, becomes [`OwnedArgs`].

@@ -2,10 +2,10 @@
 //!
 //! A server is a value. Everything that its threads have in common hangs off one [`Shared`], behind
 //! an `Arc`; there is nothing global, so a process can hold as many servers as it likes. The data itself is
-//! in [`Shared::store`], under one read-write lock. Everything else has a small lock of its own or is
+//! in `Shared::store`, under one read-write lock. Everything else has a small lock of its own or is
 //! atomic:
 //!
-//! * [`config`], the settings: a snapshot that is replaced as a whole;
+//! * [`config`], the settings: a snapshot that is replaced as a whole, and [`settings`], the table of them;
 //! * [`clients`], who is connected; [`session`], what only a client's own thread knows of it;
 //! * [`blocking`], who waits for a key; [`watch`], who must know that a key has changed;
 //! * [`stats`], what INFO counts; [`log`], what the server says about itself.
@@ -29,6 +29,7 @@ pub mod clients;
 pub mod config;
 pub mod log;
 pub mod session;
+pub mod settings;
 pub mod stats;
 pub mod watch;
 

@@ -6,7 +6,7 @@
 //! operation rounds to the nearest such number, ties to even.
 //!
 //! Reading and printing must be exact as well, and a decimal fraction has no exact binary form; both
-//! therefore go through integers as long as needed ([`Big`]).
+//! therefore go through integers as long as needed (`Big`).
 
 use std::cmp::Ordering;
 

@@ -1,0 +1,331 @@
+//! Pending entries: looking at them (XPENDING), and taking them over from a consumer that has not finished its work
+//! (XCLAIM, XAUTOCLAIM).
+
+use super::args::int;
+use super::groups::no_group;
+use super::streams::{bound, reply_entry, reply_id};
+use super::{Cx, Done};
+use crate::resp::{Error, Reply};
+use crate::store::Db;
+use crate::store::stream::{Group, Nack, Stream, StreamId};
+use crate::util::number;
+
+pub fn xpending(cx: &mut Cx, db: &Db) -> Done {
+    let words = cx.args.len();
+    if words != 3 && !(6..=9).contains(&words) {
+        return Err(Error::SYNTAX);
+    }
+    let (mut min_idle, mut at) = (0, 3);
+    let mut range = None;
+    if words >= 6 {
+        if cx.args.is(3, "IDLE") {
+            min_idle = int(&cx.args[4])?;
+            if words < 8 {
+                return Err(Error::SYNTAX);
+            }
+            at = 5;
+        }
+        let count = int(&cx.args[at + 2])?.max(0) as usize;
+        range = Some((
+            bound(&cx.args[at], true)?,
+            bound(&cx.args[at + 1], false)?,
+            count,
+        ));
+    }
+    let missing = || no_group(&cx.args[1], &cx.args[2]);
+    let object = cx.find(db, 1).ok_or_else(missing)?;
+    let group = object
+        .value
+        .as_stream()?
+        .group(&cx.args[2])
+        .ok_or_else(missing)?;
+    let Some((start, end, count)) = range else {
+        reply_summary(cx.reply, group);
+        return Ok(());
+    };
+    let now = cx.now;
+    let idle = |nack: &Nack| (now - nack.delivered).max(0);
+    let wanted = |(_, nack): &(&StreamId, &Nack)| min_idle == 0 || idle(nack) >= min_idle;
+    let show = |reply: &mut Reply, (id, nack): (&StreamId, &Nack)| {
+        reply.array(4);
+        reply_id(reply, *id);
+        reply.bulk(&nack.consumer);
+        reply.int(idle(nack));
+        reply.int(nack.count as i64);
+    };
+    let empty = start > end;
+    match cx.args.get(at + 3) {
+        _ if empty => cx.reply.array(0),
+        Some(name) => {
+            let pel = group.consumers.get(name).map(|consumer| &consumer.pel);
+            let ids = pel.into_iter().flat_map(|pel| pel.range(start..=end));
+            let entries = ids
+                .filter_map(|id| group.pel.get_key_value(id))
+                .filter(wanted);
+            cx.reply
+                .array_of(|reply| entries.take(count).map(|entry| show(reply, entry)).count());
+        }
+        None => {
+            let entries = group.pel.range(start..=end).filter(wanted);
+            cx.reply
+                .array_of(|reply| entries.take(count).map(|entry| show(reply, entry)).count());
+        }
+    }
+    Ok(())
+}
+
+/// XPENDING without a range: how many, from where to where, and how many with whom.
+fn reply_summary(reply: &mut Reply, group: &Group) {
+    reply.array(4);
+    reply.int(group.pel.len() as i64);
+    match (group.pel.first_key_value(), group.pel.last_key_value()) {
+        (Some((first, _)), Some((last, _))) => {
+            reply_id(reply, *first);
+            reply_id(reply, *last);
+            let busy = group
+                .consumers
+                .iter()
+                .filter(|(_, consumer)| !consumer.pel.is_empty());
+            reply.array_of(|reply| {
+                let shown = busy.map(|(name, consumer)| {
+                    reply.array(2);
+                    reply.bulk(name);
+                    reply.bulk_int(consumer.pel.len() as i64);
+                });
+                shown.count()
+            });
+        }
+        _ => {
+            reply.null();
+            reply.null();
+            reply.null_array();
+        }
+    }
+}
+
+/// The options of XCLAIM.
+#[derive(Default)]
+struct ClaimOptions {
+    ids: Vec<StreamId>,
+    delivered: Option<i64>,
+    retry_count: Option<u64>,
+    force: bool,
+    just_id: bool,
+    last_id: StreamId,
+}
+
+impl ClaimOptions {
+    fn read(cx: &Cx) -> Result<ClaimOptions, Error> {
+        let mut o = ClaimOptions::default();
+        let integer = |i: usize, error| number::parse_i64(&cx.args[i]).ok_or(Error::text(error));
+        let mut i = 5;
+        // What is no ID any more is an option.
+        while let Some(Ok(id)) = cx.args.get(i).map(|text| StreamId::parse_strict(text, 0)) {
+            o.ids.push(id);
+            i += 1;
+        }
+        while i < cx.args.len() {
+            let more = i + 1 < cx.args.len();
+            if cx.args.is(i, "FORCE") {
+                o.force = true;
+            } else if cx.args.is(i, "JUSTID") {
+                o.just_id = true;
+            } else if cx.args.is(i, "IDLE") && more {
+                i += 1;
+                o.delivered = Some(
+                    cx.now
+                        .wrapping_sub(integer(i, "ERR Invalid IDLE option argument for XCLAIM")?),
+                );
+            } else if cx.args.is(i, "TIME") && more {
+                i += 1;
+                o.delivered = Some(integer(i, "ERR Invalid TIME option argument for XCLAIM")?);
+            } else if cx.args.is(i, "RETRYCOUNT") && more {
+                i += 1;
+                let n = integer(i, "ERR Invalid RETRYCOUNT option argument for XCLAIM")?;
+                o.retry_count = u64::try_from(n).ok();
+            } else if cx.args.is(i, "LASTID") && more {
+                i += 1;
+                o.last_id = StreamId::parse_strict(&cx.args[i], 0)?;
+            } else {
+                let text = [b"ERR Unrecognized XCLAIM option '", &cx.args[i], b"'"];
+                return Err(Error::new(text.concat()));
+            }
+            i += 1;
+        }
+        // A time that lies ahead, or before all time, is taken for now: clocks differ.
+        o.delivered = o.delivered.filter(|&at| (0..=cx.now).contains(&at));
+        Ok(o)
+    }
+}
+
+/// What XCLAIM and XAUTOCLAIM have in common: handing pending entries over to a consumer.
+struct Claim<'a> {
+    group: &'a [u8],
+    consumer: &'a [u8],
+    min_idle: i64,
+    delivered: i64,
+    retry_count: Option<u64>,
+    just_id: bool,
+    now: i64,
+}
+
+/// What became of an entry that was to be claimed.
+enum Claimed {
+    Yes,
+    /// Not pending, or not idle for long enough.
+    No,
+    /// It is no longer in the stream, and was struck off the list.
+    Gone,
+}
+
+impl Claim<'_> {
+    /// Claims one entry and writes it to the reply. With `force` one that is not pending becomes so.
+    fn take(&self, reply: &mut Reply, stream: &mut Stream, id: StreamId, force: bool) -> Claimed {
+        if stream.get(id).is_none() {
+            let struck = stream
+                .group_mut(self.group)
+                .is_some_and(|group| group.acknowledge(id));
+            return if struck { Claimed::Gone } else { Claimed::No };
+        }
+        let Some(group) = stream.group_mut(self.group) else {
+            return Claimed::No;
+        };
+        let count = match group.pel.get(&id) {
+            Some(nack) if self.min_idle > 0 && self.now - nack.delivered < self.min_idle => {
+                return Claimed::No;
+            }
+            Some(nack) => nack.count,
+            None if force => 1,
+            None => return Claimed::No,
+        };
+        let (consumer, _) = group.meet(self.consumer, self.now);
+        let count = self
+            .retry_count
+            .unwrap_or(if self.just_id { count } else { count + 1 });
+        group.assign(
+            id,
+            Nack {
+                consumer,
+                delivered: self.delivered,
+                count,
+            },
+        );
+        match stream.get(id) {
+            Some(entry) if !self.just_id => reply_entry(reply, entry),
+            _ => reply_id(reply, id),
+        }
+        Claimed::Yes
+    }
+}
+
+/// The shortest idle time, which is argument 4 of both commands.
+fn min_idle(cx: &Cx, error: &'static str) -> Result<i64, Error> {
+    Ok(number::parse_i64(&cx.args[4])
+        .ok_or(Error::text(error))?
+        .max(0))
+}
+
+/// The stream that has the group which arguments 1 and 2 name.
+fn stream_with_group<'d>(cx: &Cx, db: &'d mut Db) -> Result<&'d mut Stream, Error> {
+    let missing = || no_group(&cx.args[1], &cx.args[2]);
+    let stream = cx
+        .find_mut(db, 1)
+        .ok_or_else(missing)?
+        .value
+        .as_stream_mut()?;
+    stream.group(&cx.args[2]).ok_or_else(missing)?;
+    Ok(stream)
+}
+
+pub fn xclaim(cx: &mut Cx, db: &mut Db) -> Done {
+    let stream = stream_with_group(cx, db)?;
+    let min_idle = min_idle(cx, "ERR Invalid min-idle-time argument for XCLAIM")?;
+    let options = ClaimOptions::read(cx)?;
+    if let Some(group) = stream.group_mut(&cx.args[2]) {
+        group.last_id = group.last_id.max(options.last_id);
+    }
+    let claim = Claim {
+        group: &cx.args[2],
+        consumer: &cx.args[3],
+        min_idle,
+        delivered: options.delivered.unwrap_or(cx.now),
+        retry_count: options.retry_count,
+        just_id: options.just_id,
+        now: cx.now,
+    };
+    let dirty = &mut cx.dirty;
+    cx.reply.array_of(|reply| {
+        let mut claimed = 0;
+        for id in options.ids {
+            match claim.take(reply, stream, id, options.force) {
+                Claimed::Yes => claimed += 1,
+                Claimed::Gone => {}
+                Claimed::No => continue,
+            }
+            *dirty += 1;
+        }
+        claimed
+    });
+    Ok(())
+}
+
+pub fn xautoclaim(cx: &mut Cx, db: &mut Db) -> Done {
+    let min_idle = min_idle(cx, "ERR Invalid min-idle-time argument for XAUTOCLAIM")?;
+    let start = bound(&cx.args[5], true)?;
+    let (mut count, mut just_id, mut i) = (100, false, 6);
+    while i < cx.args.len() {
+        if cx.args.is(i, "COUNT") && i + 1 < cx.args.len() {
+            i += 1;
+            // Ten entries are looked at for each that is wanted, and that must fit a number, too.
+            let fits = |n: &i64| (1..=i64::MAX / 16).contains(n);
+            let n = number::parse_i64(&cx.args[i]).filter(fits);
+            count = n.ok_or(Error::text("ERR COUNT must be > 0"))? as usize;
+        } else if cx.args.is(i, "JUSTID") {
+            just_id = true;
+        } else {
+            return Err(Error::SYNTAX);
+        }
+        i += 1;
+    }
+    let stream = stream_with_group(cx, db)?;
+    let claim = Claim {
+        group: &cx.args[2],
+        consumer: &cx.args[3],
+        min_idle,
+        delivered: cx.now,
+        retry_count: None,
+        just_id,
+        now: cx.now,
+    };
+    let mut attempts = count.saturating_mul(10);
+    let (mut deleted, mut claimed, mut from) = (vec![], 0, Some(start));
+    let entries = std::mem::take(&mut cx.reply.out);
+    let next = |stream: &Stream, from: Option<StreamId>| {
+        let group = stream.group(claim.group)?;
+        group.pel.range(from?..).next().map(|(id, _)| *id)
+    };
+    while attempts > 0 && count > 0 {
+        let Some(id) = next(stream, from) else {
+            from = None;
+            break;
+        };
+        from = id.next();
+        attempts -= 1;
+        match claim.take(cx.reply, stream, id, false) {
+            Claimed::Yes => claimed += 1,
+            Claimed::Gone => deleted.push(id),
+            Claimed::No => continue,
+        }
+        cx.dirty += 1;
+        count -= 1;
+    }
+    let cursor = next(stream, from).unwrap_or(StreamId::MIN);
+    let entries = std::mem::replace(&mut cx.reply.out, entries);
+    cx.reply.array(3);
+    reply_id(cx.reply, cursor);
+    cx.reply.array(claimed);
+    cx.reply.out.extend_from_slice(&entries);
+    cx.reply.array(deleted.len());
+    deleted.into_iter().for_each(|id| reply_id(cx.reply, id));
+    Ok(())
+}
