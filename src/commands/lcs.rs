@@ -4,6 +4,8 @@
 //! the first j of the other. Walking back from the last cell gives the subsequence, and the
 //! stretches in which both strings run along it.
 
+use std::borrow::Cow;
+
 use super::args::int;
 use super::{Cx, Done};
 use crate::resp::{Error, Reply};
@@ -25,15 +27,9 @@ impl Match {
 }
 
 pub fn lcs(cx: &mut Cx, db: &Db) -> Done {
-    let mut strings = [vec![], vec![]];
-    for (i, string) in strings.iter_mut().enumerate() {
-        if let Some(object) = cx.find(db, i + 1) {
-            let value = object.value.as_string();
-            let value = value
-                .map_err(|_| Error::text("ERR The specified keys must contain string values"))?;
-            *string = value.into_owned();
-        }
-    }
+    // Looked at where they are: many clients at once may ask for the longest strings there can be.
+    let a = string_at(cx, db, 1)?;
+    let b = string_at(cx, db, 2)?;
     let (mut len_only, mut idx, mut with_len, mut min_len) = (false, false, false, 0);
     let mut i = 3;
     while i < cx.args.len() {
@@ -56,7 +52,6 @@ pub fn lcs(cx: &mut Cx, db: &Db) -> Done {
             "ERR If you want both the length and indexes, please just use IDX.",
         ));
     }
-    let [a, b] = strings;
     let table = Table::build(&a, &b)?;
     if len_only {
         cx.reply.int(i64::from(table.at(a.len(), b.len())));
@@ -82,6 +77,14 @@ pub fn lcs(cx: &mut Cx, db: &Db) -> Done {
     cx.reply.bulk(b"len");
     cx.reply.int(common.len() as i64);
     Ok(())
+}
+
+fn string_at<'d>(cx: &Cx, db: &'d Db, i: usize) -> Result<Cow<'d, [u8]>, Error> {
+    const WRONG: Error = Error::text("ERR The specified keys must contain string values");
+    match cx.find(db, i) {
+        Some(object) => object.value.as_string().map_err(|_| WRONG),
+        None => Ok(Cow::Borrowed(b"")),
+    }
 }
 
 fn reply_pair(reply: &mut Reply, (from, to): (usize, usize)) {
