@@ -292,9 +292,7 @@ impl<'a> Executor<'a> {
             self.exec(session, number, reply);
             return None;
         }
-        let wait = self.call(session, number, args, reply, true);
-        // Registered under the same lock under which the command found nothing.
-        let waiter = wait.map(|wait| self.register(session, wait, reply.resp3));
+        let waiter = self.call(session, number, args, reply, true);
         let others_may_want = matches!(command.handler, Handler::ReadAll(_) | Handler::WriteAll(_))
             || command.acl & acl::DANGEROUS != 0
             || self.leased >= LEASE_COMMANDS
@@ -345,7 +343,7 @@ impl<'a> Executor<'a> {
     }
 
     /// Runs a command's handler under its lock. With `alone` unset it is part of a transaction: the write lock is held, and
-    /// the consequences are drawn later. Returns what it waits for, if it must wait.
+    /// the consequences are drawn later. Returns its waiter, if it must wait.
     fn call(
         &mut self,
         session: &mut Session,
@@ -353,7 +351,7 @@ impl<'a> Executor<'a> {
         args: Args<'_>,
         reply: &mut Reply,
         alone: bool,
-    ) -> Option<Wait> {
+    ) -> Option<(Arc<Waiter>, Option<Instant>)> {
         let handler = self.index.rows[number].command.handler;
         self.count(number);
         if matches!(self.lease, Lease::None) {
@@ -412,6 +410,8 @@ impl<'a> Executor<'a> {
             ..
         } = cx;
         self.dirty += dirty;
+        // Registered under the very lock under which the command found nothing, before anything lets go of it.
+        let waiter = wait.map(|wait| self.register(session, wait, reply.resp3));
         let expired = expired.into_inner();
         if !expired.is_empty() {
             self.delete_expired(index, &expired, alone);
@@ -424,7 +424,7 @@ impl<'a> Executor<'a> {
                 run.failed += 1;
             }
         }
-        wait
+        waiter
     }
 
     /// Deletes keys that a reader has found expired. By now somebody else may have, or may have set them anew.

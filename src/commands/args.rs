@@ -11,13 +11,6 @@ pub fn int(text: &[u8]) -> Result<i64, Error> {
     number::parse_i64(text).ok_or(Error::NOT_INTEGER)
 }
 
-/// An integer that is not negative, or this error.
-pub fn positive(text: &[u8], error: &'static str) -> Result<i64, Error> {
-    number::parse_i64(text)
-        .filter(|&n| n >= 0)
-        .ok_or(Error::text(error))
-}
-
 /// How long to wait, in milliseconds; 0 is for ever.
 pub fn timeout_ms(text: &[u8]) -> Result<Option<Duration>, Error> {
     let ms = number::parse_i64(text)

@@ -50,7 +50,7 @@ impl<'a> Args<'a> {
         (from..self.len()).map(|i| &self[i])
     }
 
-    /// The same arguments without the first `n`, as a subcommand may want to see them.
+    /// The same arguments, with bytes of their own.
     pub fn to_owned(&self) -> OwnedArgs {
         OwnedArgs::from_slices(self.iter_from(0))
     }

@@ -22,7 +22,6 @@ impl Error {
     pub const NOT_INTEGER: Error = Error::text("ERR value is not an integer or out of range");
     pub const NOT_FLOAT: Error = Error::text("ERR value is not a valid float");
     pub const NO_SUCH_KEY: Error = Error::text("ERR no such key");
-    pub const OUT_OF_RANGE: Error = Error::text("ERR index out of range");
     pub const OVERFLOW: Error = Error::text("ERR increment or decrement would overflow");
 
     /// An error whose text is fixed.

@@ -79,6 +79,14 @@ impl Requests {
 }
 
 impl Requests {
+    /// How many bytes the arguments of the last request have.
+    pub fn last_size(&self) -> usize {
+        let last = self.ends.len().saturating_sub(1);
+        let begin = if last == 0 { 0 } else { self.ends[last - 1] };
+        let end = self.ends.last().copied().unwrap_or(0);
+        self.spans[begin..end].iter().map(|span| span.len).sum()
+    }
+
     /// The first arguments, after the name, of the requests from `from` on; those that have none, or a big one, are left
     /// out.
     pub fn first_arguments<'a>(

@@ -134,6 +134,8 @@ impl Connection<'_> {
         client.last_seen.store(now, Relaxed);
         client.input_used.store(self.filled, Relaxed);
         client.input_capacity.store(self.input.len(), Relaxed);
+        let args_memory = self.parser.requests().last_size();
+        client.args_memory.store(args_memory, Relaxed);
         let count = self.parser.requests().len();
         for i in 0..count {
             let input = &self.input[..self.filled];

@@ -38,7 +38,6 @@ pub struct Stats {
     pub expired: AtomicU64,
     pub expire_nanos: AtomicU64,
     pub peak_memory: AtomicU64,
-    pub unexpected_errors: AtomicU64,
     /// Error replies by their code.
     errors: Mutex<BTreeMap<Vec<u8>, u64>>,
     rates: Mutex<Rates>,
@@ -62,7 +61,6 @@ impl Stats {
             expired: AtomicU64::new(0),
             expire_nanos: AtomicU64::new(0),
             peak_memory: AtomicU64::new(0),
-            unexpected_errors: AtomicU64::new(0),
             errors: Mutex::default(),
             rates: Mutex::default(),
         }
@@ -91,7 +89,6 @@ impl Stats {
             &self.expired,
             &self.expire_nanos,
             &self.peak_memory,
-            &self.unexpected_errors,
         ];
         all.into_iter().for_each(|figure| figure.store(0, Relaxed));
         lock(&self.errors).clear();

@@ -151,16 +151,6 @@ impl<V> Dict<V> {
         &self.entries
     }
 
-    /// Entries for a change of their values in place.
-    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.entries.iter_mut().map(|e| &mut e.value)
-    }
-
-    /// Bytes the table itself takes, keys' and values' own allocations aside.
-    pub fn table_size(&self) -> usize {
-        self.slots.capacity() * size_of::<u64>() + self.entries.capacity() * size_of::<Entry<V>>()
-    }
-
     /// The slot that leads to `key`.
     #[inline]
     fn find(&self, tag: u32, key: &[u8]) -> Option<usize> {
