@@ -210,9 +210,10 @@ impl Claim<'_> {
                 count,
             },
         );
-        match stream.get(id) {
-            Some(entry) if !self.just_id => reply_entry(reply, entry),
-            _ => reply_id(reply, id),
+        if self.just_id {
+            reply_id(reply, id);
+        } else if let Some(entry) = stream.get(id) {
+            reply_entry(reply, entry);
         }
         Claimed::Yes
     }

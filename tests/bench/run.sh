@@ -18,7 +18,7 @@ pids=()
 trap 'kill "${pids[@]}" 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT
 
 cargo build --quiet --release --manifest-path "$root/Cargo.toml" --target-dir "$root/target"
-cargo build --quiet --release --example echo --manifest-path "$root/Cargo.toml" --target-dir "$root/target"
+cargo build --quiet --release --examples --manifest-path "$root/Cargo.toml" --target-dir "$root/target"
 
 free_port() {
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
@@ -50,7 +50,7 @@ start echo "$echo" "$root/target/release/examples/echo" "$echo"
 rps() {
     local port=$1 clients=$2 pipeline=$3 requests=$4
     shift 4
-    redis-benchmark -p "$port" -c "$clients" -P "$pipeline" -n "$requests" -r 100000 --csv "$@" 2>/dev/null |
+    redis-benchmark -p "$port" -c "$clients" -P "$pipeline" -n "$requests" -r "${RANGE:-100000}" --csv "$@" 2>/dev/null |
         tail -1 | sed 's/^"[^"]*","\([^"]*\)".*/\1/'
 }
 
@@ -103,14 +103,17 @@ streams() {
     echo "|---|---|---|---|---|---|---|"
     redis-cli -p "$ours" flushall >/dev/null && redis-cli -p "$real" flushall >/dev/null
     row "XADD MAXLEN ~" 20 100 1000000 XADD capped MAXLEN '~' 1000 '*' sensor 17 reading 23.5
-    local entries=600000 port
+    local entries=1000000 port
     for port in "$ours" "$real"; do
         seq -f 'XADD work 1-%.0f job 17' "$entries" | send_all "$port"
         redis-cli -p "$port" XGROUP CREATE work team 0 >/dev/null
     done
     # Each entry can be read and acknowledged once: one round, and as many requests as there are entries.
     ROUNDS=1 row "XREADGROUP" 20 16 "$entries" XREADGROUP GROUP team worker COUNT 1 STREAMS work '>'
-    ROUNDS=1 row "XACK" 20 16 "$entries" XACK work team 1-__rand_int__
+    # A million entries are pending now.
+    row "XPENDING 10" 20 16 100000 XPENDING work team 1-500000 + 10
+    RANGE=$entries row "XCLAIM at random" 20 16 200000 XCLAIM work team other 0 1-__rand_int__ JUSTID
+    RANGE=$entries ROUNDS=1 row "XACK at random" 20 16 "$entries" XACK work team 1-__rand_int__
     for port in "$ours" "$real"; do
         seq -f 'XADD small %.0f-1 sensor 17 reading 23.5' 10000 | send_all "$port"
         seq -f 'XADD large %.0f-1 sensor 17 reading 23.5' 10000000 | send_all "$port"
@@ -118,8 +121,26 @@ streams() {
     row "10 of 10,000" 20 16 200000 XRANGE small 5000 + COUNT 10
     row "10 of 10,000,000" 20 16 200000 XRANGE large 5000000 + COUNT 10
     redis-cli -p "$ours" flushall >/dev/null && redis-cli -p "$real" flushall >/dev/null
+    workers
     echo
     python3 "$here/wakeup.py" "$ours" "$real"
+}
+
+# Twenty workers of one group: each entry is read with XREADGROUP and acknowledged with XACK.
+workers() {
+    echo
+    echo "| twenty workers, entries a second | ours | redis | ours/redis |"
+    echo "|---|---|---|---|"
+    for pipeline in 1 16 100; do
+        local entries=$((pipeline == 1 ? 100000 : 500000))
+        : >"$work/o" && : >"$work/r"
+        for _ in $(seq "$ROUNDS"); do
+            "$root/target/release/examples/workers" "$ours" "$entries" "$pipeline" >>"$work/o"
+            "$root/target/release/examples/workers" "$real" "$entries" "$pipeline" >>"$work/r"
+        done
+        awk -v p="$pipeline" -v o="$(median <"$work/o")" -v r="$(median <"$work/r")" \
+            'BEGIN { printf "| XREADGROUP and XACK, pipelines of %d | %d | %d | %.2f |\n", p, o, r, o / r }'
+    done
 }
 
 rss() { awk '/^VmRSS/ { print $2 * 1024 }' "/proc/$1/status"; }
@@ -130,19 +151,25 @@ memory() {
     echo "|---|---|---|---|"
     local before_o before_r
     # Each is measured from fresh servers: what an earlier load left behind would be counted to the later.
-    for kind in key entry; do
+    for kind in key entry "pending entry"; do
         local po pr
         po=$(free_port) pr=$(free_port)
-        start "mem-ours-$kind" "$po" "$root/target/release/redis-clone" --port "$po"
+        start "mem-ours-${kind// /-}" "$po" "$root/target/release/redis-clone" --port "$po"
         local ours_mem=${pids[-1]}
-        start "mem-real-$kind" "$pr" redis-server --port "$pr" --save ''
+        start "mem-real-${kind// /-}" "$pr" redis-server --port "$pr" --save ''
         local real_mem=${pids[-1]}
         before_o=$(rss "$ours_mem") before_r=$(rss "$real_mem")
         for port in "$po" "$pr"; do
             if [ "$kind" = key ]; then
                 seq -f 'SET key:%012.0f value:0123456789' 1000000 | redis-cli -p "$port" --pipe >/dev/null
             else
+                if [ "$kind" = "pending entry" ]; then
+                    redis-cli -p "$port" XGROUP CREATE log team 0 MKSTREAM >/dev/null
+                fi
                 yes "XADD log * sensor 17 reading 23.5" | head -1000000 | redis-cli -p "$port" --pipe >/dev/null
+            fi
+            if [ "$kind" = "pending entry" ]; then
+                seq -f 'XREADGROUP GROUP team worker%.0f COUNT 1000 STREAMS log >' 1000 | redis-cli -p "$port" --pipe >/dev/null
             fi
         done
         sleep 3

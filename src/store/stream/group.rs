@@ -109,15 +109,16 @@ impl Group {
 
     /// Makes an entry pending with a consumer, whoever had it before.
     pub fn assign(&mut self, id: StreamId, nack: Nack) {
-        if let Some(consumer) = self.consumers.get_mut(&nack.consumer) {
-            consumer.pel.insert(id);
-        }
         let consumer = nack.consumer.clone();
-        if let Some(old) = self.pel.insert(id, nack)
-            && old.consumer != consumer
-            && let Some(old) = self.consumers.get_mut(&old.consumer)
-        {
+        let old = self.pel.insert(id, nack).map(|old| old.consumer);
+        if old.as_ref() == Some(&consumer) {
+            return;
+        }
+        if let Some(old) = old.and_then(|name| self.consumers.get_mut(&name)) {
             old.pel.remove(&id);
+        }
+        if let Some(consumer) = self.consumers.get_mut(&consumer) {
+            consumer.pel.insert(id);
         }
     }
 
