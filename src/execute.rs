@@ -12,6 +12,7 @@
 //!   still under the write lock:
 //!       raise the flags of those who WATCH a changed key
 //!       serve the clients who wait for one
+//!       append what happened to the journal, for the replicas
 //!   put the reply into the client's buffer
 //! ```
 //!
@@ -20,7 +21,8 @@
 //! A lock is not given back after each command. Requests come in batches when a client pipelines, and the
 //! next command usually wants the same lock; so the executor keeps its `Lease` until a command
 //! needs another kind, until the batch ends, or until others have waited long enough. A
-//! read under a write lease just goes on under it.
+//! read under a write lease just goes on under it. What goes to the journal is collected meanwhile and
+//! appended just before the write lock is let go of, so that a batch costs one visit to it.
 //!
 //! # Transactions
 //!
@@ -37,9 +39,10 @@ use crate::resp::{Args, Error, Reply, Requests};
 use crate::state::blocking::{Peer, Wait, Waiter};
 use crate::state::clients::Client;
 use crate::state::config::Config;
+use crate::state::journal::Effects;
 use crate::state::session::{Queued, ReplyMode, Session};
 use crate::state::{Os, Shared};
-use crate::store::{Db, Garbage, Store, Usage};
+use crate::store::{Db, Expiry, Garbage, Store, Usage};
 use crate::util::clock;
 
 /// What the client's thread does next.
@@ -111,6 +114,9 @@ pub struct Executor<'a> {
     /// Commands since the last count, and changes to the data.
     processed: u64,
     dirty: u64,
+    /// What the commands under this lease did, for the journal; and how far the journal was after the last of them.
+    effects: Effects,
+    written: u64,
     /// What is left to do when no lock is held.
     after: Aftermath,
 }
@@ -153,6 +159,8 @@ impl<'a> Executor<'a> {
             run: None,
             processed: 0,
             dirty: 0,
+            effects: Effects::default(),
+            written: 0,
             after: Aftermath::default(),
         }
     }
@@ -193,9 +201,44 @@ impl<'a> Executor<'a> {
 
     /// Gives the lock back, and then does what had to wait for that.
     fn release(&mut self) {
+        self.flush();
         self.lease = Lease::None;
         self.leased = 0;
         self.after.clear();
+    }
+
+    /// Appends what has been collected to the journal.
+    #[inline]
+    fn flush(&mut self) {
+        if let Some(end) = self.effects.flush(&self.shared.journal) {
+            self.written = end;
+        }
+    }
+
+    /// Takes the write lock, if it is not held already.
+    fn lock_for_writing(&mut self, session: &Session) -> &mut Store {
+        let fresh = !matches!(self.lease, Lease::Write(_));
+        let store = self.lease.write(self.shared);
+        if fresh {
+            // Whoever becomes a replica, or has its first one, does it under this lock.
+            let replica = self.shared.link.is_replica();
+            self.effects.begin(&self.shared.journal, !replica);
+            let expiry = match (session.primary, replica) {
+                (true, _) => Expiry::Ignore,
+                (false, true) => Expiry::Hide,
+                (false, false) => Expiry::Delete,
+            };
+            store.dbs.iter_mut().for_each(|db| db.expiry = expiry);
+        }
+        store
+    }
+
+    /// Takes the write lock for something that the primary has sent, and has its bytes go to our own journal under that
+    /// lock. Returns the offset before them; `None` if the link of `generation` is not wanted any more.
+    pub fn relay(&mut self, session: &Session, bytes: &[u8], generation: u64) -> Option<u64> {
+        self.lock_for_writing(session);
+        let wanted = self.shared.link.generation() == generation;
+        wanted.then(|| self.effects.relay(&self.shared.journal, bytes))
     }
 
     /// Looks ahead at the next requests of a batch, from `from` on, and has the memory of their keys fetched (see
@@ -216,7 +259,7 @@ impl<'a> Executor<'a> {
         }
         let store = match self.index.rows[number].command.handler {
             Handler::Read(_) => self.lease.read(self.shared),
-            Handler::Write(_) => &*self.lease.write(self.shared),
+            Handler::Write(_) => &*self.lock_for_writing(session),
             _ => return,
         };
         store.dbs[session.db].warm(requests.first_arguments(from, buffer));
@@ -257,6 +300,20 @@ impl<'a> Executor<'a> {
         let number = match self.look_up(session, &args) {
             Ok(number) => number,
             Err(error) => {
+                let exec = self
+                    .index
+                    .find(&args[0])
+                    .map(|n| self.index.rows[n].command.handler);
+                if matches!(exec, Some(Handler::Exec)) {
+                    // Whatever stands in the way of EXEC ends the transaction.
+                    if session.set_multi(None).is_some() {
+                        session.unwatch(self.shared);
+                    }
+                    let why = error.0.strip_prefix(b"ERR ").unwrap_or(&error.0);
+                    let text = b"EXECABORT Transaction discarded because of: ";
+                    self.reply_error(reply, &Error::new([text, why].concat()));
+                    return None;
+                }
                 if let Some(multi) = &mut session.multi {
                     multi.refused = true;
                 }
@@ -281,6 +338,7 @@ impl<'a> Executor<'a> {
                 .queued_memory
                 .fetch_add(queued.args.memory(), Relaxed);
             multi.queue.push(queued);
+            multi.writes |= command.has(flags::WRITE);
             session
                 .client
                 .queued
@@ -324,12 +382,8 @@ impl<'a> Executor<'a> {
             Some(Error::text("NOAUTH Authentication required."))
         } else if session.multi.is_some() && row.command.has(flags::NO_MULTI) {
             Some(Error::text("ERR Command not allowed inside a transaction"))
-        } else if self.config.replicaof.is_some() && row.command.has(flags::WRITE) {
-            Some(Error::text(
-                "READONLY You can't write against a read only replica.",
-            ))
         } else {
-            None
+            self.refusal_by_role(session, number)
         };
         match refusal {
             Some(error) => {
@@ -340,6 +394,41 @@ impl<'a> Executor<'a> {
             }
             None => Ok(number),
         }
+    }
+
+    /// Whether the server's place among the others forbids a command.
+    fn refusal_by_role(&mut self, session: &Session, number: usize) -> Option<Error> {
+        let command = self.index.rows[number].command;
+        let queued = session.multi.as_ref();
+        let write = match command.handler {
+            Handler::Exec => queued.is_some_and(|multi| multi.writes),
+            _ => command.has(flags::WRITE),
+        };
+        let link = &self.shared.link;
+        if session.primary || !write && !link.is_replica() {
+            return None;
+        }
+        if write && (queued.is_none() || matches!(command.handler, Handler::Exec)) {
+            // Under the lock, so that the role cannot change between the question and the deed.
+            self.lock_for_writing(session);
+        }
+        let config = &self.config;
+        if !link.is_replica() {
+            let wanted = config.min_replicas_to_write as usize;
+            let lag = i64::from(config.min_replicas_max_lag);
+            let too_few =
+                wanted > 0 && lag > 0 && self.shared.replicas.good(lag, self.now) < wanted;
+            return too_few.then_some(Error::text("NOREPLICAS Not enough good replicas to write."));
+        }
+        if write && config.replica_read_only {
+            return Some(Error::text(
+                "READONLY You can't write against a read only replica.",
+            ));
+        }
+        let down = !config.replica_serve_stale_data && !link.is_connected();
+        (down && !command.has(flags::STALE)).then_some(Error::text(
+            "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+        ))
     }
 
     /// Runs a command's handler under its lock. With `alone` unset it is part of a transaction: the write lock is held, and
@@ -358,13 +447,27 @@ impl<'a> Executor<'a> {
             self.reply_at_lease = reply.out.len();
         }
         self.leased += 1;
-        if alone && matches!(handler, Handler::Plain(_)) {
-            self.release();
+        match handler {
+            Handler::Plain(_) if alone => self.release(),
+            Handler::Write(_) | Handler::WriteAll(_) => {
+                let observed = self.shared.is_observed();
+                let dbs = &mut self.lock_for_writing(session).dbs;
+                match handler {
+                    Handler::Write(_) => dbs[session.db].observed = observed,
+                    _ => dbs.iter_mut().for_each(|db| db.observed = observed),
+                }
+            }
+            _ => {}
         }
+        if !matches!(handler, Handler::Write(_) | Handler::Read(_)) && alone {
+            self.flush(); // it may want to know how far the journal is
+        }
+        session.written = session.written.max(self.written);
         let start = reply.out.len();
         let (shared, index) = (self.shared, session.db);
         let usage = usage(&self.config, session, self.now, shared);
         let config = &self.config;
+        let may_block = alone && !session.primary;
         let mut cx = Cx {
             shared,
             config,
@@ -373,48 +476,54 @@ impl<'a> Executor<'a> {
             reply: &mut *reply,
             now: self.now,
             usage,
-            may_block: alone,
+            may_block,
             expired: RefCell::default(),
             dirty: 0,
+            effects: &mut self.effects,
             wait: None,
         };
         let done: Done = match handler {
             Handler::Plain(f) => f(&mut cx),
             Handler::Read(f) => f(&mut cx, &self.lease.read(shared).dbs[index]),
             Handler::ReadAll(f) => f(&mut cx, self.lease.read(shared)),
-            Handler::Write(f) => {
-                let db = &mut self.lease.write(shared).dbs[index];
-                db.observed = shared.is_observed();
-                let done = f(&mut cx, db);
-                if alone {
-                    settle(shared, index, db, self.now, &mut self.after);
-                }
-                done
-            }
-            Handler::WriteAll(f) => {
-                let store = self.lease.write(shared);
-                let observed = shared.is_observed();
-                store.dbs.iter_mut().for_each(|db| db.observed = observed);
-                let done = f(&mut cx, store);
-                if alone {
-                    settle_all(shared, store, self.now, &mut self.after);
-                }
-                done
-            }
+            Handler::Write(f) => f(&mut cx, &mut self.lease.write(shared).dbs[index]),
+            Handler::WriteAll(f) => f(&mut cx, self.lease.write(shared)),
             Handler::Exec | Handler::Container => Err(Error::SYNTAX), // neither gets here
         };
         let Cx {
             wait,
             dirty,
             expired,
+            args,
+            effects,
             ..
         } = cx;
         self.dirty += dirty;
+        if let Lease::Write(store) = &mut self.lease
+            && matches!(handler, Handler::Write(_) | Handler::WriteAll(_))
+        {
+            let words = (dirty > 0).then(|| (args.len(), args.iter_from(0)));
+            let of_one = matches!(handler, Handler::Write(_)).then_some(index);
+            for (i, db) in store.dbs.iter_mut().enumerate() {
+                if of_one.is_none_or(|one| one == i) && db.has_expired() {
+                    note_expired(shared, i, db, effects);
+                }
+            }
+            effects.command_done(index, words);
+            if alone {
+                effects.unit_done();
+                let (now, after) = (self.now, &mut self.after);
+                match of_one {
+                    Some(i) => settle(shared, i, &mut store.dbs[i], now, effects, after),
+                    None => settle_all(shared, store, now, effects, after),
+                }
+            }
+        }
         // Registered under the very lock under which the command found nothing, before anything lets go of it.
         let waiter = wait.map(|wait| self.register(session, wait, reply.resp3));
         let expired = expired.into_inner();
-        if !expired.is_empty() {
-            self.delete_expired(index, &expired, alone);
+        if !expired.is_empty() && !session.primary && !shared.link.is_replica() {
+            self.delete_expired(session, &expired, alone);
         }
         if let Err(error) = done {
             // Whatever had been written of the reply, the error takes its place.
@@ -428,14 +537,19 @@ impl<'a> Executor<'a> {
     }
 
     /// Deletes keys that a reader has found expired. By now somebody else may have, or may have set them anew.
-    fn delete_expired(&mut self, index: usize, keys: &[Vec<u8>], alone: bool) {
-        let db = &mut self.lease.write(self.shared).dbs[index];
-        db.observed = self.shared.is_observed();
+    fn delete_expired(&mut self, session: &Session, keys: &[Vec<u8>], alone: bool) {
+        self.lock_for_writing(session);
+        let (shared, index) = (self.shared, session.db);
+        let db = &mut self.lease.write(shared).dbs[index];
+        db.observed = shared.is_observed();
         for key in keys {
-            db.get_mut(key, self.now);
+            db.expire_if_due(key, self.now);
         }
+        note_expired(shared, index, db, &mut self.effects);
         if alone {
-            settle(self.shared, index, db, self.now, &mut self.after);
+            self.effects.unit_done();
+            let (effects, after) = (&mut self.effects, &mut self.after);
+            settle(shared, index, db, self.now, effects, after);
         }
     }
 
@@ -450,15 +564,19 @@ impl<'a> Executor<'a> {
             return self.reply_error(reply, &Error::text(text));
         }
         self.count(number);
+        self.lock_for_writing(session);
         let store = self.lease.write(self.shared);
         // A watched key whose time has come counts as changed: looking at it deletes it.
         for watched in &session.watched {
             let db = &mut store.dbs[watched.db];
             db.observed = true;
-            db.get_mut(&watched.key, self.now);
+            db.expire_if_due(&watched.key, self.now);
+            note_expired(self.shared, watched.db, db, &mut self.effects);
         }
+        self.effects.unit_done();
         if !session.watched.is_empty() {
-            settle_all(self.shared, store, self.now, &mut self.after);
+            let (effects, after) = (&mut self.effects, &mut self.after);
+            settle_all(self.shared, store, self.now, effects, after);
         }
         let changed = session.watch_flag.load(Relaxed);
         session.unwatch(self.shared);
@@ -469,8 +587,10 @@ impl<'a> Executor<'a> {
         for Queued { command, args } in &multi.queue {
             self.call(session, *command, args.as_args(), reply, false);
         }
+        self.effects.unit_done();
         let store = self.lease.write(self.shared);
-        settle_all(self.shared, store, self.now, &mut self.after);
+        let (effects, after) = (&mut self.effects, &mut self.after);
+        settle_all(self.shared, store, self.now, effects, after);
         self.release();
     }
 
@@ -486,9 +606,13 @@ impl<'a> Executor<'a> {
             os: self.shared.os,
         });
         let silent = session.reply_mode != ReplyMode::On;
+        let acks = wait.acks;
         let waiter = Waiter::new(session.client.id, session.db, wait, resp3, silent, peer);
         let waiter = Arc::new(waiter);
         self.shared.blocking.register(&waiter);
+        if let Some((offset, wanted)) = acks {
+            self.shared.replicas.register(&waiter, offset, wanted);
+        }
         session.client.set_waiter(Some(waiter.clone()));
         (waiter, deadline)
     }
@@ -567,30 +691,59 @@ fn usage(config: &Config, session: &Session, now: i64, shared: &Shared) -> Usage
 /// Draws the consequences of what was done to a database, under the write lock: raises the flags of those who
 /// watch a changed key, serves those who wait for one, and takes aside what is to be dropped. Serving
 /// may change keys in turn; it ends when nothing has changed any more.
-pub fn settle(shared: &Shared, index: usize, db: &mut Db, now: i64, after: &mut Aftermath) {
+pub fn settle(
+    shared: &Shared,
+    index: usize,
+    db: &mut Db,
+    now: i64,
+    effects: &mut Effects,
+    after: &mut Aftermath,
+) {
     while db.has_touched() {
         for key in db.take_touched() {
             shared.watches.touch(index, &key);
-            shared
-                .blocking
-                .serve(index, db, &key, now, &mut after.served);
+            let served = &mut after.served;
+            shared.blocking.serve(index, db, &key, effects, now, served);
+            note_expired(shared, index, db, effects);
+            effects.command_done(index, None::<(usize, std::iter::Empty<_>)>);
         }
     }
-    if db.has_expired() {
-        shared
-            .stats
-            .expired
-            .fetch_add(db.take_expired().len() as u64, Relaxed);
-    }
+    effects.unit_done();
     if db.has_garbage() {
         after.garbage.append(&mut db.take_garbage());
     }
 }
 
 /// The same for all databases.
-fn settle_all(shared: &Shared, store: &mut Store, now: i64, after: &mut Aftermath) {
+fn settle_all(
+    shared: &Shared,
+    store: &mut Store,
+    now: i64,
+    effects: &mut Effects,
+    after: &mut Aftermath,
+) {
     for (index, db) in store.dbs.iter_mut().enumerate() {
-        settle(shared, index, db, now, after);
+        settle(shared, index, db, now, effects, after);
+    }
+}
+
+/// Puts other data in the place of all that there are; `dbs` has the old ones then.
+pub fn replace_all(shared: &Shared, store: &mut Store, dbs: &mut [Db], after: &mut Aftermath) {
+    let observed = shared.is_observed();
+    for (db, other) in store.dbs.iter_mut().zip(dbs) {
+        db.observed = observed;
+        db.swap_contents(other);
+    }
+    let mut effects = Effects::default(); // not begun, so nothing is collected
+    settle_all(shared, store, clock::now_ms(), &mut effects, after);
+}
+
+/// Counts the keys that were found expired in a database and deleted; to the replicas each is a DEL.
+pub fn note_expired(shared: &Shared, index: usize, db: &mut Db, effects: &mut Effects) {
+    if db.has_expired() {
+        let keys = db.take_expired();
+        shared.stats.expired.fetch_add(keys.len() as u64, Relaxed);
+        keys.iter().for_each(|key| effects.expired(index, key));
     }
 }
 

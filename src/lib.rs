@@ -31,12 +31,15 @@
 //!    bytes ([`resp::reply`]).
 //! 3. [`store`]: the data structures. The hash table that makes SCAN's promise easy to keep ([`store::dict`]), the
 //!    keyspace with its expiry ([`store::db`]), and streams ([`store::stream`]).
-//! 4. [`state`]: what the threads share, and in which order they may lock it. The one to linger at is
-//!    [`state::blocking`]: how a client that waits is served by the one who writes.
-//! 5. [`commands`]: one function a command, one table of all of them.
-//! 6. [`execute`]: the heart. Whether, under which lock, and with what consequences a command runs. If you
+//! 4. [`persistence`]: the data in Redis's own format, for those who take them over.
+//! 5. [`state`]: what the threads share, and in which order they may lock it. Linger at
+//!    [`state::blocking`]: how a client that waits is served by the one who writes; and at [`state::journal`]: how what one
+//!    server does is done again by others.
+//! 6. [`commands`]: one function a command, one table of all of them.
+//! 7. [`execute`]: the heart. Whether, under which lock, and with what consequences a command runs. If you
 //!    read only one file, read this.
-//! 7. [`server`]: the threads: accepting, reading and writing, the cron.
+//! 8. [`replication`]: what a replica says to its primary, line by line, and the threads that carry the data.
+//! 9. [`server`]: the threads: accepting, reading and writing, the cron.
 //!
 //! # The way of a request
 //!
@@ -46,7 +49,7 @@
 //!         ──► execute.rs          table, arity, AUTH, MULTI
 //!         ──► the lock            a handler's type says which
 //!         ──► commands/*.rs       the work, and the reply
-//!         ──► execute.rs          watched keys, clients who wait
+//!         ──► execute.rs          watched keys, clients who wait, the journal
 //!         ──► server/client.rs    one write for all the replies
 //! ```
 //!
@@ -59,6 +62,8 @@
 
 pub mod commands;
 pub mod execute;
+pub mod persistence;
+pub mod replication;
 pub mod resp;
 pub mod server;
 pub mod state;

@@ -18,6 +18,8 @@ fn describe(client: &Client, now: i64) -> String {
     let seconds = |since: i64| (now - since).max(0) / 1000;
     let mut flags = String::new();
     let marks = [
+        (client.replica.load(Relaxed), 'S'),
+        (client.primary.load(Relaxed), 'M'),
         (client.is_blocked(), 'b'),
         (client.queued.load(Relaxed) >= 0, 'x'),
         (client.is_closing(), 'A'),
@@ -69,13 +71,15 @@ fn describe(client: &Client, now: i64) -> String {
     line
 }
 
-/// A kind of client, as CLIENT LIST and KILL name it: here all are normal ones.
-fn is_normal(text: &[u8]) -> Result<bool, Error> {
-    match text.to_ascii_lowercase().as_slice() {
-        b"normal" => Ok(true),
-        b"master" | b"slave" | b"replica" | b"pubsub" => Ok(false),
+/// Whether a client is of the kind that CLIENT LIST and KILL name so.
+fn is_of_kind(kind: &[u8]) -> Result<fn(&Client) -> bool, Error> {
+    match kind.to_ascii_lowercase().as_slice() {
+        b"normal" => Ok(|client| !client.is_peer()),
+        b"master" => Ok(|client| client.primary.load(Relaxed)),
+        b"slave" | b"replica" => Ok(|client| client.replica.load(Relaxed)),
+        b"pubsub" => Ok(|_| false),
         _ => {
-            let kind = String::from_utf8_lossy(text);
+            let kind = String::from_utf8_lossy(kind);
             Err(Error::new(format!("ERR Unknown client type '{kind}'")))
         }
     }
@@ -86,9 +90,8 @@ pub fn list(cx: &mut Cx) -> Done {
     match cx.args.len() {
         2 => {}
         4 if cx.args.is(2, "TYPE") => {
-            if !is_normal(&cx.args[3])? {
-                chosen.clear();
-            }
+            let wanted = is_of_kind(&cx.args[3])?;
+            chosen.retain(|client| wanted(client));
         }
         4.. if cx.args.is(2, "ID") => {
             chosen.clear();
@@ -172,8 +175,8 @@ struct Victims {
     id: Option<u64>,
     addr: Option<Vec<u8>>,
     laddr: Option<Vec<u8>>,
-    /// A kind or a user that no client here is or has.
-    nobody: bool,
+
+    kind: Option<fn(&Client) -> bool>,
     spare_me: bool,
 }
 
@@ -198,7 +201,7 @@ pub fn kill(cx: &mut Cx) -> Done {
             let error = Error::text("ERR client-id should be greater than 0");
             victims.id = Some(id.ok_or(error)? as u64);
         } else if cx.args.is(i, "TYPE") {
-            victims.nobody |= !is_normal(value)?;
+            victims.kind = Some(is_of_kind(value)?);
         } else if cx.args.is(i, "USER") {
             if value != b"default" {
                 let user = String::from_utf8_lossy(value);
@@ -223,7 +226,7 @@ pub fn kill(cx: &mut Cx) -> Done {
         let is = |wanted: &Option<Vec<u8>>, own: String| {
             wanted.as_ref().is_none_or(|w| *w == own.as_bytes())
         };
-        let chosen = !victims.nobody
+        let chosen = victims.kind.is_none_or(|is_wanted| is_wanted(&client))
             && victims.id.is_none_or(|id| id == client.id)
             && is(&victims.addr, client.peer.to_string())
             && is(&victims.laddr, client.local.to_string())

@@ -11,17 +11,17 @@ pub fn get(cx: &mut Cx) -> Done {
     let mut found: Vec<(String, &Setting)> = vec![];
     for pattern in cx.args.iter_from(2) {
         let is_pattern = pattern.iter().any(|b| b"*?[\\".contains(b));
-        for setting in SETTINGS
-            .iter()
-            .filter(|s| glob::matches(pattern, s.name.as_bytes(), true))
+        let named = SETTINGS.iter().flat_map(|s| s.names().map(move |n| (s, n)));
+        for (setting, name) in
+            named.filter(|(_, name)| glob::matches(pattern, name.as_bytes(), true))
         {
             // A setting asked for by its name is answered under the name as it was written.
             let name = if is_pattern {
-                setting.name.into()
+                name.into()
             } else {
                 String::from_utf8_lossy(pattern).into_owned()
             };
-            if !found.iter().any(|(_, other)| std::ptr::eq(*other, setting)) {
+            if !found.iter().any(|(other, _)| *other == name) {
                 found.push((name, setting));
             }
         }

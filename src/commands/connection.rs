@@ -149,7 +149,7 @@ pub fn hello(cx: &mut Cx) -> Done {
     text(
         reply,
         "role",
-        if cx.config.replicaof.is_some() {
+        if cx.shared.link.is_replica() {
             "replica"
         } else {
             "master"

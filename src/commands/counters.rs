@@ -21,7 +21,13 @@ fn add(cx: &mut Cx, db: &mut Db, by: i64) -> Done {
             sum
         }
         None => {
-            db.set(&cx.args[1], Value::Int(by), Keep::Until(NEVER), cx.usage);
+            db.set(
+                &cx.args[1],
+                Value::Int(by),
+                Keep::Until(NEVER),
+                cx.usage,
+                cx.now,
+            );
             by
         }
     };
@@ -64,7 +70,16 @@ pub fn incrbyfloat(cx: &mut Cx, db: &mut Db) -> Done {
     let sum = sum.ok_or(Error::text("ERR increment would produce NaN or Infinity"))?;
     let text = sum.to_text().into_bytes();
     cx.reply.bulk(&text);
-    db.set(&cx.args[1], Value::Str(text.into()), Keep::Expiry, cx.usage);
+    // Floating point may come out differently elsewhere; the result does not.
+    cx.effects
+        .instead(&[b"SET", &cx.args[1], &text, b"KEEPTTL"]);
+    db.set(
+        &cx.args[1],
+        Value::Str(text.into()),
+        Keep::Expiry,
+        cx.usage,
+        cx.now,
+    );
     cx.dirty += 1;
     Ok(())
 }

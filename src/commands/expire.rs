@@ -61,10 +61,15 @@ fn set_expiry(cx: &mut Cx, db: &mut Db, unit: i64, base: i64) -> Done {
         .min(NEVER - 1);
     let done = match cx.find_mut(db, 1).map(|o| o.expiry()) {
         Some(old) if when.allows(old, at) => {
-            if at <= cx.now {
+            if at <= cx.now && !cx.shared.link.is_replica() {
                 db.delete(&cx.args[1], cx.now);
+                cx.effects.instead(&[b"DEL", &cx.args[1]]);
             } else {
                 db.set_expiry(&cx.args[1], at);
+                if (unit, base) != (1, 0) {
+                    let at = at.to_string();
+                    cx.propagate_with(&[(0, b"PEXPIREAT"), (2, at.as_bytes())]);
+                }
             }
             true
         }

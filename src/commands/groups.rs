@@ -1,12 +1,15 @@
 //! Consumer groups: managing them, reading as one of their consumers, acknowledging. What is pending in them is looked at
 //! and taken over in [`super::pending`].
 
+use std::sync::Arc;
+
 use super::args::int;
 use super::streams::{ReadOptions, reply_entry, reply_id, stream_list_kind};
 use super::{Cx, Done, args::help as reply_help};
 use crate::resp::{Error, Reply};
 use crate::state::blocking::Service;
-use crate::store::stream::{Group, Stream, StreamId};
+use crate::state::journal::Effects;
+use crate::store::stream::{Group, Nack, Stream, StreamId};
 use crate::store::{Db, Keep, NEVER, Value};
 
 /// The error for a group, or its key, that is not there.
@@ -35,6 +38,54 @@ pub fn no_group_for_key(key: &[u8], group: &[u8]) -> Error {
         ]
         .concat(),
     )
+}
+
+/// What replicas are told of a delivery, however it came about: this entry is pending with this consumer, and the group has
+/// come to `last_id`.
+pub fn propagate_claim(
+    effects: &mut Effects,
+    (key, group): (&[u8], &[u8]),
+    last_id: StreamId,
+    id: StreamId,
+    nack: &Nack,
+) {
+    if effects.on() {
+        let (id, last_id) = (id.to_string(), last_id.to_string());
+        let (time, count) = (nack.delivered.to_string(), nack.count.to_string());
+        effects.instead(&[
+            b"XCLAIM",
+            key,
+            group,
+            &nack.consumer,
+            b"0",
+            id.as_bytes(),
+            b"TIME",
+            time.as_bytes(),
+            b"RETRYCOUNT",
+            count.as_bytes(),
+            b"FORCE",
+            b"JUSTID",
+            b"LASTID",
+            last_id.as_bytes(),
+        ]);
+    }
+}
+
+/// What replicas are told when a group has moved on and nothing became pending.
+pub fn propagate_group_id(effects: &mut Effects, key: &[u8], name: &[u8], group: &Group) {
+    if effects.on() {
+        let id = group.last_id.to_string();
+        let read = group.entries_read.map_or(-1, |n| n as i64).to_string();
+        effects.instead(&[
+            b"XGROUP",
+            b"SETID",
+            key,
+            name,
+            id.as_bytes(),
+            b"ENTRIESREAD",
+            read.as_bytes(),
+        ]);
+    }
 }
 
 fn wrong_subcommand(container: &str, name: &[u8]) -> Error {
@@ -116,9 +167,10 @@ pub fn create(cx: &mut Cx, db: &mut Db) -> Done {
     if stream.is_none() {
         db.set(
             &cx.args[2],
-            Value::Stream(Box::default()),
+            Value::Stream(Arc::default()),
             Keep::Until(NEVER),
             cx.usage,
+            cx.now,
         );
     }
     if !stream_of(cx, db)?.add_group(&cx.args[3], Group::new(start, options.entries_read)) {
@@ -237,6 +289,8 @@ pub fn xreadgroup(cx: &mut Cx, db: &mut Db) -> Done {
             },
         });
     }
+    // What it does to a group is told entry by entry.
+    cx.effects.nothing_else();
     let start = cx.reply.out.len();
     let mut served = 0;
     for (i, &from) in wanted.iter().enumerate() {
@@ -255,7 +309,8 @@ pub fn xreadgroup(cx: &mut Cx, db: &mut Db) -> Done {
             no_ack: options.no_ack,
             now: cx.now,
         };
-        if request.serve(cx.reply, key, object.value.as_stream_mut()?, from) {
+        let stream = object.value.as_stream_mut()?;
+        if request.serve(cx.reply, cx.effects, key, stream, from) {
             cx.dirty += 1;
             served += 1;
         }
@@ -278,7 +333,14 @@ struct Request<'a> {
 
 impl Request<'_> {
     /// Answers from one stream: its key, and the entries. For new ones, only if there are any; tells whether it did.
-    fn serve(&self, reply: &mut Reply, key: &[u8], stream: &mut Stream, from: From) -> bool {
+    fn serve(
+        &self,
+        reply: &mut Reply,
+        effects: &mut Effects,
+        key: &[u8],
+        stream: &mut Stream,
+        from: From,
+    ) -> bool {
         let newest = stream.last_entry_id();
         let Some(group) = stream.group_mut(self.group) else {
             return false;
@@ -286,7 +348,17 @@ impl Request<'_> {
         if matches!(from, From::New) && newest.is_none_or(|newest| newest <= group.last_id) {
             return false;
         }
-        let (consumer, _) = group.meet(self.consumer, self.now);
+        let (consumer, new) = group.meet(self.consumer, self.now);
+        if new && self.no_ack {
+            let words = [
+                b"XGROUP",
+                &b"CREATECONSUMER"[..],
+                key,
+                self.group,
+                &consumer,
+            ];
+            effects.also(&words);
+        }
         if !reply.resp3 {
             reply.array(2);
         }
@@ -302,9 +374,21 @@ impl Request<'_> {
                     self.now,
                     |entry| {
                         reply_entry(reply, entry);
+                        if !self.no_ack {
+                            let nack = Nack {
+                                consumer: consumer.clone(),
+                                delivered: self.now,
+                                count: 1,
+                            };
+                            let place = (key, self.group);
+                            propagate_claim(effects, place, entry.id, entry.id, &nack);
+                        }
                     },
                 );
                 reply.insert_header(start, b'*', n);
+                if let (true, Some(group)) = (self.no_ack, stream.group(self.group)) {
+                    propagate_group_id(effects, key, self.group, group);
+                }
             }
             From::History(after) => self.reply_history(reply, stream, after),
         }
@@ -348,7 +432,8 @@ impl Request<'_> {
 /// What a waiting XREADGROUP does when one of its keys has changed. The writer serves those who wait one after the other,
 /// so that each new entry goes to the one who has waited longest.
 fn waiting_consumer(group: Vec<u8>, consumer: Vec<u8>, count: usize, no_ack: bool) -> Service {
-    Box::new(move |db, key, reply, now| {
+    Box::new(move |db, key, serving| {
+        let (reply, now) = (&mut *serving.reply, serving.now);
         let stream = db
             .get_mut(key, now)
             .and_then(|object| object.value.as_stream_mut().ok());
@@ -369,7 +454,7 @@ fn waiting_consumer(group: Vec<u8>, consumer: Vec<u8>, count: usize, no_ack: boo
             no_ack,
             now,
         };
-        let served = request.serve(reply, key, stream, From::New);
+        let served = request.serve(reply, serving.effects, key, stream, From::New);
         if served {
             let kind = stream_list_kind(reply);
             reply.insert_header(start, kind, 1);

@@ -2,9 +2,12 @@
 
 use std::fmt::Write;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
 use super::{Cx, Done, INDEX};
 use crate::VERSION;
+use crate::state::lock;
+use crate::state::replication::{LinkState, Stage};
 use crate::store::Store;
 use crate::util::{clock, number, process};
 
@@ -142,14 +145,14 @@ fn section(cx: &Cx, store: &Store, name: &str, text: &mut String) {
                 "instantaneous_ops_per_sec": commands as u64,
                 "total_net_input_bytes": s.input_bytes.load(Relaxed) + cx.session.input_bytes.get(),
                 "total_net_output_bytes": s.output_bytes.load(Relaxed) + cx.session.output_bytes.get(),
-                "total_net_repl_input_bytes": 0,
-                "total_net_repl_output_bytes": 0,
+                "total_net_repl_input_bytes": s.repl_input_bytes.load(Relaxed),
+                "total_net_repl_output_bytes": s.repl_output_bytes.load(Relaxed),
                 "instantaneous_input_kbps": format!("{:.2}", input / 1024.0),
                 "instantaneous_output_kbps": format!("{:.2}", output / 1024.0),
                 "rejected_connections": s.rejected_connections.load(Relaxed),
-                "sync_full": 0,
-                "sync_partial_ok": 0,
-                "sync_partial_err": 0,
+                "sync_full": s.sync_full.load(Relaxed),
+                "sync_partial_ok": s.sync_partial_ok.load(Relaxed),
+                "sync_partial_err": s.sync_partial_err.load(Relaxed),
                 "expired_keys": s.expired.load(Relaxed),
                 "expire_cycle_cpu_milliseconds": s.expire_nanos.load(Relaxed) / 1_000_000,
                 "evicted_keys": 0,
@@ -165,37 +168,7 @@ fn section(cx: &Cx, store: &Store, name: &str, text: &mut String) {
                 "unexpected_error_replies": 0,
             );
         }
-        "replication" => {
-            match &cx.config.replicaof {
-                None => lines!(text, "role": "master"),
-                Some((host, port)) => lines!(text,
-                    "role": "slave",
-                    "master_host": host,
-                    "master_port": port,
-                    "master_link_status": "down",
-                    "master_last_io_seconds_ago": -1,
-                    "master_sync_in_progress": 0,
-                    "slave_read_repl_offset": 0,
-                    "slave_repl_offset": 0,
-                    "master_link_down_since_seconds": shared.started.elapsed().as_secs(),
-                    "slave_priority": 100,
-                    "slave_read_only": 1,
-                    "replica_announced": 1,
-                ),
-            }
-            lines!(text,
-                "connected_slaves": 0,
-                "master_failover_state": "no-failover",
-                "master_replid": shared.replid,
-                "master_replid2": "0".repeat(40),
-                "master_repl_offset": 0,
-                "second_repl_offset": -1,
-                "repl_backlog_active": 0,
-                "repl_backlog_size": 0,
-                "repl_backlog_first_byte_offset": 0,
-                "repl_backlog_histlen": 0,
-            );
-        }
+        "replication" => replication(cx, text),
         "cpu" => {
             let (user, system) = process::cpu_seconds();
             lines!(text,
@@ -256,6 +229,93 @@ fn section(cx: &Cx, store: &Store, name: &str, text: &mut String) {
     }
 }
 
+fn replication(cx: &Cx, text: &mut String) {
+    let shared = cx.shared;
+    let offset = shared.journal.end();
+    let primary = shared.settings.current().replicaof.clone();
+    if let Some((host, port)) = &primary {
+        replica_side(cx, text, host, *port);
+    } else {
+        lines!(text, "role": "master");
+    }
+    let replicas = shared.replicas.all();
+    lines!(text, "connected_slaves": replicas.len());
+    if cx.config.min_replicas_to_write > 0 && cx.config.min_replicas_max_lag > 0 {
+        let lag = i64::from(cx.config.min_replicas_max_lag);
+        lines!(text, "min_slaves_good_slaves": shared.replicas.good(lag, cx.now));
+    }
+    for (i, replica) in replicas.iter().enumerate() {
+        let (ip, port) = replica.address();
+        let acked = replica.acked.load(Relaxed);
+        let (stage, lag) = match replica.stage() {
+            Stage::Talking | Stage::Waiting => ("wait_bgsave", 0),
+            Stage::Sending => ("send_bulk", 0),
+            Stage::Online => ("online", replica.lag_ms(cx.now) / 1000),
+        };
+        let _ = write!(
+            text,
+            "slave{i}:ip={ip},port={port},state={stage},offset={acked},lag={lag}\r\n"
+        );
+    }
+    let history = lock(&shared.history).clone();
+    let active = shared.journal.is_active();
+    let (first, len) = shared.journal.backlog();
+    lines!(text,
+        "master_failover_state": "no-failover",
+        "master_replid": history.replid,
+        "master_replid2": history.replid2,
+        "master_repl_offset": offset,
+        "second_repl_offset": history.second_offset.map_or(-1, |at| at as i64),
+        "repl_backlog_active": i32::from(active),
+        "repl_backlog_size": cx.config.repl_backlog_size,
+        "repl_backlog_first_byte_offset": if active { first + 1 } else { 0 },
+        "repl_backlog_histlen": if active { len } else { 0 },
+    );
+}
+
+/// What a replica says of its link.
+fn replica_side(cx: &Cx, text: &mut String, host: &str, port: u16) {
+    let (shared, config) = (cx.shared, cx.config);
+    let link = shared.link.status();
+    let up = link.state == LinkState::Connected;
+    let seconds = |since: Option<Instant>| since.map_or(-1, |at| at.elapsed().as_secs() as i64);
+    let offset = shared.journal.end();
+    lines!(text,
+        "role": "slave",
+        "master_host": host,
+        "master_port": port,
+        "master_link_status": if up { "up" } else { "down" },
+        "master_last_io_seconds_ago": if up { seconds(link.last_io) } else { -1 },
+        "master_sync_in_progress": i32::from(link.state == LinkState::Sync),
+        "slave_read_repl_offset": offset,
+        "slave_repl_offset": offset,
+    );
+    if link.state == LinkState::Sync {
+        let read = link.sync_read;
+        let left = link
+            .sync_total
+            .map_or(-1, |total| total.saturating_sub(read) as i64);
+        let percent = link
+            .sync_total
+            .map_or(0.0, |all| read as f64 * 100.0 / all.max(1) as f64);
+        lines!(text,
+            "master_sync_total_bytes": link.sync_total.unwrap_or(0),
+            "master_sync_read_bytes": read,
+            "master_sync_left_bytes": left,
+            "master_sync_perc": format!("{percent:.2}"),
+            "master_sync_last_io_seconds_ago": seconds(link.last_io),
+        );
+    }
+    if !up {
+        lines!(text, "master_link_down_since_seconds": seconds(link.down_since));
+    }
+    lines!(text,
+        "slave_priority": config.replica_priority,
+        "slave_read_only": i32::from(config.replica_read_only),
+        "replica_announced": i32::from(config.replica_announced),
+    );
+}
+
 fn memory(cx: &Cx, text: &mut String) {
     let (used, rss) = ((cx.shared.os.allocated_bytes)(), process::resident_bytes());
     let peak = cx
@@ -300,7 +360,7 @@ fn memory(cx: &Cx, text: &mut String) {
         "mem_fragmentation_ratio": format!("{:.2}", rss as f64 / used.max(1) as f64),
         "mem_fragmentation_bytes": rss as i64 - used as i64,
         "mem_not_counted_for_evict": 0,
-        "mem_replication_backlog": 0,
+        "mem_replication_backlog": cx.shared.journal.memory(),
         "mem_clients_slaves": 0,
         "mem_clients_normal": overhead,
         "mem_aof_buffer": 0,

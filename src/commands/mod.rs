@@ -30,6 +30,7 @@ pub mod lcs;
 pub mod memory;
 pub mod object;
 pub mod pending;
+pub mod replication;
 pub mod server;
 pub mod streams;
 pub mod strings;
@@ -45,6 +46,7 @@ use crate::resp::{Args, Error, Reply};
 use crate::state::Shared;
 use crate::state::blocking::{Service, Wait};
 use crate::state::config::Config;
+use crate::state::journal::Effects;
 use crate::state::session::Session;
 use crate::store::{Db, Object, Store, Usage};
 pub use table::TABLE;
@@ -68,8 +70,11 @@ pub struct Cx<'a> {
     pub may_block: bool,
     /// Keys that a reader met whose time has come. A reader cannot delete them; the executor does, after it.
     pub expired: RefCell<Vec<Vec<u8>>>,
-    /// How many changes the command made to the data.
+    /// How many changes the command made to the data. If there are any, the command as it was sent goes to the
+    /// replicas, unless it says otherwise in `effects`.
     pub dirty: u64,
+    /// What of the command goes to the replicas.
+    pub effects: &'a mut Effects,
     /// Set by a command that must wait instead of replying.
     pub wait: Option<Wait>,
 }
@@ -113,12 +118,34 @@ impl Cx<'_> {
         Some(object)
     }
 
+    /// The bytes of argument `i`, taken over instead of copied if they are many and nobody else needs them.
+    pub fn take_big(&mut self, i: usize) -> Option<Vec<u8>> {
+        if self.effects.on() {
+            return None; // the replicas get them as well
+        }
+        self.args.take_big(i)
+    }
+
+    /// The command goes to the replicas as it was sent, but with other words in some places.
+    pub fn propagate_with(&mut self, changes: &[(usize, &[u8])]) {
+        if self.effects.on() {
+            let word = |i| {
+                let change = changes.iter().find(|(at, _)| *at == i);
+                change.map_or(&self.args[i], |(_, word)| word)
+            };
+            let words: Vec<&[u8]> = (0..self.args.len()).map(word).collect();
+            self.effects.instead(&words);
+        }
+    }
+
     /// Asks to wait for one of `keys` instead of replying now.
     pub fn block(&mut self, keys: Vec<Vec<u8>>, timeout: Option<Duration>, service: Service) {
         self.wait = Some(Wait {
             keys,
             timeout,
             service,
+            on_timeout: None,
+            acks: None,
         });
     }
 }
@@ -154,11 +181,12 @@ pub mod flags {
     pub const SKIP_SLOWLOG: u32 = 1 << 8;
     pub const FAST: u32 = 1 << 9;
     pub const NO_AUTH: u32 = 1 << 10;
-    pub const NO_MULTI: u32 = 1 << 11;
-    pub const ALLOW_BUSY: u32 = 1 << 12;
+    pub const NO_ASYNC_LOADING: u32 = 1 << 11;
+    pub const NO_MULTI: u32 = 1 << 12;
+    pub const ALLOW_BUSY: u32 = 1 << 13;
 
     /// Names by bit.
-    pub const NAMES: [&str; 13] = [
+    pub const NAMES: [&str; 14] = [
         "write",
         "readonly",
         "denyoom",
@@ -170,6 +198,7 @@ pub mod flags {
         "skip_slowlog",
         "fast",
         "no_auth",
+        "no_async_loading",
         "no_multi",
         "allow_busy",
     ];

@@ -2,10 +2,11 @@
 //! (XCLAIM, XAUTOCLAIM).
 
 use super::args::int;
-use super::groups::no_group;
+use super::groups::{no_group, propagate_claim, propagate_group_id};
 use super::streams::{bound, reply_entry, reply_id};
 use super::{Cx, Done};
 use crate::resp::{Error, Reply};
+use crate::state::journal::Effects;
 use crate::store::Db;
 use crate::store::stream::{Group, Nack, Stream, StreamId};
 use crate::util::number;
@@ -160,6 +161,7 @@ impl ClaimOptions {
 
 /// What XCLAIM and XAUTOCLAIM have in common: handing pending entries over to a consumer.
 struct Claim<'a> {
+    key: &'a [u8],
     group: &'a [u8],
     consumer: &'a [u8],
     min_idle: i64,
@@ -180,12 +182,27 @@ enum Claimed {
 
 impl Claim<'_> {
     /// Claims one entry and writes it to the reply. With `force` one that is not pending becomes so.
-    fn take(&self, reply: &mut Reply, stream: &mut Stream, id: StreamId, force: bool) -> Claimed {
-        if stream.get(id).is_none() {
-            let struck = stream
-                .group_mut(self.group)
-                .is_some_and(|group| group.acknowledge(id));
-            return if struck { Claimed::Gone } else { Claimed::No };
+    fn take(
+        &self,
+        reply: &mut Reply,
+        effects: &mut Effects,
+        stream: &mut Stream,
+        id: StreamId,
+        force: bool,
+    ) -> Claimed {
+        let gone = stream.get(id).is_none();
+        let place = (self.key, self.group);
+        if gone {
+            let Some(group) = stream.group_mut(self.group) else {
+                return Claimed::No;
+            };
+            // A replica that is told to claim it finds out for itself that it is gone.
+            match group.pel.get(&id) {
+                Some(nack) => propagate_claim(effects, place, group.last_id, id, nack),
+                None => return Claimed::No,
+            }
+            group.acknowledge(id);
+            return Claimed::Gone;
         }
         let Some(group) = stream.group_mut(self.group) else {
             return Claimed::No;
@@ -202,14 +219,13 @@ impl Claim<'_> {
         let count = self
             .retry_count
             .unwrap_or(if self.just_id { count } else { count + 1 });
-        group.assign(
-            id,
-            Nack {
-                consumer,
-                delivered: self.delivered,
-                count,
-            },
-        );
+        let nack = Nack {
+            consumer,
+            delivered: self.delivered,
+            count,
+        };
+        propagate_claim(effects, place, group.last_id, id, &nack);
+        group.assign(id, nack);
         if self.just_id {
             reply_id(reply, id);
         } else if let Some(entry) = stream.get(id) {
@@ -242,10 +258,14 @@ pub fn xclaim(cx: &mut Cx, db: &mut Db) -> Done {
     let stream = stream_with_group(cx, db)?;
     let min_idle = min_idle(cx, "ERR Invalid min-idle-time argument for XCLAIM")?;
     let options = ClaimOptions::read(cx)?;
+    cx.effects.nothing_else();
+    let mut moved = false;
     if let Some(group) = stream.group_mut(&cx.args[2]) {
+        moved = options.last_id > group.last_id;
         group.last_id = group.last_id.max(options.last_id);
     }
     let claim = Claim {
+        key: &cx.args[1],
         group: &cx.args[2],
         consumer: &cx.args[3],
         min_idle,
@@ -254,11 +274,12 @@ pub fn xclaim(cx: &mut Cx, db: &mut Db) -> Done {
         just_id: options.just_id,
         now: cx.now,
     };
-    let dirty = &mut cx.dirty;
+    let (dirty, effects) = (&mut cx.dirty, &mut *cx.effects);
+    let before = *dirty;
     cx.reply.array_of(|reply| {
         let mut claimed = 0;
         for id in options.ids {
-            match claim.take(reply, stream, id, options.force) {
+            match claim.take(reply, effects, stream, id, options.force) {
                 Claimed::Yes => claimed += 1,
                 Claimed::Gone => {}
                 Claimed::No => continue,
@@ -267,6 +288,13 @@ pub fn xclaim(cx: &mut Cx, db: &mut Db) -> Done {
         }
         claimed
     });
+    if let Some(group) = stream.group(&cx.args[2])
+        && moved
+        && cx.dirty == before
+    {
+        propagate_group_id(cx.effects, &cx.args[1], &cx.args[2], group);
+        cx.dirty += 1;
+    }
     Ok(())
 }
 
@@ -288,8 +316,10 @@ pub fn xautoclaim(cx: &mut Cx, db: &mut Db) -> Done {
         }
         i += 1;
     }
+    cx.effects.nothing_else();
     let stream = stream_with_group(cx, db)?;
     let claim = Claim {
+        key: &cx.args[1],
         group: &cx.args[2],
         consumer: &cx.args[3],
         min_idle,
@@ -312,7 +342,7 @@ pub fn xautoclaim(cx: &mut Cx, db: &mut Db) -> Done {
         };
         from = id.next();
         attempts -= 1;
-        match claim.take(cx.reply, stream, id, false) {
+        match claim.take(cx.reply, cx.effects, stream, id, false) {
             Claimed::Yes => claimed += 1,
             Claimed::Gone => deleted.push(id),
             Claimed::No => continue,

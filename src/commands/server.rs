@@ -43,6 +43,7 @@ pub fn flushall(cx: &mut Cx, store: &mut Store) -> Done {
 pub fn flushdb(cx: &mut Cx, store: &mut Store) -> Done {
     check_flush_option(cx)?;
     cx.dirty += store.dbs[cx.session.db].clear() as u64;
+    cx.propagate_with(&[]); // even if there was nothing: a replica may differ
     cx.reply.ok();
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Streams: appending, reading, trimming, waiting.
 
+use std::sync::Arc;
+
 use super::args::{int, timeout_ms, wrong_arity};
 use super::{Cx, Done};
 use crate::resp::{Args, Error, Reply};
@@ -48,6 +50,8 @@ struct Cut {
     /// `~`: whole nodes only.
     approximate: bool,
     limit: u64,
+    /// Which word tells how much stays.
+    at: usize,
 }
 
 /// The options of XADD and XTRIM.
@@ -94,6 +98,7 @@ impl CutOptions {
                     trim,
                     approximate,
                     limit: 0,
+                    at: i,
                 });
             } else if args.is(i, "LIMIT") && more > 0 {
                 i += 1;
@@ -146,6 +151,27 @@ impl Cut {
     fn apply(&self, stream: &mut Stream) -> u64 {
         stream.trim(self.trim, self.approximate, self.limit)
     }
+
+    /// The words with which an approximate cut becomes one that is exact, now that it was made: how large nodes are is
+    /// each server's own affair.
+    fn exact(&self, stream: &Stream) -> Vec<(usize, Vec<u8>)> {
+        if !self.approximate {
+            return vec![];
+        }
+        let threshold = match self.trim {
+            Trim::MaxLen(_) => stream.len().to_string(),
+            Trim::MinId(_) => stream.first_id.to_string(),
+        };
+        vec![
+            (self.at - 1, b"=".to_vec()),
+            (self.at, threshold.into_bytes()),
+        ]
+    }
+}
+
+/// Words to propagate, as [`Cx::propagate_with`] takes them.
+fn borrowed(changes: &[(usize, Vec<u8>)]) -> Vec<(usize, &[u8])> {
+    changes.iter().map(|(i, w)| (*i, w.as_slice())).collect()
 }
 
 pub fn xadd(cx: &mut Cx, db: &mut Db) -> Done {
@@ -164,8 +190,8 @@ pub fn xadd(cx: &mut Cx, db: &mut Db) -> Done {
             cx.reply.null();
             return Ok(());
         }
-        let stream = Value::Stream(Box::default());
-        db.set(&cx.args[1], stream, Keep::Until(NEVER), cx.usage);
+        let stream = Value::Stream(Arc::default());
+        db.set(&cx.args[1], stream, Keep::Until(NEVER), cx.usage, cx.now);
     }
     // It exists now; the error is never seen.
     let object = db.get_mut(&cx.args[1], cx.now).ok_or(Error::NO_SUCH_KEY)?;
@@ -187,8 +213,16 @@ pub fn xadd(cx: &mut Cx, db: &mut Db) -> Done {
         AddError::TooLarge => Error::text("ERR Elements are too large to be stored"),
     })?;
     reply_id(cx.reply, id);
-    if let Some(cut) = options.cut {
+    let cut = options.cut.as_ref();
+    if let Some(cut) = cut {
         cut.apply(stream);
+    }
+    if cx.effects.on() {
+        // Replicas get the very ID, and cut just where this server did.
+        let id = id.to_string();
+        let mut changes = vec![(at, id.into_bytes())];
+        changes.extend(cut.map(|cut| cut.exact(stream)).unwrap_or_default());
+        cx.propagate_with(&borrowed(&changes));
     }
     db.touch(&cx.args[1]);
     cx.dirty += 1;
@@ -197,11 +231,16 @@ pub fn xadd(cx: &mut Cx, db: &mut Db) -> Done {
 
 pub fn xtrim(cx: &mut Cx, db: &mut Db) -> Done {
     let options = CutOptions::read(&cx.args, cx.config, false)?;
-    let deleted = match (cx.find_mut(db, 1), options.cut) {
-        (Some(object), Some(cut)) => cut.apply(object.value.as_stream_mut()?),
-        _ => 0,
-    };
+    let (mut deleted, mut exact) = (0, vec![]);
+    if let (Some(object), Some(cut)) = (cx.find_mut(db, 1), options.cut) {
+        let stream = object.value.as_stream_mut()?;
+        deleted = cut.apply(stream);
+        exact = cut.exact(stream);
+    }
     if deleted > 0 {
+        if !exact.is_empty() {
+            cx.propagate_with(&borrowed(&exact));
+        }
         db.touch(&cx.args[1]);
         cx.dirty += deleted;
     }
@@ -452,7 +491,8 @@ fn position(text: &[u8], stream: Option<&Stream>) -> Result<StreamId, Error> {
 
 /// What a waiting XREAD does when one of its keys has changed: it answers with that stream alone.
 fn waiting_read(wanted: Vec<(Vec<u8>, StreamId)>, count: usize) -> Service {
-    Box::new(move |db, key, reply, now| {
+    Box::new(move |db, key, serving| {
+        let (reply, now) = (&mut *serving.reply, serving.now);
         let Some((_, after)) = wanted.iter().find(|(k, _)| k == key) else {
             return false;
         };

@@ -15,10 +15,10 @@ pub fn reply_value(reply: &mut Reply, value: &Value) -> Done {
 }
 
 /// Argument `i` as a value, its bytes taken over and not copied if they are many.
-fn value_of(args: &mut Args, i: usize) -> Value {
-    match args.take_big(i) {
+fn value_of(cx: &mut Cx, i: usize) -> Value {
+    match cx.take_big(i) {
         Some(bytes) => Value::string_owned(bytes),
-        None => Value::string(&args[i]),
+        None => Value::string(&cx.args[i]),
     }
 }
 
@@ -147,20 +147,39 @@ pub fn set(cx: &mut Cx, db: &mut Db) -> Done {
         }
         None => Keep::Until(NEVER),
     };
-    let value = value_of(&mut cx.args, 2);
-    db.set(&cx.args[1], value, keep, cx.usage);
+    let value = value_of(cx, 2);
+    db.set(&cx.args[1], value, keep, cx.usage, cx.now);
     cx.dirty += 1;
+    match until {
+        Some(at) => propagate_expiring_set(cx, 2, at),
+        None if options.get && cx.effects.on() => {
+            let words = (0..cx.args.len()).filter(|&i| i < 3 || !cx.args.is(i, "GET"));
+            let words: Vec<&[u8]> = words.map(|i| &cx.args[i]).collect();
+            cx.effects.instead(&words);
+        }
+        None => {}
+    }
     if !options.get {
         cx.reply.ok();
     }
     Ok(())
 }
 
+/// A SET with an expiry goes to the replicas with the time itself, not with how long it is until then. `value` is the
+/// argument that holds the value.
+fn propagate_expiring_set(cx: &mut Cx, value: usize, at: i64) {
+    if cx.effects.on() {
+        let (key, value, at) = (&cx.args[1], &cx.args[value], at.to_string());
+        cx.effects
+            .instead(&[b"SET", key, value, b"PXAT", at.as_bytes()]);
+    }
+}
+
 pub fn setnx(cx: &mut Cx, db: &mut Db) -> Done {
     let free = db.get_mut(&cx.args[1], cx.now).is_none();
     if free {
-        let value = value_of(&mut cx.args, 2);
-        db.set(&cx.args[1], value, Keep::Until(NEVER), cx.usage);
+        let value = value_of(cx, 2);
+        db.set(&cx.args[1], value, Keep::Until(NEVER), cx.usage, cx.now);
         cx.dirty += 1;
     }
     cx.reply.int(free.into());
@@ -176,9 +195,10 @@ fn set_expiring(cx: &mut Cx, db: &mut Db, seconds: bool) -> Done {
             relative: true,
         },
     )?;
-    let value = value_of(&mut cx.args, 3);
-    db.set(&cx.args[1], value, Keep::Until(until), cx.usage);
+    let value = value_of(cx, 3);
+    db.set(&cx.args[1], value, Keep::Until(until), cx.usage, cx.now);
     cx.dirty += 1;
+    propagate_expiring_set(cx, 3, until);
     cx.reply.ok();
     Ok(())
 }
@@ -206,9 +226,10 @@ pub fn getset(cx: &mut Cx, db: &mut Db) -> Done {
         Some(object) => reply_value(cx.reply, &object.value)?,
         None => cx.reply.null(),
     }
-    let value = value_of(&mut cx.args, 2);
-    db.set(&cx.args[1], value, Keep::Until(NEVER), cx.usage);
+    let value = value_of(cx, 2);
+    db.set(&cx.args[1], value, Keep::Until(NEVER), cx.usage, cx.now);
     cx.dirty += 1;
+    cx.effects.instead(&[b"SET", &cx.args[1], &cx.args[2]]);
     Ok(())
 }
 
@@ -222,16 +243,21 @@ pub fn getex(cx: &mut Cx, db: &mut Db) -> Done {
     let until = options.expiry.map(|e| deadline(cx, e)).transpose()?;
     reply_value(cx.reply, &object.value)?;
     match until {
-        Some(at) if at <= cx.now => {
+        Some(at) if at <= cx.now && !cx.shared.link.is_replica() => {
             db.delete(&cx.args[1], cx.now);
+            cx.effects.instead(&[b"DEL", &cx.args[1]]);
             cx.dirty += 1;
         }
         Some(at) => {
             db.set_expiry(&cx.args[1], at);
+            let at = at.to_string();
+            cx.effects
+                .instead(&[b"PEXPIREAT", &cx.args[1], at.as_bytes()]);
             cx.dirty += 1;
         }
         None if options.persist && object.expiry().is_some() => {
             db.set_expiry(&cx.args[1], NEVER);
+            cx.effects.instead(&[b"PERSIST", &cx.args[1]]);
             cx.dirty += 1;
         }
         None => {}
@@ -248,6 +274,7 @@ pub fn getdel(cx: &mut Cx, db: &mut Db) -> Done {
         }
     }
     db.delete(&cx.args[1], cx.now);
+    cx.effects.instead(&[b"DEL", &cx.args[1]]);
     cx.dirty += 1;
     Ok(())
 }
@@ -268,8 +295,8 @@ pub fn mget(cx: &mut Cx, db: &Db) -> Done {
 /// Sets the pairs of MSET and MSETNX.
 fn set_pairs(cx: &mut Cx, db: &mut Db) {
     for i in (1..cx.args.len()).step_by(2) {
-        let value = value_of(&mut cx.args, i + 1);
-        db.set(&cx.args[i], value, Keep::Until(NEVER), cx.usage);
+        let value = value_of(cx, i + 1);
+        db.set(&cx.args[i], value, Keep::Until(NEVER), cx.usage, cx.now);
         cx.dirty += 1;
     }
 }
@@ -306,8 +333,8 @@ pub fn append(cx: &mut Cx, db: &mut Db) -> Done {
     let len = match cx.find_mut(db, 1) {
         None => {
             let len = cx.args[2].len();
-            let value = value_of(&mut cx.args, 2);
-            db.set(&cx.args[1], value, Keep::Until(NEVER), cx.usage);
+            let value = value_of(cx, 2);
+            db.set(&cx.args[1], value, Keep::Until(NEVER), cx.usage, cx.now);
             len
         }
         Some(object) => {
@@ -366,6 +393,7 @@ pub fn setrange(cx: &mut Cx, db: &mut Db) -> Done {
                 Value::Raw(Box::new(string)),
                 Keep::Until(NEVER),
                 cx.usage,
+                cx.now,
             );
         }
     }

@@ -11,7 +11,7 @@ use super::flags::*;
 use super::{Begin, Command, Flags, Handler, KeySpec, acl};
 use super::{
     client, config, connection, counters, expire, groups, info, introspect, keys, lcs, memory,
-    object, pending, server, streams, strings, transactions, xinfo,
+    object, pending, replication, server, streams, strings, transactions, xinfo,
 };
 
 /// The first part of a row.
@@ -181,6 +181,28 @@ pub static TABLE: &[Command] = &[
     cmd("shutdown", -1, Plain(server::shutdown), ADMIN | NOSCRIPT | LOADING | STALE | NO_MULTI | ALLOW_BUSY, 0, &[])
         .doc("server", "1.0.0", "O(N)", "[NOSAVE|SAVE] [NOW] [FORCE] [ABORT]",
              "Stops the server."),
+    cmd("replicaof", 3, WriteAll(replication::replicaof), ADMIN | NOSCRIPT | STALE | NO_ASYNC_LOADING, 0, &[])
+        .doc("server", "5.0.0", "O(1)", "host port",
+             "Makes the server a replica of another one, or a primary with NO ONE."),
+    cmd("slaveof", 3, WriteAll(replication::replicaof), ADMIN | NOSCRIPT | STALE | NO_ASYNC_LOADING, 0, &[])
+        .doc("server", "1.0.0", "O(1)", "host port",
+             "The old name of REPLICAOF."),
+    cmd("role", 1, Plain(replication::role), NOSCRIPT | LOADING | STALE | FAST, acl::ADMIN | acl::DANGEROUS, &[])
+        .doc("server", "2.8.12", "O(1)", "",
+             "Tells whether the server is a primary or a replica, and of whom."),
+    cmd("psync", -3, WriteAll(replication::psync), ADMIN | NOSCRIPT | NO_ASYNC_LOADING | NO_MULTI, 0, &[])
+        .doc("server", "2.8.0", "", "replicationid offset",
+             "What a replica says to be sent the data, or what it has missed."),
+    cmd("sync", 1, Plain(replication::sync), ADMIN | NOSCRIPT | NO_ASYNC_LOADING | NO_MULTI, 0, &[])
+        .doc("server", "1.0.0", "", "",
+             "What an old replica says to be sent the data."),
+    cmd("replconf", -1, Plain(replication::replconf), ADMIN | NOSCRIPT | LOADING | STALE | ALLOW_BUSY, 0, &[])
+        .doc("server", "3.0.0", "O(1)", "",
+             "What a replica tells its primary about itself."),
+    cmd("wait", 3, Plain(replication::wait), NOSCRIPT, acl::CONNECTION, &[])
+        .doc("generic", "3.0.0", "O(1)", "numreplicas timeout",
+             "Waits until so many replicas have everything that this connection has written.")
+        .tips(&["request_policy:all_shards", "response_policy:agg_min"]),
     cmd("debug", -2, WriteAll(server::debug), ADMIN | NOSCRIPT | LOADING | STALE, 0, &[])
         .doc("server", "1.0.0", "Depends on subcommand.", "",
              "Tools for testing the server."),

@@ -25,7 +25,7 @@ use crate::util::{number, words};
 
 /// The longest line (an inline request, or a length) that may come without an end: 64 KB.
 const MAX_LINE: usize = 64 * 1024;
-/// An argument from this size on is read into a buffer of its own.
+/// What is big, for [`Limits::big`], unless there is a reason for something else.
 pub const BIG_ARGUMENT: usize = 32 * 1024;
 /// How many arguments one request may have.
 const MAX_ARGUMENTS: i64 = i32::MAX as i64;
@@ -37,6 +37,8 @@ pub struct Limits {
     pub bulk_len: i64,
     /// Whether the client has logged in, or need not.
     pub authenticated: bool,
+    /// An argument from this size on is read into a buffer of its own.
+    pub big: usize,
 }
 
 /// Where parsing stands when it returns.
@@ -143,6 +145,11 @@ impl Parser {
     /// The complete requests found so far.
     pub fn requests(&mut self) -> &mut Requests {
         &mut self.requests
+    }
+
+    /// How many bytes at the head of the buffer belong to complete requests, or to nothing.
+    pub fn complete(&self) -> usize {
+        self.begin
     }
 
     /// True while a request has begun and is not complete.
@@ -259,7 +266,7 @@ impl Parser {
             return None;
         }
         // While complete requests wait they are answered first; the caller asks again after that.
-        if len >= BIG_ARGUMENT && self.requests.is_empty() {
+        if len >= limits.big && self.requests.is_empty() {
             return Some(Step::Big { at: self.at, len });
         }
         Some(Step::NeedMore)
@@ -327,6 +334,7 @@ mod tests {
     const OPEN: Limits = Limits {
         bulk_len: 512 << 20,
         authenticated: true,
+        big: BIG_ARGUMENT,
     };
 
     /// Feeds `bytes` in pieces of `size` and returns the requests, or the error, that come out.

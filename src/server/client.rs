@@ -20,17 +20,20 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::sys;
 use crate::execute::{Executor, Flow};
-use crate::resp::request::Step;
+use crate::replication::primary;
+use crate::resp::request::{BIG_ARGUMENT, Step};
 use crate::resp::{Error, Limits, Parser, Reply};
-use crate::state::Shared;
+use crate::state::Handle;
 use crate::state::blocking::{Outcome, Waiter};
 use crate::state::clients::Client;
 use crate::state::session::Session;
 use crate::store::Db;
+use crate::util::clock;
 
 /// The read buffer of a new or idle connection, and the size it reads at once when much comes.
 const SMALL_BUFFER: usize = 1024;
@@ -47,7 +50,7 @@ const IDLE: Duration = Duration::from_secs(2);
 const STUCK: Duration = Duration::from_millis(10);
 
 /// Serves a connection to its end.
-pub fn serve(shared: &Shared, client: Arc<Client>) {
+pub fn serve(shared: &Handle, client: Arc<Client>) {
     let config = shared.settings.current();
     let _ = client.stream.set_nodelay(true);
     let _ = client.stream.set_write_timeout(Some(STUCK));
@@ -64,13 +67,14 @@ pub fn serve(shared: &Shared, client: Arc<Client>) {
         shrinks: false,
         reply: Reply::default(),
         counted: 0,
+        feeder: None,
     };
     // An error means that the peer is gone, and there is nobody to tell.
     let _ = connection.run();
 }
 
 struct Connection<'a> {
-    shared: &'a Shared,
+    shared: &'a Handle,
     session: Session,
     executor: Executor<'a>,
     parser: Parser,
@@ -84,6 +88,8 @@ struct Connection<'a> {
     reply: Reply,
     /// How much of the reply is in the statistics already.
     counted: usize,
+    /// Once the client has become a replica: the thread that does all the writing.
+    feeder: Option<JoinHandle<()>>,
 }
 
 impl Connection<'_> {
@@ -93,6 +99,7 @@ impl Connection<'_> {
             let limits = Limits {
                 bulk_len: config.proto_max_bulk_len,
                 authenticated: self.session.authenticated,
+                big: BIG_ARGUMENT,
             };
             // A stranger's requests are taken one by one: the first may be AUTH, and change what the next may be.
             let most = if limits.authenticated { usize::MAX } else { 1 };
@@ -160,6 +167,17 @@ impl Connection<'_> {
                     self.executor.begin();
                 }
             }
+            if self.session.sync.is_some() {
+                self.become_replica()?;
+            }
+            if self.feeder.is_some() && !self.reply.out.is_empty() {
+                // Its stream of changes is no place for replies.
+                let text = "A replica has sent a command that has a reply; it is disconnected";
+                self.shared.log.warning(text);
+                self.reply.out.clear();
+                self.finish();
+                return Ok(Next::Close);
+            }
             if self.reply.out.len() > SEND_AT {
                 self.finish();
                 self.send()?;
@@ -174,6 +192,16 @@ impl Connection<'_> {
         } else {
             Next::Continue
         })
+    }
+
+    /// The client has asked for the data: from here on a thread of its own writes to it, and this one only listens.
+    fn become_replica(&mut self) -> io::Result<()> {
+        self.finish();
+        self.send()?;
+        if let (Some(request), Some(replica)) = (self.session.sync.take(), &self.session.replica) {
+            self.feeder = Some(primary::start(self.shared, replica, request)?);
+        }
+        Ok(())
     }
 
     /// Ends a batch: gives the lock back, and counts what is about to be sent.
@@ -199,7 +227,7 @@ impl Connection<'_> {
                 self.session.output_bytes.update(|sum| sum + sent as u64);
                 self.reply.out.extend_from_slice(&rest);
             }
-            Outcome::TimedOut => self.reply.null_array(),
+            Outcome::TimedOut => waiter.reply_timeout(&mut self.reply),
             Outcome::Failed(error) => {
                 self.shared.stats.count_error(error.code());
                 self.reply.error(&error);
@@ -254,6 +282,10 @@ impl Connection<'_> {
         self.at_end = n == 0;
         self.filled += n;
         self.session.input_bytes.update(|sum| sum + n as u64);
+        if let Some(replica) = &self.session.replica {
+            // Whatever it says, it is there: a replica that is busy with its copy sends empty lines.
+            replica.acked_at.store(clock::now_ms(), Relaxed);
+        }
         if self.filled == self.input.len() && self.input.len() < LARGE_BUFFER {
             self.input.resize(self.input.len() * 2, 0);
         }
@@ -348,7 +380,15 @@ impl Drop for Connection<'_> {
     /// However the connection ends, a panic included, it leaves nothing behind.
     fn drop(&mut self) {
         self.session.unwatch(self.shared);
-        self.shared.clients.remove(self.session.client.id);
-        let _ = self.session.client.stream.shutdown(Shutdown::Both);
+        let client = &self.session.client;
+        self.shared.clients.remove(client.id);
+        let _ = client.stream.shutdown(Shutdown::Both);
+        if client.replica.load(Relaxed) {
+            client.kill();
+            self.shared.journal.remove_reader(client.id);
+            self.shared.replicas.remove(client.id);
+            // Its feeder has nothing to read or write any more.
+            self.feeder.take().map(JoinHandle::join);
+        }
     }
 }

@@ -6,14 +6,19 @@
 //!   a million keys that expire in the same second are gone in that second, and no client waits for more than a
 //!   slice.
 //! * **Idle clients** are closed after `timeout` seconds.
+//! * **Replicas** that follow us hear a PING now and then, so that they know we are there. When there has been none
+//!   for `repl-backlog-ttl`, nothing is recorded for them any more.
 //! * **Rates** for INFO are sampled.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use crate::execute::{Aftermath, settle};
+use crate::execute::{Aftermath, note_expired, settle};
 use crate::state::Shared;
-use crate::store::Db;
+use crate::state::journal::{Effects, push_request};
+use crate::state::lock;
+use crate::state::replication::History;
+use crate::store::{Db, Expiry};
 use crate::util::clock;
 
 /// Keys that are deleted at most before the lock is given back.
@@ -24,18 +29,26 @@ const PAUSE: Duration = Duration::from_micros(50);
 /// Runs until the server stops.
 pub fn run(shared: &Shared) {
     let mut last_slow = Instant::now();
+    let mut last_ping = Instant::now();
     loop {
         let period = Duration::from_secs(1) / shared.settings.current().hz.max(1);
         if shared.stop.wait(period) {
             return;
         }
         shared.stats.sample();
-        if shared.active_expire.load(Relaxed) {
+        // On a replica keys expire when the primary says so.
+        if shared.active_expire.load(Relaxed) && !shared.link.is_replica() {
             expire(shared);
         }
         if last_slow.elapsed() >= Duration::from_secs(1) {
             last_slow = Instant::now();
             close_idle_clients(shared);
+            look_after_journal(shared);
+            let period = shared.settings.current().repl_ping_replica_period;
+            if last_ping.elapsed() >= Duration::from_secs(period.into()) {
+                last_ping = Instant::now();
+                ping_replicas(shared);
+            }
             shared
                 .stats
                 .peak_memory
@@ -66,10 +79,18 @@ fn expire(shared: &Shared) {
             let mut after = Aftermath::default();
             let finished = {
                 let mut store = shared.write();
+                if shared.link.is_replica() {
+                    return;
+                }
                 let db = &mut store.dbs[index];
+                db.expiry = Expiry::Delete;
                 db.observed = shared.is_observed();
+                let mut effects = Effects::default();
+                effects.begin(&shared.journal, true);
                 let finished = db.sweep(shard, now, SLICE) < SLICE;
-                settle(shared, index, db, now, &mut after);
+                note_expired(shared, index, db, &mut effects);
+                settle(shared, index, db, now, &mut effects, &mut after);
+                effects.flush(&shared.journal);
                 finished
             };
             after.clear();
@@ -85,7 +106,39 @@ fn expire(shared: &Shared) {
         .fetch_add(began.elapsed().as_nanos() as u64, Relaxed);
 }
 
-/// Closes the clients that have been silent for longer than `timeout`; those who wait for a key are not silent.
+/// Says to our replicas that we are there. Those of a replica hear its primary.
+fn ping_replicas(shared: &Shared) {
+    let _store = shared.read(); // whose history it is does not change meanwhile
+    if !shared.link.is_replica() && shared.journal.is_active() && !shared.replicas.is_empty() {
+        let mut ping = vec![];
+        push_request(&mut ping, 1, [&b"PING"[..]].into_iter());
+        shared.journal.append(&ping);
+    }
+}
+
+/// Keeps as much for replicas that may come back as the settings say, and nothing when they have stayed away for long.
+fn look_after_journal(shared: &Shared) {
+    let config = shared.settings.current();
+    shared.journal.set_backlog(config.repl_backlog_size as u64);
+    let ttl = Duration::from_secs(config.repl_backlog_ttl.into());
+    let long_absent = || !ttl.is_zero() && shared.replicas.absent_for() > ttl;
+    if shared.link.is_replica() || !shared.journal.is_active() || !long_absent() {
+        return;
+    }
+    let _store = shared.write();
+    if !shared.link.is_replica() && long_absent() {
+        shared.journal.end_recording();
+        // What comes now is not recorded, and so no part of the old history.
+        *lock(&shared.history) = History::new(shared.random.hex40());
+        shared.log.notice(&format!(
+            "Replication backlog freed after {} seconds without connected replicas.",
+            ttl.as_secs()
+        ));
+    }
+}
+
+/// Closes the clients that have been silent for longer than `timeout`; those who wait for a key are not silent, and servers are
+/// looked after elsewhere.
 fn close_idle_clients(shared: &Shared) {
     let timeout = i64::from(shared.settings.current().timeout) * 1000;
     if timeout == 0 {
@@ -93,7 +146,8 @@ fn close_idle_clients(shared: &Shared) {
     }
     let now = clock::now_ms();
     for client in shared.clients.all() {
-        if now - client.last_seen.load(Relaxed) > timeout && !client.is_blocked() {
+        let exempt = client.is_blocked() || client.is_peer();
+        if now - client.last_seen.load(Relaxed) > timeout && !exempt {
             shared.log.verbose("Closing idle client");
             client.kill();
         }

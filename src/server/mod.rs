@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   Server::start ──► one thread a listening address: accept ──► one thread a client (client.rs)
-//!                └──► the cron (cron.rs)
+//!                ├──► the cron (cron.rs)
+//!                └──► the link to a primary (replication/replica.rs)
 //! ```
 //!
 //! A [`Server`] is a value. Nothing of it is global, so a program may start as many as it likes, and each
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use crate::VERSION;
 use crate::commands::INDEX;
+use crate::replication::replica;
 use crate::state::clients::Client;
 use crate::state::config::Config;
 use crate::state::{Handle, Os, Shared, lock};
@@ -60,7 +62,7 @@ impl Server {
             has_hung_up: sys::has_hung_up,
             send_now: sys::send_now,
         };
-        let shared = Arc::new(Shared::new(config, INDEX.rows.len(), os)?);
+        let shared = Shared::new(config, INDEX.rows.len(), os)?;
         let addresses: io::Result<Vec<SocketAddr>> =
             listeners.iter().map(TcpListener::local_addr).collect();
         *lock(&shared.addresses) = addresses?;
@@ -81,6 +83,8 @@ impl Server {
         }
         let shared = server.shared.clone();
         server.spawn("cron", move || cron::run(&shared))?;
+        let shared = server.shared.clone();
+        server.spawn("replica", move || replica::run(&shared))?;
         let log = &server.shared.log;
         log.notice(&format!(
             "Running mode=standalone, port={}.",
@@ -132,8 +136,14 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.stop.request();
+        self.shared.link.interrupt();
         for thread in self.threads.drain(..) {
             let _ = thread.join();
+        }
+        // Replicas get what there is, if they take it.
+        let began = Instant::now();
+        while self.shared.replicas_are_behind() && began.elapsed() < GRACE {
+            thread::sleep(Duration::from_millis(1));
         }
         // First nothing more is read: whoever is in the midst of a command ends it and is answered. Then
         // whoever still cannot be answered is cut off.

@@ -33,13 +33,26 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::journal::Effects;
 use super::lock;
 use crate::resp::{Error, Reply};
 use crate::store::Db;
 
-/// Tries to take something from a key that has changed, at Unix time `now` in milliseconds. It writes the reply and
-/// returns true, or does nothing and returns false.
-pub type Service = Box<dyn FnMut(&mut Db, &[u8], &mut Reply, i64) -> bool + Send>;
+/// Tries to take something from a key that has changed. It writes the reply and returns true, or does nothing and
+/// returns false.
+pub type Service = Box<dyn FnMut(&mut Db, &[u8], &mut Serving<'_>) -> bool + Send>;
+
+/// What a service works with, its data aside.
+pub struct Serving<'a> {
+    pub reply: &'a mut Reply,
+    /// What it does goes to the replicas, as if the waiting client had run its command now.
+    pub effects: &'a mut Effects,
+    /// Unix time in milliseconds.
+    pub now: i64,
+}
+
+/// Writes the reply of a client whose time is up.
+pub type OnTimeout = Box<dyn Fn(&mut Reply) + Send + Sync>;
 
 /// What a command asks for when it cannot be answered yet.
 pub struct Wait {
@@ -48,6 +61,10 @@ pub struct Wait {
     /// How long to wait at most; `None` is for ever.
     pub timeout: Option<Duration>,
     pub service: Service,
+    /// What is replied when the time is up, if it is not a null array.
+    pub on_timeout: Option<OnTimeout>,
+    /// It waits for so many replicas to come up to an offset.
+    pub acks: Option<(u64, usize)>,
 }
 
 /// How a wait ended.
@@ -71,6 +88,7 @@ pub struct Waiter {
     resp3: bool,
     /// The client does not want the reply, whatever it will be (CLIENT REPLY).
     pub silent: bool,
+    on_timeout: Option<OnTimeout>,
     state: Mutex<State>,
     wake: Condvar,
     peer: Box<dyn Peer>,
@@ -116,6 +134,7 @@ impl Waiter {
             keys: wait.keys,
             resp3,
             silent,
+            on_timeout: wait.on_timeout,
             state: Mutex::new(state),
             wake: Condvar::new(),
             peer,
@@ -124,7 +143,7 @@ impl Waiter {
 
     /// Serves the waiter if `key` has what it wants; tells whether it did, and then the reply is to be delivered once the
     /// lock is free. The caller holds the write lock that `db` is under.
-    pub fn serve(&self, db: &mut Db, key: &[u8], now: i64) -> bool {
+    pub fn serve(&self, db: &mut Db, key: &[u8], effects: &mut Effects, now: i64) -> bool {
         let mut state = lock(&self.state);
         let Progress::Waiting(service) = &mut state.progress else {
             return false;
@@ -136,11 +155,38 @@ impl Waiter {
             resp3: self.resp3,
             ..Reply::default()
         };
-        let served = service(db, key, &mut reply, now);
+        let mut serving = Serving {
+            reply: &mut reply,
+            effects,
+            now,
+        };
+        let served = service(db, key, &mut serving);
         if served {
             state.progress = Progress::Claimed(reply.out);
         }
         served
+    }
+
+    /// Serves the waiter with a reply that needs no data; tells whether it still waited. The reply is to be delivered.
+    pub fn claim(&self, reply: Vec<u8>) -> bool {
+        let mut state = lock(&self.state);
+        let waiting = matches!(state.progress, Progress::Waiting(_));
+        if waiting {
+            state.progress = Progress::Claimed(reply);
+        }
+        waiting
+    }
+
+    pub fn is_waiting(&self) -> bool {
+        matches!(lock(&self.state).progress, Progress::Waiting(_))
+    }
+
+    /// Writes what is to be replied when time is up.
+    pub fn reply_timeout(&self, reply: &mut Reply) {
+        match &self.on_timeout {
+            Some(write) => write(reply),
+            None => reply.null_array(),
+        }
     }
 
     /// Sends the reply of a waiter that was served, and wakes its thread. No lock is held.
@@ -264,6 +310,14 @@ impl Blocking {
         }
     }
 
+    /// Ends all waits for keys: the data is about to become another's.
+    pub fn end_all(&self, outcome: &Outcome) {
+        let queues: Vec<_> = lock(&self.queues).values().cloned().collect();
+        for waiter in queues.into_iter().flatten() {
+            waiter.end(outcome.clone());
+        }
+    }
+
     /// Serves those who wait for `key`, in the order in which they came. Who was served is added to `served`, for the
     /// caller to [`Waiter::deliver`] to when the lock is free.
     pub fn serve(
@@ -271,6 +325,7 @@ impl Blocking {
         index: usize,
         db: &mut Db,
         key: &[u8],
+        effects: &mut Effects,
         now: i64,
         served: &mut Vec<Arc<Waiter>>,
     ) {
@@ -282,7 +337,7 @@ impl Blocking {
             queue
                 .into_iter()
                 .flatten()
-                .filter(|waiter| waiter.serve(db, key, now)),
+                .filter(|waiter| waiter.serve(db, key, effects, now)),
         );
     }
 }
@@ -309,17 +364,21 @@ mod tests {
 
     fn waiter(client: u64, connected: bool) -> Arc<Waiter> {
         // Takes the key away and answers its number.
-        let service: Service = Box::new(|db, key, reply, now| {
-            let Some(object) = db.remove(key, now) else {
+        let service: Service = Box::new(|db, key, serving| {
+            let Some(object) = db.remove(key, serving.now) else {
                 return false;
             };
-            reply.bulk(&object.value.as_string().unwrap_or_default());
+            serving
+                .reply
+                .bulk(&object.value.as_string().unwrap_or_default());
             true
         });
         let wait = Wait {
             keys: vec![b"k".to_vec()],
             timeout: None,
             service,
+            on_timeout: None,
+            acks: None,
         };
         Arc::new(Waiter::new(
             client,
@@ -341,9 +400,10 @@ mod tests {
             Value::Int(7),
             Keep::Until(NEVER),
             Usage::Lru { now: 0 },
+            0,
         );
         let mut served = vec![];
-        blocking.serve(0, &mut db, b"k", 0, &mut served);
+        blocking.serve(0, &mut db, b"k", &mut Effects::default(), 0, &mut served);
         // Nothing else can end the wait of one who has been served.
         assert!(!all[1].end(Outcome::TimedOut));
         // Its thread is not asleep yet, and may have something to send first: it sends the reply itself.
@@ -375,9 +435,10 @@ mod tests {
                 Value::Int(7),
                 Keep::Until(NEVER),
                 Usage::Lru { now: 0 },
+                0,
             );
             let mut served = vec![];
-            blocking.serve(0, &mut db, b"k", 0, &mut served);
+            blocking.serve(0, &mut db, b"k", &mut Effects::default(), 0, &mut served);
             served.iter().for_each(|w| w.deliver());
             let rest = b"\n7\r\n".to_vec();
             assert_eq!(sleeper.join().unwrap(), Outcome::Served { sent: 3, rest });

@@ -39,6 +39,9 @@ pub struct Client {
     pub no_evict: AtomicBool,
     pub no_touch: AtomicBool,
     pub resp3: AtomicBool,
+    /// It follows us; or it is our primary.
+    pub replica: AtomicBool,
+    pub primary: AtomicBool,
     /// Bytes in the read buffer, its capacity, the output buffer's, and bytes of the last command's arguments.
     pub input_used: AtomicUsize,
     pub input_capacity: AtomicUsize,
@@ -69,6 +72,8 @@ impl Client {
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
             resp3: AtomicBool::new(false),
+            replica: AtomicBool::new(false),
+            primary: AtomicBool::new(false),
             input_used: AtomicUsize::new(0),
             input_capacity: AtomicUsize::new(0),
             output_capacity: AtomicUsize::new(0),
@@ -105,6 +110,11 @@ impl Client {
     #[inline]
     pub fn is_closing(&self) -> bool {
         self.closing.load(Relaxed)
+    }
+
+    /// Whether it is a server: a replica of ours, or our primary.
+    pub fn is_peer(&self) -> bool {
+        self.replica.load(Relaxed) || self.primary.load(Relaxed)
     }
 
     /// Says that the client waits, or no longer does.

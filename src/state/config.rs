@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use super::journal::Limit;
 use super::lock;
 use super::settings::{Kind, SETTINGS, Setting, find};
 use crate::store::stream::NodeLimits;
@@ -56,6 +57,31 @@ pub struct Config {
     pub requirepass: String,
     /// The primary to be a replica of: host and port.
     pub replicaof: Option<(String, u16)>,
+    /// How to log in to the primary; empty is not at all, or as the default user.
+    pub masterauth: String,
+    pub masteruser: String,
+    pub replica_read_only: bool,
+    /// Whether a replica answers from what it has while its primary is out of reach.
+    pub replica_serve_stale_data: bool,
+    pub replica_priority: u32,
+    /// What a replica tells its primary to be reached at; empty and 0 are where it really is.
+    pub replica_announce_ip: String,
+    pub replica_announce_port: u16,
+    pub replica_announced: bool,
+    /// Bytes of the journal that are kept for replicas that come back, and the seconds without any replica after which
+    /// they are not any more; 0 is for ever.
+    pub repl_backlog_size: i64,
+    pub repl_backlog_ttl: u32,
+    /// Seconds of silence after which a link is given up, and how often a primary breaks its own.
+    pub repl_timeout: u32,
+    pub repl_ping_replica_period: u32,
+    /// Seconds that a full copy waits for more replicas to come.
+    pub repl_diskless_sync_delay: u32,
+    /// Writes are refused with fewer replicas than this, heard of within so many seconds.
+    pub min_replicas_to_write: u32,
+    pub min_replicas_max_lag: u32,
+    /// How far behind a replica may be.
+    pub replica_limit: Limit,
     /// The working directory.
     pub dir: PathBuf,
     pub dbfilename: String,
@@ -92,6 +118,26 @@ impl Default for Config {
             databases: 16,
             requirepass: String::new(),
             replicaof: None,
+            masterauth: String::new(),
+            masteruser: String::new(),
+            replica_read_only: true,
+            replica_serve_stale_data: true,
+            replica_priority: 100,
+            replica_announce_ip: String::new(),
+            replica_announce_port: 0,
+            replica_announced: true,
+            repl_backlog_size: 1 << 20,
+            repl_backlog_ttl: 3600,
+            repl_timeout: 60,
+            repl_ping_replica_period: 10,
+            repl_diskless_sync_delay: 0,
+            min_replicas_to_write: 0,
+            min_replicas_max_lag: 10,
+            replica_limit: Limit {
+                hard: 256 << 20,
+                soft: 64 << 20,
+                soft_seconds: 60,
+            },
             dir: std::env::current_dir().unwrap_or_default(),
             dbfilename: "dump.rdb".into(),
             loglevel: LogLevel::Notice,

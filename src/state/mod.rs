@@ -8,12 +8,13 @@
 //! * [`config`], the settings: a snapshot that is replaced as a whole, and [`settings`], the table of them;
 //! * [`clients`], who is connected; [`session`], what only a client's own thread knows of it;
 //! * [`blocking`], who waits for a key; [`watch`], who must know that a key has changed;
+//! * [`journal`], what has changed, and [`replication`], who follows it and whom we follow;
 //! * [`stats`], what INFO counts; [`log`], what the server says about itself.
 //!
 //! # Lock order
 //!
 //! Whoever holds one lock may take only those to its right:
-//! `store → blocking, watch → a waiter → clients → a client's own fields`. Nothing that waits for a peer or a disk
+//! `store → blocking, watch → a waiter → journal → replicas → clients → a client's own fields`. Nothing that waits for a peer or a disk
 //! happens under the store's lock.
 //!
 //! # Panics
@@ -27,7 +28,9 @@
 pub mod blocking;
 pub mod clients;
 pub mod config;
+pub mod journal;
 pub mod log;
+pub mod replication;
 pub mod session;
 pub mod settings;
 pub mod stats;
@@ -36,7 +39,7 @@ pub mod watch;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::sync::{
-    Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
 };
 use std::time::{Duration, Instant};
 
@@ -46,7 +49,9 @@ use crate::util::random::Random;
 use blocking::Blocking;
 use clients::Clients;
 use config::{Config, Settings};
+use journal::Journal;
 use log::Log;
+use replication::{History, Link, Replicas};
 use stats::Stats;
 use watch::Watches;
 
@@ -76,8 +81,13 @@ pub struct Shared {
     pub stop: Stop,
     /// Forty digits that no other run of a server has.
     pub run_id: String,
-    /// The replication ID of the data set.
-    pub replid: String,
+    /// What has changed, for those who replicate it: the record, its name, who reads it, and whom we follow.
+    pub journal: Journal,
+    pub history: Mutex<History>,
+    pub replicas: Replicas,
+    pub link: Link,
+    /// For what outlives the call that made it.
+    pub myself: Weak<Shared>,
     pub started: Instant,
     /// The addresses being listened on; set once when the server starts.
     pub addresses: Mutex<Vec<SocketAddr>>,
@@ -89,10 +99,15 @@ pub struct Shared {
 
 impl Shared {
     /// What a server with these settings shares. `commands` is the number of rows in the table of commands.
-    pub fn new(config: Config, commands: usize, os: Os) -> std::io::Result<Shared> {
+    pub fn new(config: Config, commands: usize, os: Os) -> std::io::Result<Handle> {
         let random = Random::default();
         let log = Log::open(&config)?;
-        Ok(Shared {
+        let link = Link::default();
+        if config.replicaof.is_some() {
+            link.change(true);
+        }
+        Ok(Arc::new_cyclic(|myself| Shared {
+            myself: myself.clone(),
             store: RwLock::new(Store::new(config.databases)),
             clients: Clients::default(),
             blocking: Blocking::default(),
@@ -100,7 +115,10 @@ impl Shared {
             stats: Stats::new(commands),
             stop: Stop::default(),
             run_id: random.hex40(),
-            replid: random.hex40(),
+            journal: Journal::default(),
+            history: Mutex::new(History::new(random.hex40())),
+            replicas: Replicas::default(),
+            link,
             started: Instant::now(),
             addresses: Mutex::default(),
             last_save: AtomicI64::new(clock::now_ms() / 1000),
@@ -109,7 +127,40 @@ impl Shared {
             os,
             random,
             log,
-        })
+        }))
+    }
+
+    /// Follows a primary from now on, or another one. The caller holds the store's write lock.
+    pub fn become_replica(&self, primary: Option<(String, u16)>) {
+        self.follow(primary);
+        self.link.change(true);
+    }
+
+    /// Follows nobody any more: a new history begins, with the same past. The caller holds the store's write lock, or no
+    /// write can be under way since this was a replica.
+    pub fn become_primary(&self) {
+        self.follow(None);
+        self.link.change(false);
+        let next = self.journal.end() + 1;
+        lock(&self.history).branch(self.random.hex40(), next);
+        // The stream of the new history names its database anew; and replicas learn of its name.
+        self.journal.forget_selected();
+        self.replicas.disconnect();
+    }
+
+    /// Whether some replica that follows has not been sent all that there is.
+    pub fn replicas_are_behind(&self) -> bool {
+        let replicas = self.replicas.all();
+        let mut online = replicas.iter().filter(|r| r.is_online());
+        online.any(|r| self.journal.pending(r.client.id) > 0)
+    }
+
+    fn follow(&self, primary: Option<(String, u16)>) {
+        let changed = self.settings.update(|config| {
+            config.replicaof = primary;
+            Ok::<(), ()>(())
+        });
+        drop(changed);
     }
 
     /// The store, for reading. See the module's notes on panics.
@@ -185,7 +236,7 @@ mod tests {
             has_hung_up: |_| false,
             send_now: |_, _| 0,
         };
-        let shared = Arc::new(Shared::new(Config::default(), 0, os).unwrap());
+        let shared = Shared::new(Config::default(), 0, os).unwrap();
         let other = shared.clone();
         let died = std::thread::spawn(move || {
             let mut store = other.write();
@@ -194,6 +245,7 @@ mod tests {
                 Value::Int(1),
                 Keep::Until(NEVER),
                 Usage::Lru { now: 0 },
+                0,
             );
             panic!("on purpose");
         });

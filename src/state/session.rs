@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::Shared;
 use super::clients::Client;
+use super::replication::{Replica, Stage};
 use super::watch::Flag;
 use crate::resp::OwnedArgs;
 
@@ -37,6 +38,16 @@ pub struct Multi {
     pub queue: Vec<Queued>,
     /// A command was refused when it was to be queued, so EXEC refuses all.
     pub refused: bool,
+    /// Some of them write.
+    pub writes: bool,
+}
+
+/// A wish for the data and what comes after them (PSYNC, SYNC).
+pub struct SyncRequest {
+    /// A replid, and how much of its history the replica has; `None` if it has nothing.
+    pub wanted: Option<(String, u64)>,
+    /// It asked with PSYNC, and understands the answers to that.
+    pub psync: bool,
 }
 
 /// A watched key.
@@ -58,6 +69,13 @@ pub struct Session {
     pub reply_mode: ReplyMode,
     /// The connection is closed when what has been replied is sent.
     pub close_after_reply: bool,
+    /// It is the primary of this server, and what it sends is its history.
+    pub primary: bool,
+    /// What the client says of itself as a replica; and its wish for the data, until that is taken up.
+    pub replica: Option<Arc<Replica>>,
+    pub sync: Option<SyncRequest>,
+    /// How far the journal was after the client's last write.
+    pub written: u64,
     /// Lookups by readers that found a key, and that did not, since they were last added to the statistics.
     pub hits: Cell<u64>,
     pub misses: Cell<u64>,
@@ -78,11 +96,22 @@ impl Session {
             watch_flag: Flag::default(),
             reply_mode: ReplyMode::On,
             close_after_reply: false,
+            primary: false,
+            replica: None,
+            sync: None,
+            written: 0,
             hits: Cell::new(0),
             misses: Cell::new(0),
             input_bytes: Cell::new(0),
             output_bytes: Cell::new(0),
         }
+    }
+
+    /// Whether the client has asked for the data, and follows us from then on.
+    pub fn is_replica(&self) -> bool {
+        self.replica
+            .as_ref()
+            .is_some_and(|r| r.stage() != Stage::Talking || self.sync.is_some())
     }
 
     pub fn select(&mut self, db: usize) {

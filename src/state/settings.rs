@@ -8,6 +8,7 @@
 use std::path::PathBuf;
 
 use super::config::{Config, LogLevel};
+use super::journal::Limit;
 use crate::util::number;
 
 /// What values a setting takes, and where they are.
@@ -55,6 +56,8 @@ pub struct Setting {
     pub kind: Kind,
     /// Whether CONFIG SET may change it.
     pub change: Change,
+    /// The name it had before.
+    pub alias: Option<&'static str>,
 }
 
 /// What CONFIG SET may do to a setting.
@@ -66,6 +69,18 @@ pub enum Change {
 }
 
 impl Setting {
+    const fn alias(self, alias: &'static str) -> Setting {
+        Setting {
+            alias: Some(alias),
+            ..self
+        }
+    }
+
+    /// Its name, and the name it had before.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        [Some(self.name), self.alias].into_iter().flatten()
+    }
+
     /// The value, as CONFIG GET shows it.
     pub fn get(&self, config: &Config) -> String {
         match &self.kind {
@@ -128,7 +143,9 @@ impl Setting {
 
 /// The setting with this name, in any case.
 pub fn find(name: &str) -> Option<&'static Setting> {
-    SETTINGS.iter().find(|s| s.name.eq_ignore_ascii_case(name))
+    SETTINGS
+        .iter()
+        .find(|s| s.names().any(|n| n.eq_ignore_ascii_case(name)))
 }
 
 macro_rules! int {
@@ -162,7 +179,12 @@ macro_rules! text {
 }
 
 const fn row(name: &'static str, change: Change, kind: Kind) -> Setting {
-    Setting { name, kind, change }
+    Setting {
+        name,
+        kind,
+        change,
+        alias: None,
+    }
 }
 
 const NO_SNAPSHOTS: &str = "this server keeps its data in memory only";
@@ -201,6 +223,43 @@ fn set_replicaof(config: &mut Config, words: &[String]) -> Result<(), String> {
     Ok(())
 }
 
+const PUBSUB_LIMIT: &str = "pubsub 33554432 8388608 60";
+
+/// `class hard soft seconds`, for any number of classes. Only replicas have limits here; the others take what they have
+/// always.
+fn set_output_limits(config: &mut Config, words: &[String]) -> Result<(), String> {
+    if words.is_empty() || !words.len().is_multiple_of(4) {
+        return Err("Wrong number of arguments in buffer limit configuration.".into());
+    }
+    let mut limit = config.replica_limit;
+    for class in words.chunks_exact(4) {
+        let bad = "Error in hard, soft or soft_seconds setting in buffer limit configuration.";
+        let bytes = |i: usize| {
+            let n = number::parse_memory(&class[i]).and_then(|n| u64::try_from(n).ok());
+            n.ok_or(bad)
+        };
+        let soft_seconds = class[3].parse().map_err(|_| bad)?;
+        let (hard, soft) = (bytes(1)?, bytes(2)?);
+        match class[0].to_ascii_lowercase().as_str() {
+            "slave" | "replica" => {
+                limit = Limit {
+                    hard,
+                    soft,
+                    soft_seconds,
+                }
+            }
+            "normal" if (hard, soft) == (0, 0) => {}
+            "pubsub" if format!("pubsub {hard} {soft} {soft_seconds}") == PUBSUB_LIMIT => {}
+            "normal" | "pubsub" => return Err("only replicas can be limited".into()),
+            _ => {
+                return Err("Invalid client class specified in buffer limit configuration.".into());
+            }
+        }
+    }
+    config.replica_limit = limit;
+    Ok(())
+}
+
 /// Every setting, by name.
 pub static SETTINGS: &[Setting] = &[
     row(
@@ -220,6 +279,21 @@ pub static SETTINGS: &[Setting] = &[
                 c.bind = words.to_vec();
                 Ok(())
             },
+        },
+    ),
+    row(
+        "client-output-buffer-limit",
+        Allowed,
+        Kind::List {
+            get: |c| {
+                let Limit {
+                    hard,
+                    soft,
+                    soft_seconds,
+                } = c.replica_limit;
+                format!("normal 0 0 0 slave {hard} {soft} {soft_seconds} {PUBSUB_LIMIT}")
+            },
+            set: set_output_limits,
         },
     ),
     row(
@@ -291,6 +365,8 @@ pub static SETTINGS: &[Setting] = &[
             of: LEVELS,
         },
     ),
+    row("masterauth", Allowed, text!(masterauth)),
+    row("masteruser", Allowed, text!(masteruser)),
     row("maxclients", Allowed, int!(maxclients, 1, u32::MAX as i64)),
     row(
         "maxmemory",
@@ -309,6 +385,18 @@ pub static SETTINGS: &[Setting] = &[
             of: POLICIES,
         },
     ),
+    row(
+        "min-replicas-max-lag",
+        Allowed,
+        int!(min_replicas_max_lag, 0, i32::MAX as i64),
+    )
+    .alias("min-slaves-max-lag"),
+    row(
+        "min-replicas-to-write",
+        Allowed,
+        int!(min_replicas_to_write, 0, i32::MAX as i64),
+    )
+    .alias("min-slaves-to-write"),
     row("port", Immutable, int!(port, 0, 65535)),
     row(
         "protected-mode",
@@ -323,6 +411,67 @@ pub static SETTINGS: &[Setting] = &[
         Allowed,
         memory!(proto_max_bulk_len, 1 << 20),
     ),
+    row("repl-backlog-size", Allowed, memory!(repl_backlog_size, 1)),
+    row(
+        "repl-backlog-ttl",
+        Allowed,
+        int!(repl_backlog_ttl, 0, i32::MAX as i64),
+    ),
+    row(
+        "repl-diskless-sync-delay",
+        Allowed,
+        int!(repl_diskless_sync_delay, 0, i32::MAX as i64),
+    ),
+    row(
+        "repl-ping-replica-period",
+        Allowed,
+        int!(repl_ping_replica_period, 1, i32::MAX as i64),
+    )
+    .alias("repl-ping-slave-period"),
+    row(
+        "repl-timeout",
+        Allowed,
+        int!(repl_timeout, 1, i32::MAX as i64),
+    ),
+    row("replica-announce-ip", Allowed, text!(replica_announce_ip)).alias("slave-announce-ip"),
+    row(
+        "replica-announce-port",
+        Allowed,
+        int!(replica_announce_port, 0, 65535),
+    )
+    .alias("slave-announce-port"),
+    row(
+        "replica-announced",
+        Allowed,
+        Kind::Bool {
+            get: |c| c.replica_announced,
+            set: |c, v| c.replica_announced = v,
+        },
+    ),
+    row(
+        "replica-priority",
+        Allowed,
+        int!(replica_priority, 0, i32::MAX as i64),
+    )
+    .alias("slave-priority"),
+    row(
+        "replica-read-only",
+        Allowed,
+        Kind::Bool {
+            get: |c| c.replica_read_only,
+            set: |c, v| c.replica_read_only = v,
+        },
+    )
+    .alias("slave-read-only"),
+    row(
+        "replica-serve-stale-data",
+        Allowed,
+        Kind::Bool {
+            get: |c| c.replica_serve_stale_data,
+            set: |c, v| c.replica_serve_stale_data = v,
+        },
+    )
+    .alias("slave-serve-stale-data"),
     row(
         "replicaof",
         Immutable,
@@ -335,7 +484,8 @@ pub static SETTINGS: &[Setting] = &[
             },
             set: set_replicaof,
         },
-    ),
+    )
+    .alias("slaveof"),
     row("requirepass", Allowed, text!(requirepass)),
     row(
         "save",

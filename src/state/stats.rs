@@ -37,6 +37,13 @@ pub struct Stats {
     pub rejected_connections: AtomicU64,
     pub expired: AtomicU64,
     pub expire_nanos: AtomicU64,
+    /// Replicas that were given a copy of everything, the rest from where they were, or not the rest that they wanted.
+    pub sync_full: AtomicU64,
+    pub sync_partial_ok: AtomicU64,
+    pub sync_partial_err: AtomicU64,
+    /// Bytes from our primary, and to our replicas.
+    pub repl_input_bytes: AtomicU64,
+    pub repl_output_bytes: AtomicU64,
     pub peak_memory: AtomicU64,
     /// Error replies by their code.
     errors: Mutex<BTreeMap<Vec<u8>, u64>>,
@@ -60,6 +67,11 @@ impl Stats {
             misses: AtomicU64::new(0),
             expired: AtomicU64::new(0),
             expire_nanos: AtomicU64::new(0),
+            sync_full: AtomicU64::new(0),
+            sync_partial_ok: AtomicU64::new(0),
+            sync_partial_err: AtomicU64::new(0),
+            repl_input_bytes: AtomicU64::new(0),
+            repl_output_bytes: AtomicU64::new(0),
             peak_memory: AtomicU64::new(0),
             errors: Mutex::default(),
             rates: Mutex::default(),
@@ -88,6 +100,11 @@ impl Stats {
             &self.misses,
             &self.expired,
             &self.expire_nanos,
+            &self.sync_full,
+            &self.sync_partial_ok,
+            &self.sync_partial_err,
+            &self.repl_input_bytes,
+            &self.repl_output_bytes,
             &self.peak_memory,
         ];
         all.into_iter().for_each(|figure| figure.store(0, Relaxed));

@@ -11,6 +11,14 @@
 //! its keys expire at all and a time before which none of them does ([`Db::sweep`]), so nothing is searched in vain, and
 //! the sweep reads the shard's dense entries in a row: nothing else is kept for it, no second table of expiries.
 //!
+//! # Snapshots
+//!
+//! Whoever wants to write all of a database to a file or to a replica needs it as it was at one moment, while clients go
+//! on changing it. Redis forks for that, and lets the kernel copy each page that is written to. Here a shard is behind an
+//! `Arc`: a [`Keyspace`] is cloned by counting 256 references up, and a writer that comes to a shard which somebody
+//! else still holds copies that shard first ([`Arc::make_mut`]). So a snapshot stops nobody; the first change of each
+//! shard costs the copying of a 256th of the keys, and what is inside a stream is shared in the same way, node by node.
+//!
 //! # What a change leaves behind
 //!
 //! Two things must happen after a command has changed something, and not by the command itself. Those
@@ -19,6 +27,7 @@
 //! for: it is put aside as [`Garbage`] until the lock is free.
 
 use std::hash::RandomState;
+use std::sync::Arc;
 
 use super::dict::{self, Dict, Entry};
 use super::object::{NEVER, Object, Usage, Value};
@@ -29,6 +38,7 @@ const SHARD_BITS: u32 = 8;
 const SHARDS: usize = 1 << SHARD_BITS;
 
 /// One part of the keyspace.
+#[derive(Clone)]
 struct Shard {
     dict: Dict<Object>,
     /// How many of the keys have an expiry.
@@ -43,8 +53,10 @@ pub enum Garbage {
     Keyspace(#[allow(dead_code, reason = "kept to be dropped")] Keyspace),
 }
 
-/// All keys of a database.
-pub struct Keyspace(Vec<Shard>);
+/// All keys of a database. A clone of it is a picture of the database at that moment, and costs next to nothing: see
+/// the module's notes on snapshots.
+#[derive(Clone)]
+pub struct Keyspace(Vec<Arc<Shard>>);
 
 /// What setting a value does to the key's expiry.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -61,6 +73,8 @@ pub struct Db {
     seed: RandomState,
     /// True while anyone watches or waits for any key: only then are touched keys noted.
     pub observed: bool,
+    /// What writers do with keys whose time has come.
+    pub expiry: Expiry,
     touched: Vec<Vec<u8>>,
     garbage: Vec<Garbage>,
     /// Keys that a writer found expired and deleted, since they were last taken.
@@ -74,6 +88,7 @@ impl Default for Db {
             shards: Keyspace::new(&seed),
             seed,
             observed: false,
+            expiry: Expiry::Delete,
             touched: vec![],
             garbage: vec![],
             expired: vec![],
@@ -88,8 +103,41 @@ impl Keyspace {
             volatile: 0,
             next_expiry: NEVER,
         };
-        Keyspace((0..SHARDS).map(|_| shard()).collect())
+        Keyspace((0..SHARDS).map(|_| Arc::new(shard())).collect())
     }
+
+    /// How many keys there are, expired ones included.
+    pub fn len(&self) -> usize {
+        self.0.iter().map(|s| s.dict.len()).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many keys have an expiry.
+    pub fn volatile_len(&self) -> usize {
+        self.0.iter().map(|s| s.volatile).sum()
+    }
+
+    /// Every key with its object, in no order; expired ones too.
+    pub fn keys(&self) -> impl Iterator<Item = (&[u8], &Object)> {
+        self.0
+            .iter()
+            .flat_map(|s| s.dict.entries().iter().map(|e| (&*e.key, &e.value)))
+    }
+}
+
+/// What becomes of a key whose time has come when a writer meets it.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub enum Expiry {
+    /// It is deleted: this server decides when keys expire.
+    #[default]
+    Delete,
+    /// It is hidden, and stays until the primary has it deleted: the server is a replica.
+    Hide,
+    /// It is there as any other: the writer is the primary itself, which knows what it does.
+    Ignore,
 }
 
 impl Shard {
@@ -114,6 +162,24 @@ impl Db {
         dict::hash(&self.seed, key)
     }
 
+    /// The shard of a hash, to be changed: copied first if a snapshot still holds it.
+    #[inline]
+    fn shard_mut(&mut self, hash: u64) -> &mut Shard {
+        Arc::make_mut(&mut self.shards.0[shard_of(hash)])
+    }
+
+    /// A picture of all keys as they are now.
+    pub fn snapshot(&self) -> Keyspace {
+        self.shards.clone()
+    }
+
+    /// Prepares for deleting or overwriting a key: if its time has come, it goes now, and is noted as expired.
+    pub fn expire_if_due(&mut self, key: &[u8], now: i64) {
+        if self.expiry == Expiry::Delete && self.get_any(key).is_some_and(|o| o.is_expired(now)) {
+            self.expire_key(key);
+        }
+    }
+
     /// The object at `key`, even one whose time has come.
     #[inline]
     pub fn get_any(&self, key: &[u8]) -> Option<&Object> {
@@ -130,13 +196,19 @@ impl Db {
     /// The same for a change of the value. A key that has expired is deleted first.
     pub fn get_mut(&mut self, key: &[u8], now: i64) -> Option<&mut Object> {
         let hash = self.hash(key);
-        let shard = &mut self.shards.0[shard_of(hash)];
         // Asked twice because of the expired case, which borrows the whole; the second time it is cached.
-        if shard.dict.get(hash, key)?.is_expired(now) {
-            self.expire_key(key);
-            return None;
+        let object = self.shards.0[shard_of(hash)].dict.get(hash, key)?;
+        if object.is_expired(now) {
+            match self.expiry {
+                Expiry::Ignore => {}
+                Expiry::Hide => return None,
+                Expiry::Delete => {
+                    self.expire_key(key);
+                    return None;
+                }
+            }
         }
-        self.shards.0[shard_of(hash)].dict.get_mut(hash, key)
+        self.shard_mut(hash).dict.get_mut(hash, key)
     }
 
     /// Touches the memory in which `keys` are, or would be, so that looking them up afterwards does not wait
@@ -170,10 +242,10 @@ impl Db {
         self.get(key, now).is_some()
     }
 
-    /// Sets `key` to `value`, whatever was there before.
-    pub fn set(&mut self, key: &[u8], value: Value, keep: Keep, usage: Usage) {
+    /// Sets `key` to `value`, whatever was there before. One whose time had come counts as expired.
+    pub fn set(&mut self, key: &[u8], value: Value, keep: Keep, usage: Usage, now: i64) {
         let hash = self.hash(key);
-        let shard = &mut self.shards.0[shard_of(hash)];
+        let shard = self.shard_mut(hash);
         match shard.dict.get_mut(hash, key) {
             Some(object) => {
                 let from = object.expire;
@@ -185,6 +257,9 @@ impl Db {
                 let old = std::mem::replace(&mut object.value, value);
                 if from != to {
                     shard.note_expiry(from, to);
+                }
+                if from <= now && self.expiry == Expiry::Delete {
+                    self.expired.push(key.to_vec());
                 }
                 self.discard(old);
             }
@@ -204,10 +279,14 @@ impl Db {
         self.touch(key);
     }
 
-    /// Puts an object back as it was taken out of a database, under a key that is free.
+    /// Puts an object back as it was taken out of a database, under a key that is free or seems so: one that is hidden
+    /// since it has expired gives way.
     pub fn insert(&mut self, key: &[u8], object: Object) {
+        if let Some(hidden) = self.take(key) {
+            self.discard(hidden.value);
+        }
         let hash = self.hash(key);
-        let shard = &mut self.shards.0[shard_of(hash)];
+        let shard = self.shard_mut(hash);
         shard.note_expiry(NEVER, object.expire);
         shard.dict.insert_new(hash, key.into(), object);
         self.touch(key);
@@ -216,7 +295,7 @@ impl Db {
     /// Changes when an existing key expires; [`NEVER`] takes the expiry away.
     pub fn set_expiry(&mut self, key: &[u8], at: i64) {
         let hash = self.hash(key);
-        let shard = &mut self.shards.0[shard_of(hash)];
+        let shard = self.shard_mut(hash);
         if let Some(object) = shard.dict.get_mut(hash, key) {
             let from = std::mem::replace(&mut object.expire, at);
             shard.note_expiry(from, at);
@@ -226,13 +305,17 @@ impl Db {
 
     /// Takes a key out. A key that has expired counts as one that is not there.
     pub fn remove(&mut self, key: &[u8], now: i64) -> Option<Object> {
-        let object = self.take(key)?;
-        if object.is_expired(now) {
-            self.expired.push(key.to_vec());
-            self.touch(key);
-            self.discard(object.value);
-            return None;
+        if self.get_any(key)?.is_expired(now) {
+            match self.expiry {
+                Expiry::Ignore => {}
+                Expiry::Hide => return None,
+                Expiry::Delete => {
+                    self.expire_key(key);
+                    return None;
+                }
+            }
         }
+        let object = self.take(key)?;
         self.touch(key);
         Some(object)
     }
@@ -250,7 +333,8 @@ impl Db {
 
     fn take(&mut self, key: &[u8]) -> Option<Object> {
         let hash = self.hash(key);
-        let shard = &mut self.shards.0[shard_of(hash)];
+        self.shards.0[shard_of(hash)].dict.get(hash, key)?;
+        let shard = self.shard_mut(hash);
         let object = shard.dict.remove(hash, key)?.value;
         shard.note_expiry(object.expire, NEVER);
         Some(object)
@@ -339,7 +423,7 @@ impl Db {
 
     /// How many keys there are, those included that have expired and not been deleted yet.
     pub fn len(&self) -> usize {
-        self.shards.0.iter().map(|s| s.dict.len()).sum()
+        self.shards.len()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -348,7 +432,7 @@ impl Db {
 
     /// How many keys have an expiry.
     pub fn volatile_len(&self) -> usize {
-        self.shards.0.iter().map(|s| s.volatile).sum()
+        self.shards.volatile_len()
     }
 
     /// The mean time that keys with an expiry have left, in milliseconds, from a sample of them.
@@ -370,10 +454,7 @@ impl Db {
 
     /// Every key with its object, in no order; expired ones too.
     pub fn keys(&self) -> impl Iterator<Item = (&[u8], &Object)> {
-        self.shards
-            .0
-            .iter()
-            .flat_map(|s| s.dict.entries().iter().map(|e| (&*e.key, &e.value)))
+        self.shards.keys()
     }
 
     /// A key chosen at random with the help of `below(n)`, a number under `n`. An expired one is not chosen,
@@ -422,7 +503,7 @@ impl Db {
             n => ((n - 1) as usize, (cursor & ((1 << LEFT_BITS) - 1)) as usize),
         };
         let mut budget = count;
-        while let Some(Shard { dict, .. }) = self.shards.0.get(shard) {
+        while let Some(Shard { dict, .. }) = self.shards.0.get(shard).map(|s| &**s) {
             left = left.min(dict.len());
             while left > 0 && budget > 0 {
                 left -= 1;
@@ -463,7 +544,7 @@ impl Db {
     /// When it was not stopped by the limit it has seen every expiry of the shard, and knows the next.
     pub fn sweep(&mut self, shard: usize, now: i64, limit: usize) -> usize {
         let mut removed: Vec<Entry<Object>> = vec![];
-        let part = &mut self.shards.0[shard];
+        let part = Arc::make_mut(&mut self.shards.0[shard]);
         let mut next = NEVER;
         let mut at = part.dict.len();
         while at > 0 && removed.len() < limit {
@@ -506,6 +587,7 @@ mod tests {
             Value::Int(1),
             Keep::Until(until),
             Usage::Lru { now: 0 },
+            0,
         );
     }
 

@@ -14,7 +14,7 @@ pub mod object;
 pub mod sds;
 pub mod stream;
 
-pub use db::{Db, Garbage, Keep};
+pub use db::{Db, Expiry, Garbage, Keep, Keyspace};
 pub use object::{NEVER, Object, Usage, Value};
 pub use sds::Sds;
 

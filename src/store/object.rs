@@ -6,6 +6,7 @@
 //! line of the processor's cache: a GET of a short string touches that line and one slot of the index.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use super::sds::Sds;
@@ -28,7 +29,8 @@ pub enum Value {
     Int(i64),
     /// A string that was changed in place (APPEND, SETRANGE), with room to grow.
     Raw(Box<Vec<u8>>),
-    Stream(Box<Stream>),
+    /// Shared with a snapshot for as long as neither changes.
+    Stream(Arc<Stream>),
 }
 
 impl Value {
@@ -105,7 +107,7 @@ impl Value {
 
     pub fn as_stream_mut(&mut self) -> Result<&mut Stream, Error> {
         match self {
-            Value::Stream(stream) => Ok(stream),
+            Value::Stream(stream) => Ok(Arc::make_mut(stream)),
             _ => Err(Error::WRONG_TYPE),
         }
     }

@@ -7,7 +7,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
-use redis_clone::resp::request::Step;
+use redis_clone::resp::request::{BIG_ARGUMENT, Step};
 use redis_clone::resp::{Limits, Parser};
 
 fn main() -> std::io::Result<()> {
@@ -31,6 +31,7 @@ fn serve(mut stream: &TcpStream) -> std::io::Result<()> {
     let limits = Limits {
         bulk_len: 512 << 20,
         authenticated: true,
+        big: BIG_ARGUMENT,
     };
     let (mut parser, mut input, mut filled, mut output) =
         (Parser::default(), vec![0; 64 * 1024], 0, vec![]);

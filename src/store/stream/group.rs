@@ -236,7 +236,7 @@ impl Stream {
     }
 
     pub fn groups(&self) -> impl Iterator<Item = (&Vec<u8>, &Group)> {
-        self.groups.iter()
+        self.groups.iter().map(|(name, group)| (name, &**group))
     }
 
     pub fn group_count(&self) -> usize {
@@ -244,18 +244,18 @@ impl Stream {
     }
 
     pub fn group(&self, name: &[u8]) -> Option<&Group> {
-        self.groups.get(name)
+        self.groups.get(name).map(|group| &**group)
     }
 
     pub fn group_mut(&mut self, name: &[u8]) -> Option<&mut Group> {
-        self.groups.get_mut(name)
+        self.groups.get_mut(name).map(Arc::make_mut)
     }
 
     /// Adds a group; tells whether the name was free.
     pub fn add_group(&mut self, name: &[u8], group: Group) -> bool {
         let free = !self.groups.contains_key(name);
         if free {
-            self.groups.insert(name.to_vec(), group);
+            self.groups.insert(name.to_vec(), Arc::new(group));
         }
         free
     }
@@ -279,7 +279,7 @@ impl Stream {
         // The group is taken out while the entries are read: they are in the same stream.
         let mut groups = std::mem::take(&mut self.groups);
         let mut delivered = 0;
-        if let Some(group) = groups.get_mut(group)
+        if let Some(group) = groups.get_mut(group).map(Arc::make_mut)
             && let Some(start) = group.last_id.next()
         {
             for entry in self.range(start, StreamId::MAX).take(count) {

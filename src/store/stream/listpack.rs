@@ -23,6 +23,8 @@
 //! | `F0` +4 | longer string |
 //! | `F1` `F2` `F3` `F4` | integer of 16, 24, 32, 64 bits |
 
+use std::sync::Arc;
+
 use crate::util::number;
 
 const HEADER: usize = 6;
@@ -45,13 +47,14 @@ impl Element<'_> {
     }
 }
 
-/// A list of elements. Positions are byte offsets; [`Listpack::first`] is the only one to begin with.
+/// A list of elements. Positions are byte offsets; [`Listpack::first`] is the only one to begin with. A clone shares the
+/// bytes until one of the two changes.
 #[derive(Clone)]
-pub struct Listpack(Vec<u8>);
+pub struct Listpack(Arc<Vec<u8>>);
 
 impl Default for Listpack {
     fn default() -> Listpack {
-        Listpack(vec![7, 0, 0, 0, 0, 0, END])
+        Listpack(Arc::new(vec![7, 0, 0, 0, 0, 0, END]))
     }
 }
 
@@ -59,7 +62,7 @@ impl Listpack {
     pub fn with_capacity(bytes: usize) -> Listpack {
         let mut own = Vec::with_capacity(bytes.max(HEADER + 1));
         own.extend_from_slice(&Listpack::default().0);
-        Listpack(own)
+        Listpack(Arc::new(own))
     }
 
     /// How many bytes the list takes.
@@ -72,7 +75,9 @@ impl Listpack {
     }
 
     pub fn shrink_to_fit(&mut self) {
-        self.0.shrink_to_fit();
+        if let Some(own) = Arc::get_mut(&mut self.0) {
+            own.shrink_to_fit();
+        }
     }
 
     /// The position of the first element, or of the end.
@@ -171,15 +176,13 @@ impl Listpack {
 
     /// Appends elements: `write` is handed a writer that takes them.
     pub fn append(&mut self, write: impl FnOnce(&mut Writer<'_>)) {
-        self.0.pop();
-        let mut writer = Writer {
-            out: &mut self.0,
-            count: 0,
-        };
+        let own = Arc::make_mut(&mut self.0);
+        own.pop();
+        let mut writer = Writer { out: own, count: 0 };
         write(&mut writer);
         let added = writer.count;
-        self.0.push(END);
-        self.seal(added as isize);
+        own.push(END);
+        seal(own, added as isize);
     }
 
     /// Puts an integer in place of the element at `at`.
@@ -187,27 +190,71 @@ impl Listpack {
         let next = self.next(at);
         let mut new = Vec::with_capacity(12);
         push_int(&mut new, value);
+        let own = Arc::make_mut(&mut self.0);
         if new.len() == next - at {
-            self.0[at..next].copy_from_slice(&new);
+            own[at..next].copy_from_slice(&new);
         } else {
-            self.0.splice(at..next, new);
-            self.seal(0);
+            own.splice(at..next, new);
+            seal(own, 0);
         }
     }
 
-    /// Brings the header up to date after `added` elements came.
-    fn seal(&mut self, added: isize) {
-        let bytes = self.0.len() as u32;
-        self.0[..4].copy_from_slice(&bytes.to_le_bytes());
-        // 65535 says "more than fit in here, count them".
-        let count = u16::from_le_bytes([self.0[4], self.0[5]]);
-        let count = if count == u16::MAX {
-            count
-        } else {
-            (count as isize + added).min(u16::MAX as isize) as u16
-        };
-        self.0[4..6].copy_from_slice(&count.to_le_bytes());
+    /// A list from bytes that came from outside; `None` unless they are one, whole and consistent, so that all other
+    /// methods can trust it.
+    pub fn from_bytes(bytes: Vec<u8>) -> Option<Listpack> {
+        let end = bytes.len().checked_sub(1)?;
+        let header = bytes.get(..HEADER)?;
+        let len = u32::from_le_bytes([header[0], header[1], header[2], header[3]]);
+        if len as usize != bytes.len() || end < HEADER || bytes[end] != END {
+            return None;
+        }
+        let (mut at, mut count) = (HEADER, 0u64);
+        while at < end {
+            let byte = |i: usize| bytes[..end].get(at + i).copied().map(usize::from);
+            let size = match bytes[at] {
+                0..0x80 => 1,
+                n @ 0x80..0xC0 => 1 + usize::from(n & 0x3F),
+                0xC0..0xE0 => 2,
+                n @ 0xE0..0xF0 => 2 + ((usize::from(n & 0x0F) << 8) | byte(1)?),
+                0xF0 => 5 + (byte(1)? | byte(2)? << 8 | byte(3)? << 16 | byte(4)? << 24),
+                0xF1 => 3,
+                0xF2 => 4,
+                0xF3 => 5,
+                0xF4 => 9,
+                _ => return None,
+            };
+            let behind = backlen_size(size);
+            let next = at + size + behind;
+            let fits =
+                |i: usize| bytes[at + size + i] == backlen_byte(size, behind - 1 - i, behind);
+            if next > end || !(0..behind).all(fits) {
+                return None;
+            }
+            at = next;
+            count += 1;
+        }
+        let claimed = u16::from_le_bytes([header[4], header[5]]);
+        (claimed == u16::MAX || u64::from(claimed) == count).then(|| Listpack(Arc::new(bytes)))
     }
+
+    /// The list as it stands in memory, in RDB files and on the way to a replica.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Brings the header up to date after `added` elements came.
+fn seal(bytes: &mut [u8], added: isize) {
+    let len = bytes.len() as u32;
+    bytes[..4].copy_from_slice(&len.to_le_bytes());
+    // 65535 says "more than fit in here, count them".
+    let count = u16::from_le_bytes([bytes[4], bytes[5]]);
+    let count = if count == u16::MAX {
+        count
+    } else {
+        (count as isize + added).min(u16::MAX as isize) as u16
+    };
+    bytes[4..6].copy_from_slice(&count.to_le_bytes());
 }
 
 /// Takes the elements that [`Listpack::append`] adds.
@@ -290,10 +337,11 @@ fn push_string(out: &mut Vec<u8>, bytes: &[u8]) {
 #[inline]
 fn backlen_size(len: usize) -> usize {
     match len {
+        // The bounds are Redis's: at each, one byte more than necessary.
         0..128 => 1,
-        128..16384 => 2,
-        16384..2_097_152 => 3,
-        2_097_152..268_435_456 => 4,
+        128..16_383 => 2,
+        16_383..2_097_151 => 3,
+        2_097_151..268_435_455 => 4,
         _ => 5,
     }
 }
@@ -301,10 +349,14 @@ fn backlen_size(len: usize) -> usize {
 /// The length, 7 bits a byte, to be read from its last byte backwards: all but the first byte have the top bit set.
 fn push_backlen(out: &mut Vec<u8>, len: usize) {
     let size = backlen_size(len);
-    for i in (0..size).rev() {
-        let bits = (len >> (7 * i)) as u8 & 0x7F;
-        out.push(if i == size - 1 { bits } else { bits | 0x80 });
-    }
+    out.extend((0..size).rev().map(|i| backlen_byte(len, i, size)));
+}
+
+/// The byte of such a length, of `size` bytes, that holds its bits from 7 × `i` on.
+#[inline]
+fn backlen_byte(len: usize, i: usize, size: usize) -> u8 {
+    let bits = (len >> (7 * i)) as u8 & 0x7F;
+    if i == size - 1 { bits } else { bits | 0x80 }
 }
 
 #[cfg(test)]
@@ -387,7 +439,7 @@ mod tests {
             w.int(-1);
         });
         assert_eq!(
-            list.0,
+            *list.0,
             [
                 17, 0, 0, 0, 3, 0, 1, 1, 0x83, b'a', b'b', b'c', 4, 0xDF, 0xFF, 2, 0xFF
             ],

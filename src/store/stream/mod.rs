@@ -24,8 +24,10 @@ pub mod group;
 pub mod id;
 pub mod listpack;
 pub mod node;
+pub mod restore;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 pub use group::{Group, Nack};
 pub use id::{NewId, StreamId};
@@ -86,7 +88,7 @@ pub struct Stream {
     /// How many entries were ever added.
     pub entries_added: u64,
     /// The consumer groups by name.
-    groups: BTreeMap<Vec<u8>, Group>,
+    groups: BTreeMap<Vec<u8>, Arc<Group>>,
 }
 
 impl Stream {
@@ -96,6 +98,11 @@ impl Stream {
 
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// The nodes, oldest first.
+    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter()
     }
 
     /// How many nodes there are.

@@ -1,0 +1,249 @@
+//! Replication: whom to follow, and talking with those who follow us. The copying itself is done by the threads of
+//! [`crate::replication`].
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::args::{int, timeout_ms};
+use super::{Cx, Done};
+use crate::resp::Error;
+use crate::state::blocking::{Outcome, Wait};
+use crate::state::journal::push_request;
+use crate::state::lock;
+use crate::state::replication::Replica;
+use crate::state::session::SyncRequest;
+use crate::store::Store;
+use crate::util::number;
+
+/// REPLICAOF host port, REPLICAOF NO ONE. It has the store's write lock, so that no write is under way while the server's
+/// role changes.
+pub fn replicaof(cx: &mut Cx, _: &mut Store) -> Done {
+    let link = &cx.shared.link;
+    if cx.args.is(1, "NO") && cx.args.is(2, "ONE") {
+        if link.is_replica() {
+            cx.shared.become_primary();
+            cx.shared.log.notice("MASTER MODE enabled (user request)");
+        }
+        cx.reply.ok();
+        return Ok(());
+    }
+    let port = number::parse_i64(&cx.args[2]).and_then(|p| u16::try_from(p).ok());
+    let port = port.ok_or(Error::text("ERR Invalid master port"))?;
+    let host = String::from_utf8_lossy(&cx.args[1]).into_owned();
+    let primary = Some((host, port));
+    if cx.shared.settings.current().replicaof == primary {
+        cx.reply.simple("OK Already connected to specified master");
+        return Ok(());
+    }
+    cx.shared.become_replica(primary);
+    let unblocked = Outcome::Failed(Error::text(
+        "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+    ));
+    cx.shared.blocking.end_all(&unblocked);
+    cx.shared.replicas.unblock_all(&unblocked);
+    cx.shared
+        .log
+        .notice("REPLICAOF enabled (user request from a client)");
+    cx.reply.ok();
+    Ok(())
+}
+
+pub fn role(cx: &mut Cx) -> Done {
+    let shared = cx.shared;
+    let primary = shared.settings.current().replicaof.clone();
+    if let (true, Some((host, port))) = (shared.link.is_replica(), primary) {
+        let state = shared.link.status().state;
+        cx.reply.array(5);
+        cx.reply.bulk(b"slave");
+        cx.reply.bulk(host.as_bytes());
+        cx.reply.int(port.into());
+        cx.reply.bulk(state.name().as_bytes());
+        cx.reply.int(if shared.link.is_connected() {
+            shared.journal.end() as i64
+        } else {
+            -1
+        });
+        return Ok(());
+    }
+    cx.reply.array(3);
+    cx.reply.bulk(b"master");
+    cx.reply.int(shared.journal.end() as i64);
+    let online = shared.replicas.all().into_iter().filter(|r| r.is_online());
+    cx.reply.array_of(|reply| {
+        let shown = online.map(|replica| {
+            let (ip, port) = replica.address();
+            reply.array(3);
+            reply.bulk(ip.as_bytes());
+            reply.bulk(port.to_string().as_bytes());
+            reply.bulk(replica.acked.load(Relaxed).to_string().as_bytes());
+        });
+        shown.count()
+    });
+    Ok(())
+}
+
+/// The replica that this connection belongs to, or will.
+fn replica_of(cx: &mut Cx) -> Arc<Replica> {
+    let client = cx.session.client.clone();
+    cx.session
+        .replica
+        .get_or_insert_with(|| Arc::new(Replica::new(client)))
+        .clone()
+}
+
+/// What a replica tells its primary about itself, and how far it has come.
+pub fn replconf(cx: &mut Cx) -> Done {
+    if cx.args.len().is_multiple_of(2) {
+        return Err(Error::SYNTAX);
+    }
+    for i in (1..cx.args.len()).step_by(2) {
+        if cx.args.is(i, "listening-port") {
+            let port = int(&cx.args[i + 1])?;
+            replica_of(cx).port.store(port as u16, Relaxed);
+        } else if cx.args.is(i, "ip-address") {
+            let address = &cx.args[i + 1];
+            if address.len() >= 46 {
+                let text = format!(
+                    "ERR REPLCONF ip-address provided by replica instance is too long: {} bytes",
+                    address.len()
+                );
+                return Err(Error::new(text));
+            }
+            let address = String::from_utf8_lossy(address).into_owned();
+            *lock(&replica_of(cx).ip) = address;
+        } else if cx.args.is(i, "capa") {
+            // What is not known is ignored: it is something that newer replicas can do.
+            let replica = replica_of(cx);
+            if cx.args.is(i + 1, "eof") {
+                replica.eof.store(true, Relaxed);
+            } else if cx.args.is(i + 1, "psync2") {
+                replica.psync2.store(true, Relaxed);
+            }
+        } else if cx.args.is(i, "ack") {
+            // Not answered, whoever says it.
+            if let (Some(replica), Some(offset)) =
+                (&cx.session.replica, number::parse_i64(&cx.args[i + 1]))
+            {
+                let offset = u64::try_from(offset).unwrap_or(0);
+                cx.shared.replicas.acknowledge(replica, offset, cx.now);
+            }
+            return Ok(());
+        } else if cx.args.is(i, "getack") {
+            // Asked by a primary; its link answers. From anyone else it means nothing.
+            return Ok(());
+        } else if cx.args.is(i, "rdb-only") {
+            let only = int(&cx.args[i + 1])? == 1;
+            replica_of(cx).rdb_only.store(only, Relaxed);
+        } else {
+            let name = String::from_utf8_lossy(&cx.args[i]);
+            let text = format!("ERR Unrecognized REPLCONF option: {name}");
+            return Err(Error::new(text));
+        }
+    }
+    cx.reply.ok();
+    Ok(())
+}
+
+/// Both ways to ask for the data: the connection is a replica's from now on.
+fn request(cx: &mut Cx, wanted: Option<(String, u64)>, psync: bool) -> Done {
+    if cx.session.is_replica() {
+        return Ok(());
+    }
+    let link = &cx.shared.link;
+    if link.is_replica() && !link.is_connected() {
+        return Err(Error::text(
+            "NOMASTERLINK Can't SYNC while not connected with my master",
+        ));
+    }
+    let replica = replica_of(cx);
+    replica.acked_at.store(cx.now, Relaxed);
+    replica.client.replica.store(true, Relaxed);
+    cx.shared.replicas.add(&replica);
+    cx.session.sync = Some(SyncRequest { wanted, psync });
+    Ok(())
+}
+
+/// Holds the store's write lock for the sake of FAILOVER, which changes the server's role.
+pub fn psync(cx: &mut Cx, _: &mut Store) -> Done {
+    let offset = int(&cx.args[2])?;
+    let replid = String::from_utf8_lossy(&cx.args[1]).into_owned();
+    if cx.args.len() > 3 {
+        if cx.args.len() != 4 || !cx.args.is(3, "FAILOVER") {
+            return Err(Error::SYNTAX);
+        }
+        let refused = |text| Err(Error::text(text));
+        if !cx.shared.link.is_replica() {
+            return refused("ERR PSYNC FAILOVER can't be sent to a master.");
+        }
+        if !lock(&cx.shared.history)
+            .replid
+            .eq_ignore_ascii_case(&replid)
+        {
+            return refused("ERR PSYNC FAILOVER replid must match my replid.");
+        }
+        // The primary hands over to us: it becomes our replica.
+        cx.shared.become_primary();
+        cx.shared
+            .log
+            .notice("Failover request received from my primary: MASTER MODE enabled");
+    }
+    // A replica names the first byte that it does not have; they are counted from one.
+    let wanted = u64::try_from(offset)
+        .ok()
+        .and_then(|offset| offset.checked_sub(1))
+        .map(|have| (replid, have));
+    request(cx, wanted, true)
+}
+
+pub fn sync(cx: &mut Cx) -> Done {
+    request(cx, None, false)
+}
+
+/// WAIT: until so many replicas have all that this client has written.
+pub fn wait(cx: &mut Cx) -> Done {
+    if cx.shared.link.is_replica() {
+        return Err(Error::text(
+            "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is \
+             configured to be writable (which is not the default) writes to replicas are just local and are not \
+             propagated.",
+        ));
+    }
+    let wanted = int(&cx.args[1])?;
+    let timeout = timeout_ms(&cx.args[2])?;
+    let (shared, offset) = (cx.shared, cx.session.written);
+    let acked = shared.replicas.count_acked(offset);
+    if acked as i64 >= wanted || !cx.may_block {
+        cx.reply.int(acked as i64);
+        return Ok(());
+    }
+    ask_for_acks(cx, offset);
+    // What the client gets if time runs out is how many there are then.
+    let handle = shared.myself.clone();
+    cx.wait = Some(Wait {
+        keys: vec![],
+        timeout,
+        service: Box::new(|_, _, _| false),
+        on_timeout: Some(Box::new(move |reply| {
+            let shared = handle.upgrade();
+            let acked = shared.map_or(0, |s| s.replicas.count_acked(offset));
+            reply.int(acked as i64);
+        })),
+        acks: Some((offset, usize::try_from(wanted).unwrap_or(0))),
+    });
+    Ok(())
+}
+
+/// Has the replicas tell how far they are; once for all who wait for the same.
+fn ask_for_acks(cx: &Cx, offset: u64) {
+    let shared = cx.shared;
+    // Under the lock, nobody makes a replica of us in the meantime, whose journal is not its own.
+    let _store = shared.read();
+    let asks = shared.journal.is_active() && !shared.link.is_replica();
+    if asks && shared.replicas.must_ask(offset) {
+        let mut question = vec![];
+        let words = [&b"REPLCONF"[..], b"GETACK", b"*"];
+        push_request(&mut question, 3, words.into_iter());
+        let end = shared.journal.append(&question);
+        shared.replicas.asked(end);
+    }
+}

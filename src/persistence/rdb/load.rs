@@ -1,0 +1,467 @@
+//! Reading an RDB.
+//!
+//! It may come from any version of Redis, or from somebody who means harm. So nothing it says is believed before it is
+//! seen: a string of a gigabyte is read piece by piece, however long it claims to be, and what cannot be understood ends
+//! the reading with a reason. What was read so far is then dropped, and nothing else has changed.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use super::{NEWEST, kind, opcode};
+use crate::store::stream::group::{Consumer, Name};
+use crate::store::stream::restore::Parts;
+use crate::store::stream::{Group, Nack, Stream, StreamId};
+use crate::store::{Db, NEVER, Object, Value};
+use crate::util::{crc64, lzf, number};
+
+/// What was read.
+pub struct Loaded {
+    pub dbs: Vec<Db>,
+    pub keys: u64,
+    /// The database that the stream of changes is in, if this is the beginning of one.
+    pub stream_db: Option<usize>,
+    /// What was passed over, for the log.
+    pub warnings: Vec<String>,
+}
+
+/// Reads an RDB to its end, and not a byte further. Keys whose time has come are kept. `databases` is how many there
+/// are, and `fresh` what is noted as the last use of a key that brings nothing of that kind.
+///
+/// # Errors
+///
+/// Those of `source`; and [`io::ErrorKind::InvalidData`] with a reason, if this is no RDB that can be read here.
+pub fn load(source: &mut impl Read, databases: usize, fresh: u32) -> io::Result<Loaded> {
+    let mut reader = Reader {
+        source,
+        crc: 0,
+        version: 0,
+    };
+    let mut loaded = Loaded {
+        dbs: (0..databases).map(|_| Db::default()).collect(),
+        keys: 0,
+        stream_db: None,
+        warnings: vec![],
+    };
+    let header = reader.array::<9>()?;
+    let version = std::str::from_utf8(&header[5..])
+        .ok()
+        .and_then(|v| v.parse().ok());
+    match version {
+        Some(version @ 1..=NEWEST) if header.starts_with(b"REDIS") => reader.version = version,
+        Some(version) if header.starts_with(b"REDIS") => {
+            return flaw(format!("Can't handle RDB format version {version}"));
+        }
+        _ => return flaw("Wrong signature trying to load DB"),
+    }
+    let (mut db, mut expire, mut used) = (0, NEVER, fresh);
+    loop {
+        match reader.byte()? {
+            opcode::END => break,
+            opcode::EXPIRE_MS => expire = i64::from_le_bytes(reader.array()?),
+            opcode::EXPIRE_SECONDS => {
+                expire = i64::from(i32::from_le_bytes(reader.array()?)).saturating_mul(1000);
+            }
+            opcode::FREQ => used = u32::from(reader.byte()?),
+            // Seconds without a use, before now.
+            opcode::IDLE => used = fresh.wrapping_sub(reader.length()? as u32),
+            opcode::SELECT_DB => {
+                let number = reader.length()?;
+                db = usize::try_from(number).unwrap_or(usize::MAX);
+                if db >= databases {
+                    return flaw(format!(
+                        "database {number} is beyond the {databases} there are"
+                    ));
+                }
+            }
+            opcode::RESIZE_DB => {
+                reader.length()?;
+                reader.length()?;
+            }
+            opcode::SLOT_INFO => {
+                for _ in 0..3 {
+                    reader.length()?;
+                }
+            }
+            opcode::AUX => {
+                let (name, value) = (reader.string()?, reader.string()?);
+                if name == b"repl-stream-db" {
+                    let db = number::parse_i64(&value).and_then(|n| usize::try_from(n).ok());
+                    loaded.stream_db = db.filter(|&db| db < databases);
+                }
+            }
+            opcode::MODULE_AUX => {
+                reader.skip_module()?;
+                loaded
+                    .warnings
+                    .push("data of a module were passed over".into());
+            }
+            opcode::FUNCTION2 => {
+                reader.string()?;
+                loaded
+                    .warnings
+                    .push("a library of functions was passed over".into());
+            }
+            opcode::FUNCTION_OLD => return flaw("functions of a pre-release of Redis 7"),
+            kind => {
+                let key = reader.string()?;
+                let value = match reader.value(kind) {
+                    Err(e) if e.kind() == io::ErrorKind::InvalidData => {
+                        return flaw(format!("key '{}': {e}", String::from_utf8_lossy(&key)));
+                    }
+                    value => value?,
+                };
+                let object = Object::new(value, expire);
+                object.set_used(used);
+                if loaded.dbs[db].contains(&key, i64::MIN) {
+                    return flaw(format!(
+                        "key '{}' is there twice",
+                        String::from_utf8_lossy(&key)
+                    ));
+                }
+                loaded.dbs[db].insert(&key, object);
+                loaded.keys += 1;
+                (expire, used) = (NEVER, fresh);
+            }
+        }
+    }
+    if reader.version >= 5 {
+        let seen = reader.crc;
+        let told = u64::from_le_bytes(reader.array()?);
+        if told != 0 && told != seen {
+            return flaw("Wrong RDB checksum");
+        }
+    }
+    Ok(loaded)
+}
+
+fn flaw<T>(why: impl Into<String>) -> io::Result<T> {
+    Err(io::Error::new(io::ErrorKind::InvalidData, why.into()))
+}
+
+/// A length, or what stands in the place of one.
+enum Length {
+    Of(u64),
+    Int(i64),
+    Compressed,
+}
+
+struct Reader<'a, R> {
+    source: &'a mut R,
+    crc: u64,
+    version: u32,
+}
+
+impl<R: Read> Reader<'_, R> {
+    fn array<const N: usize>(&mut self) -> io::Result<[u8; N]> {
+        let mut bytes = [0; N];
+        self.source.read_exact(&mut bytes)?;
+        self.crc = crc64::update(self.crc, &bytes);
+        Ok(bytes)
+    }
+
+    fn byte(&mut self) -> io::Result<u8> {
+        Ok(self.array::<1>()?[0])
+    }
+
+    /// As many bytes; room is made as they come.
+    fn bytes(&mut self, len: u64) -> io::Result<Vec<u8>> {
+        const PIECE: u64 = 1 << 20;
+        let mut bytes = Vec::with_capacity(len.min(PIECE) as usize);
+        let n = Read::take(&mut *self.source, len).read_to_end(&mut bytes)?;
+        if (n as u64) < len {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.crc = crc64::update(self.crc, &bytes);
+        Ok(bytes)
+    }
+
+    fn length_or_form(&mut self) -> io::Result<Length> {
+        let first = self.byte()?;
+        Ok(match first {
+            0..0x40 => Length::Of(first.into()),
+            0x40..0x80 => Length::Of(u64::from(first & 0x3F) << 8 | u64::from(self.byte()?)),
+            0x80 => Length::Of(u32::from_be_bytes(self.array()?).into()),
+            0x81 => Length::Of(u64::from_be_bytes(self.array()?)),
+            0xC0 => Length::Int(i8::from_le_bytes(self.array()?).into()),
+            0xC1 => Length::Int(i16::from_le_bytes(self.array()?).into()),
+            0xC2 => Length::Int(i32::from_le_bytes(self.array()?).into()),
+            0xC3 => Length::Compressed,
+            _ => return flaw(format!("Unknown length encoding {first}")),
+        })
+    }
+
+    fn length(&mut self) -> io::Result<u64> {
+        match self.length_or_form()? {
+            Length::Of(n) => Ok(n),
+            _ => flaw("a string stands where a length should"),
+        }
+    }
+
+    fn string(&mut self) -> io::Result<Vec<u8>> {
+        match self.length_or_form()? {
+            Length::Of(len) => self.bytes(len),
+            Length::Int(n) => Ok(n.to_string().into_bytes()),
+            Length::Compressed => {
+                let (short, long) = (self.length()?, self.length()?);
+                let bytes = self.bytes(short)?;
+                let long = usize::try_from(long).ok();
+                let restored = long.and_then(|long| lzf::decompress(&bytes, long));
+                restored.map_or_else(|| flaw("Invalid LZF compressed string"), Ok)
+            }
+        }
+    }
+
+    fn value(&mut self, kind: u8) -> io::Result<Value> {
+        match kind {
+            kind::STRING => Ok(Value::string_owned(self.string()?)),
+            kind::STREAM_1 | kind::STREAM_2 | kind::STREAM_3 => {
+                Ok(Value::Stream(Arc::new(self.stream(kind)?)))
+            }
+            1 | 10 | 14 | 18 => flaw("it is a list, which this server does not have"),
+            2 | 11 | 20 => flaw("it is a set, which this server does not have"),
+            3 | 5 | 12 | 17 => flaw("it is a sorted set, which this server does not have"),
+            4 | 9 | 13 | 16 | 22..=25 => flaw("it is a hash, which this server does not have"),
+            6 | 7 => flaw("it belongs to a module, which this server does not have"),
+            _ => flaw(format!("Unknown RDB encoding type {kind}")),
+        }
+    }
+
+    /// Passes over what a module has written beside the keys.
+    fn skip_module(&mut self) -> io::Result<()> {
+        self.length()?; // which module
+        loop {
+            match self.length()? {
+                0 => return Ok(()),
+                1 | 2 => drop(self.length()?),
+                3 => drop(self.array::<4>()?),
+                4 => drop(self.array::<8>()?),
+                5 => drop(self.string()?),
+                other => return flaw(format!("Unknown module opcode {other}")),
+            }
+        }
+    }
+
+    fn id(&mut self) -> io::Result<StreamId> {
+        Ok(StreamId {
+            ms: self.length()?,
+            seq: self.length()?,
+        })
+    }
+
+    fn raw_id(&mut self) -> io::Result<StreamId> {
+        let both = u128::from_be_bytes(self.array()?);
+        Ok(StreamId {
+            ms: (both >> 64) as u64,
+            seq: both as u64,
+        })
+    }
+
+    fn stream(&mut self, kind: u8) -> io::Result<Stream> {
+        let mut nodes = vec![];
+        for _ in 0..self.length()? {
+            let master = self.string()?;
+            let Ok(master) = <[u8; 16]>::try_from(master) else {
+                return flaw("a stream node's ID has not 16 bytes");
+            };
+            let both = u128::from_be_bytes(master);
+            let master = StreamId {
+                ms: (both >> 64) as u64,
+                seq: both as u64,
+            };
+            nodes.push((master, self.string()?));
+        }
+        let (len, last_id) = (self.length()?, self.id()?);
+        let (mut max_deleted_id, mut entries_added) = (StreamId::MIN, None);
+        if kind >= kind::STREAM_2 {
+            self.id()?; // the first entry's, which is seen from the nodes
+            max_deleted_id = self.id()?;
+            entries_added = Some(self.length()?);
+        }
+        let parts = Parts {
+            nodes,
+            len,
+            last_id,
+            max_deleted_id,
+            entries_added,
+        };
+        let mut stream = Stream::restore(parts).or_else(flaw)?;
+        for _ in 0..self.length()? {
+            let name = self.string()?;
+            let group = self.group(kind, &stream)?;
+            stream.restore_group(&name, group).or_else(flaw)?;
+        }
+        Ok(stream)
+    }
+
+    fn group(&mut self, kind: u8, stream: &Stream) -> io::Result<Group> {
+        let last_id = self.id()?;
+        let entries_read = match kind {
+            kind::STREAM_1 => stream.entries_before(last_id),
+            _ => Some(self.length()?).filter(|&n| n != u64::MAX),
+        };
+        let mut group = Group::new(last_id, entries_read);
+        let nobody: Name = Arc::from(&b""[..]);
+        for _ in 0..self.length()? {
+            let id = self.raw_id()?;
+            let nack = Nack {
+                consumer: nobody.clone(),
+                delivered: i64::from_le_bytes(self.array()?),
+                count: self.length()?,
+            };
+            if group.pel.insert(id, nack).is_some() {
+                return flaw("an entry is pending twice");
+            }
+        }
+        for _ in 0..self.length()? {
+            let name: Name = self.string()?.into();
+            let seen = i64::from_le_bytes(self.array()?);
+            if kind >= kind::STREAM_3 {
+                self.array::<8>()?; // when it last was given something, which 7.0 does not record
+            }
+            let consumer = Consumer {
+                seen,
+                ..Consumer::default()
+            };
+            if group.consumers.insert(name.clone(), consumer).is_some() {
+                return flaw("a group has two consumers of one name");
+            }
+            for _ in 0..self.length()? {
+                let id = self.raw_id()?;
+                group.restore_owner(&name, id).or_else(flaw)?;
+            }
+        }
+        Ok(group)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::save::Snapshot;
+    use super::*;
+    use crate::store::stream::{NewId, NodeLimits};
+    use crate::store::{Keep, Store, Usage};
+
+    const USAGE: Usage = Usage::Lru { now: 7 };
+
+    fn store() -> Store {
+        let mut store = Store::new(4);
+        let mut set = |db: usize, key: &[u8], value: &[u8], until| {
+            let value = Value::string(value);
+            store.dbs[db].set(key, value, Keep::Until(until), USAGE, 0);
+        };
+        for n in [0, 1, -1, 127, 128, -129, 40_000, -40_000, 1 << 31, i64::MIN] {
+            set(0, n.to_string().as_bytes(), n.to_string().as_bytes(), NEVER);
+        }
+        for len in [0, 1, 20, 21, 63, 64, 16_383, 16_384, 70_000] {
+            let value: Vec<u8> = (0..len).map(|i| (i * i / 7) as u8).collect();
+            set(3, &value, &vec![b'a'; len], 1 << 40);
+        }
+        let mut stream = Stream::default();
+        for i in 1..=500u64 {
+            let value = (i * 7919).to_string();
+            let fields = [(&b"field"[..], value.as_bytes()), (b"other", b"text")];
+            let limits = NodeLimits {
+                bytes: 4096,
+                entries: 100,
+            };
+            let id = NewId::Exact(StreamId::new(i, 0));
+            stream.add(id, 0, fields.iter().copied(), limits).unwrap();
+        }
+        stream.delete(StreamId::new(77, 0));
+        stream.add_group(b"g", Group::new(StreamId::MIN, Some(0)));
+        stream.add_group(b"empty", Group::new(StreamId::MAX, None));
+        for (consumer, count) in [(&b"ann"[..], 3), (b"bob", 250), (b"zoe", 0)] {
+            let (name, _) = stream.group_mut(b"g").unwrap().meet(consumer, 99);
+            stream.deliver(b"g", &name, count, false, 1234, |_| {});
+        }
+        let value = Value::Stream(Arc::new(stream));
+        store.dbs[1].set(b"stream", value, Keep::Until(NEVER), USAGE, 0);
+        store
+    }
+
+    fn written(store: &Store) -> Vec<u8> {
+        let snapshot = Snapshot::take(store, 1_700_000_000_000, ("a".repeat(40), 123), 3, false);
+        let mut bytes = vec![];
+        snapshot.write(&mut bytes, 1).unwrap();
+        assert_eq!(snapshot.len(1), bytes.len() as u64);
+        bytes
+    }
+
+    #[test]
+    fn what_is_saved_is_loaded() {
+        let store = store();
+        let bytes = written(&store);
+        let mut with_more = bytes.clone();
+        with_more.extend_from_slice(b"more");
+        let mut source = with_more.as_slice();
+        let loaded = load(&mut source, 4, 7).unwrap();
+        assert!(source == b"more" && loaded.warnings.is_empty());
+        assert_eq!((loaded.keys, loaded.stream_db), (20, Some(3)));
+        for (old, new) in store.dbs.iter().zip(&loaded.dbs) {
+            assert_eq!(
+                (old.len(), old.volatile_len()),
+                (new.len(), new.volatile_len())
+            );
+            for (key, object) in old.keys() {
+                let other = new.get_any(key).unwrap();
+                assert_eq!(
+                    (object.expiry(), object.used()),
+                    (other.expiry(), other.used())
+                );
+                if let Ok(text) = object.value.as_string() {
+                    assert_eq!(text, other.value.as_string().unwrap());
+                    assert_eq!(object.value.encoding(), other.value.encoding());
+                }
+            }
+        }
+        let again = Store { dbs: loaded.dbs };
+        let stream = |s: &Store| {
+            let object = s.dbs[1].get_any(b"stream").unwrap();
+            let stream = object.value.as_stream().unwrap();
+            let group = stream.group(b"g").unwrap();
+            let pel: Vec<_> = group
+                .pel
+                .iter()
+                .map(|(id, n)| (*id, n.consumer.to_vec(), n.delivered, n.count))
+                .collect();
+            (
+                stream.len(),
+                stream.first_id,
+                group.entries_read,
+                group.last_id,
+                pel,
+                stream.lag(group),
+            )
+        };
+        assert_eq!(stream(&again), stream(&store));
+    }
+
+    #[test]
+    fn no_change_of_a_byte_does_harm() {
+        let bytes = written(&store());
+        for at in (0..bytes.len()).step_by(3) {
+            for change in [0x01, 0xFF] {
+                let mut bytes = bytes.clone();
+                bytes[at] ^= change;
+                // The checksum finds every such change that nothing else does.
+                assert!(load(&mut bytes.as_slice(), 4, 0).is_err(), "{at}");
+            }
+        }
+        for len in 0..bytes.len().min(3000) {
+            assert!(load(&mut &bytes[..len], 4, 0).is_err());
+        }
+    }
+
+    #[test]
+    fn what_we_do_not_have_is_named() {
+        let list = b"REDIS0010\xFE\x00\x01\x01k\x01\x01a\xFF\0\0\0\0\0\0\0\0";
+        let error = load(&mut &list[..], 1, 0).err().unwrap().to_string();
+        assert!(
+            error.contains("key 'k'") && error.contains("list"),
+            "{error}"
+        );
+        let newer = b"REDIS0013\xFF\0\0\0\0\0\0\0\0";
+        let error = load(&mut &newer[..], 1, 0).err().unwrap().to_string();
+        assert_eq!(error, "Can't handle RDB format version 13");
+    }
+}

@@ -1,0 +1,271 @@
+//! Writing an RDB.
+//!
+//! What is written is a [`Snapshot`], which does not change while clients go on. So it can be written as slowly as the
+//! other end takes it; and it can be written twice, the first time only to know how long it is.
+
+use std::io::{self, Write};
+
+use super::{VERSION, kind, opcode};
+use crate::store::stream::{Group, Stream, StreamId};
+use crate::store::{Keyspace, Object, Store, Value};
+use crate::util::{crc64, lzf, number};
+
+/// All data as they were at one moment.
+pub struct Snapshot {
+    dbs: Vec<Keyspace>,
+    /// Unix time in milliseconds.
+    now: i64,
+    /// The history that the data belong to, and how far it had come.
+    pub replid: String,
+    pub offset: u64,
+    /// The database that the history is in at that point.
+    selected: usize,
+    lfu: bool,
+}
+
+/// Strings longer than this are compressed, if that helps. (Shorter ones hardly ever are shorter then.)
+const WORTH_COMPRESSING: usize = 64;
+
+impl Snapshot {
+    /// Takes the picture. The caller holds the store's lock; it takes some microseconds for each database.
+    pub fn take(
+        store: &Store,
+        now: i64,
+        (replid, offset): (String, u64),
+        selected: usize,
+        lfu: bool,
+    ) -> Snapshot {
+        Snapshot {
+            dbs: store.dbs.iter().map(|db| db.snapshot()).collect(),
+            now,
+            replid,
+            offset,
+            selected,
+            lfu,
+        }
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`.
+    pub fn write(&self, out: &mut impl Write, used_memory: u64) -> io::Result<()> {
+        let mut w = Writer {
+            out,
+            crc: 0,
+            buffer: Vec::with_capacity(2 * BUFFER),
+        };
+        w.bytes(format!("REDIS{VERSION:04}").as_bytes());
+        let seconds = self.now / 1000;
+        w.aux(b"redis-ver", crate::VERSION.as_bytes());
+        w.aux(b"redis-bits", usize::BITS.to_string().as_bytes());
+        w.aux(b"ctime", seconds.to_string().as_bytes());
+        w.aux(b"used-mem", used_memory.to_string().as_bytes());
+        w.aux(b"repl-stream-db", self.selected.to_string().as_bytes());
+        w.aux(b"repl-id", self.replid.as_bytes());
+        w.aux(b"repl-offset", self.offset.to_string().as_bytes());
+        w.aux(b"aof-base", b"0");
+        for (number, keyspace) in self.dbs.iter().enumerate() {
+            if keyspace.is_empty() {
+                continue;
+            }
+            w.byte(opcode::SELECT_DB);
+            w.length(number as u64);
+            w.byte(opcode::RESIZE_DB);
+            w.length(keyspace.len() as u64);
+            w.length(keyspace.volatile_len() as u64);
+            for (key, object) in keyspace.keys() {
+                w.key(key, object, self.lfu);
+                w.flush_if_full()?;
+            }
+        }
+        w.byte(opcode::END);
+        w.flush()?;
+        w.out.write_all(&w.crc.to_le_bytes())
+    }
+
+    /// How many bytes [`Snapshot::write`] writes.
+    pub fn len(&self, used_memory: u64) -> u64 {
+        let mut counter = Counter(0);
+        // Counting does not fail.
+        let _ = self.write(&mut counter, used_memory);
+        counter.0
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.dbs.iter().all(Keyspace::is_empty)
+    }
+}
+
+/// Takes bytes and only counts them.
+struct Counter(u64);
+
+impl Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Bytes are passed on when so many have come together.
+const BUFFER: usize = 64 * 1024;
+
+struct Writer<'a, W> {
+    out: &'a mut W,
+    crc: u64,
+    buffer: Vec<u8>,
+}
+
+impl<W: Write> Writer<'_, W> {
+    fn flush(&mut self) -> io::Result<()> {
+        self.crc = crc64::update(self.crc, &self.buffer);
+        self.out.write_all(&self.buffer)?;
+        self.buffer.clear();
+        self.buffer.shrink_to(2 * BUFFER);
+        Ok(())
+    }
+
+    fn flush_if_full(&mut self) -> io::Result<()> {
+        if self.buffer.len() >= BUFFER {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn byte(&mut self, byte: u8) {
+        self.buffer.push(byte);
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    fn length(&mut self, n: u64) {
+        match n {
+            0..0x40 => self.byte(n as u8),
+            0x40..0x4000 => self.bytes(&(n as u16 | 0x4000).to_be_bytes()),
+            0x4000..=0xFFFF_FFFF => {
+                self.byte(0x80);
+                self.bytes(&(n as u32).to_be_bytes());
+            }
+            _ => {
+                self.byte(0x81);
+                self.bytes(&n.to_be_bytes());
+            }
+        }
+    }
+
+    /// A string; one that is the decimal form of a small integer as that integer, a long one compressed.
+    fn string(&mut self, bytes: &[u8]) {
+        if bytes.len() <= 11
+            && let Some(n) = number::parse_i64(bytes)
+            && i32::try_from(n).is_ok()
+        {
+            return self.integer(n);
+        }
+        if bytes.len() > WORTH_COMPRESSING
+            && let Some(short) = lzf::compress(bytes)
+        {
+            self.byte(0xC3);
+            self.length(short.len() as u64);
+            self.length(bytes.len() as u64);
+            return self.bytes(&short);
+        }
+        self.plain(bytes);
+    }
+
+    fn plain(&mut self, bytes: &[u8]) {
+        self.length(bytes.len() as u64);
+        self.bytes(bytes);
+    }
+
+    fn integer(&mut self, n: i64) {
+        match n {
+            -0x80..=0x7F => self.bytes(&[0xC0, n as u8]),
+            -0x8000..=0x7FFF => {
+                self.byte(0xC1);
+                self.bytes(&(n as i16).to_le_bytes());
+            }
+            -0x8000_0000..=0x7FFF_FFFF => {
+                self.byte(0xC2);
+                self.bytes(&(n as i32).to_le_bytes());
+            }
+            _ => self.plain(n.to_string().as_bytes()),
+        }
+    }
+
+    fn aux(&mut self, name: &[u8], value: &[u8]) {
+        self.byte(opcode::AUX);
+        self.string(name);
+        self.string(value);
+    }
+
+    fn key(&mut self, key: &[u8], object: &Object, lfu: bool) {
+        if let Some(at) = object.expiry() {
+            self.byte(opcode::EXPIRE_MS);
+            self.bytes(&at.to_le_bytes());
+        }
+        if lfu {
+            self.bytes(&[opcode::FREQ, object.used() as u8]);
+        }
+        self.byte(match &object.value {
+            Value::Str(_) | Value::Int(_) | Value::Raw(_) => kind::STRING,
+            Value::Stream(_) => kind::STREAM_2,
+        });
+        self.string(key);
+        match &object.value {
+            Value::Int(n) => self.integer(*n),
+            Value::Str(bytes) => self.string(bytes),
+            Value::Raw(bytes) => self.string(bytes),
+            Value::Stream(stream) => self.stream(stream),
+        }
+    }
+
+    fn stream(&mut self, stream: &Stream) {
+        self.length(stream.node_count() as u64);
+        for node in stream.nodes() {
+            self.plain(&node.master.to_bytes());
+            self.string(node.list.as_bytes());
+        }
+        self.length(stream.len());
+        self.id(stream.last_id);
+        self.id(stream.first_id);
+        self.id(stream.max_deleted_id);
+        self.length(stream.entries_added);
+        self.length(stream.group_count() as u64);
+        for (name, group) in stream.groups() {
+            self.group(name, group);
+        }
+    }
+
+    fn id(&mut self, id: StreamId) {
+        self.length(id.ms);
+        self.length(id.seq);
+    }
+
+    fn group(&mut self, name: &[u8], group: &Group) {
+        self.string(name);
+        self.id(group.last_id);
+        self.length(group.entries_read.unwrap_or(u64::MAX));
+        self.length(group.pel.len() as u64);
+        for (id, nack) in &group.pel {
+            self.bytes(&id.to_bytes());
+            self.bytes(&nack.delivered.to_le_bytes());
+            self.length(nack.count);
+        }
+        self.length(group.consumers.len() as u64);
+        for (name, consumer) in &group.consumers {
+            self.string(name);
+            self.bytes(&consumer.seen.to_le_bytes());
+            self.length(consumer.pel.len() as u64);
+            for id in &consumer.pel {
+                self.bytes(&id.to_bytes());
+            }
+        }
+    }
+}

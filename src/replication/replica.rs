@@ -1,0 +1,650 @@
+//! Following a primary.
+//!
+//! One thread does it all, for as long as the server runs: it connects, says what there is to say, takes in a copy of
+//! the data if one is needed, and then runs what the primary sends. When anything goes wrong it says why in the log,
+//! waits a second, and begins anew; it never gives up.
+//!
+//! # What the primary sends
+//!
+//! It is run by the [`Executor`] that runs clients' commands, in a session that is marked as the primary's: so nothing
+//! is refused for being a write, and keys do not expire under its hands. The bytes go to our own journal
+//! under the same lock, just as they came. A transaction is held back until its EXEC is there, for an offset
+//! in the midst of one would be no place to go on from.
+//!
+//! # Not to be trusted
+//!
+//! A primary may stop in the midst of a word, lie about lengths, or be something else entirely. So the copy is read into
+//! databases of its own, which take the place of the old ones when it has come whole; what is announced allocates nothing
+//! before it comes; silence ends after `repl-timeout`.
+//!
+//! While all this goes on, somebody may say REPLICAOF. That changes the link's *generation*, under the store's write
+//! lock; and since whatever is changed here is changed under that lock too, and only in the generation
+//! that it belongs to, nothing of the old primary comes after the change.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use crate::commands::{INDEX, flags};
+use crate::execute::{Aftermath, Executor, replace_all};
+use crate::persistence::rdb::load::load;
+use crate::resp::request::Step;
+use crate::resp::{Args, Limits, Parser, Reply};
+use crate::state::clients::Client;
+use crate::state::journal::push_request;
+use crate::state::replication::{History, LinkState};
+use crate::state::session::Session;
+use crate::state::{Shared, lock};
+use crate::util::{clock, number};
+
+/// How long to wait before the next try, and for a connection.
+const RETRY: Duration = Duration::from_secs(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long to wait for bytes before looking round.
+const LOOK_ROUND: Duration = Duration::from_millis(100);
+/// How often the primary hears how far we are.
+const ACK_EVERY: Duration = Duration::from_secs(1);
+/// The longest line that an answer may have.
+const MAX_LINE: usize = 64 * 1024;
+/// Bytes that are read at once.
+const PIECE: usize = 64 * 1024;
+/// Digits of a replid, and of the mark that ends a copy.
+const ID_LEN: usize = 40;
+
+/// Follows whoever is to be followed, until the server stops.
+pub fn run(shared: &Shared) {
+    while !shared.stop.is_requested() {
+        let (link, generation) = (&shared.link, shared.link.generation());
+        let Some((host, port)) = shared.settings.current().replicaof.clone() else {
+            link.pause(Duration::from_secs(60), generation);
+            continue;
+        };
+        let name = format!("{host}:{port}");
+        shared.log.notice(&format!("Connecting to MASTER {name}"));
+        link.update(generation, |s| s.state = LinkState::Connecting);
+        let followed = Wire::connect(shared, &host, port, generation).and_then(follow);
+        link.update(generation, |s| s.state = LinkState::Connect);
+        if shared.stop.is_requested() {
+            return;
+        }
+        if link.generation() != generation {
+            continue; // there is somebody else to follow, or nobody
+        }
+        if let Err(e) = followed {
+            shared.log.warning(&format!("Link with MASTER {name}: {e}"));
+        }
+        link.pause(RETRY, generation);
+    }
+}
+
+/// The whole life of one connection. It ends with an error, or when it is not wanted any more.
+fn follow(mut wire: Wire<'_>) -> io::Result<()> {
+    let shared = wire.shared;
+    wire.set_state(LinkState::Handshake);
+    let acknowledges = match handshake(&mut wire)? {
+        Start::Continue(replid) => {
+            take_up(&wire, &replid)?;
+            shared
+                .log
+                .notice("MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.");
+            true
+        }
+        Start::Full {
+            replid,
+            offset,
+            psync,
+        } => {
+            wire.set_state(LinkState::Sync);
+            receive_copy(&mut wire, replid, offset)?;
+            psync
+        }
+    };
+    Stream::new(wire, acknowledges)?.run()
+}
+
+/// How the primary wants us to begin.
+enum Start {
+    /// From where we are; the history may have another name now.
+    Continue(String),
+    /// From a copy of everything, which is about to come.
+    Full {
+        replid: String,
+        offset: u64,
+        /// It speaks PSYNC, and so wants to know how far we are.
+        psync: bool,
+    },
+}
+
+/// Says who we are and what we want. Each thing is said when the one before has been answered.
+fn handshake(wire: &mut Wire<'_>) -> io::Result<Start> {
+    let shared = wire.shared;
+    let config = shared.settings.current();
+    let answer = wire.ask(&[b"PING"])?;
+    let alive = ["+", "-NOAUTH", "-NOPERM", "-ERR operation not permitted"];
+    if !alive.iter().any(|start| answer.starts_with(start)) {
+        return failed(format!("Error reply to PING from master: '{answer}'"));
+    }
+    if !config.masterauth.is_empty() {
+        let mut words = vec![
+            &b"AUTH"[..],
+            config.masteruser.as_bytes(),
+            config.masterauth.as_bytes(),
+        ];
+        words.retain(|word| !word.is_empty());
+        let answer = wire.ask(&words)?;
+        if answer.starts_with('-') {
+            return failed(format!("Unable to AUTH to MASTER: {answer}"));
+        }
+    }
+    let port = match config.replica_announce_port {
+        0 => shared.port(),
+        announced => announced,
+    };
+    let port = port.to_string();
+    let ip = config.replica_announce_ip.as_bytes();
+    let mut about_us = vec![vec![&b"listening-port"[..], port.as_bytes()]];
+    if !ip.is_empty() {
+        about_us.push(vec![b"ip-address", ip]);
+    }
+    about_us.push(vec![b"capa", b"eof", b"capa", b"psync2"]);
+    for words in about_us {
+        let answer = wire.ask(&[&[&b"REPLCONF"[..]], words.as_slice()].concat())?;
+        if answer.starts_with('-') {
+            shared.log.notice(&format!(
+                "(Non critical) Master does not understand REPLCONF {}: {answer}",
+                String::from_utf8_lossy(words[0])
+            ));
+        }
+    }
+    // Who has no history of its own yet asks for everything.
+    let (replid, next) = if shared.journal.is_active() {
+        let replid = lock(&shared.history).replid.clone();
+        (replid, (shared.journal.end() + 1).to_string())
+    } else {
+        ("?".into(), "-1".into())
+    };
+    shared.log.notice(&format!(
+        "Trying a partial resynchronization (request {replid}:{next})."
+    ));
+    wire.send(&[b"PSYNC", replid.as_bytes(), next.as_bytes()])?;
+    let answer = wire.answer()?;
+    let mut words = answer.split(' ');
+    match words.next() {
+        Some("+FULLRESYNC") => {
+            let replid = words.next().filter(|id| id.len() == ID_LEN);
+            let offset = words.next().and_then(|n| n.parse().ok());
+            let (Some(replid), Some(offset)) = (replid, offset) else {
+                return failed(format!(
+                    "Master replied with wrong +FULLRESYNC syntax: '{answer}'"
+                ));
+            };
+            shared
+                .log
+                .notice(&format!("Full resync from master: {replid}:{offset}"));
+            let replid = replid.into();
+            Ok(Start::Full {
+                replid,
+                offset,
+                psync: true,
+            })
+        }
+        Some("+CONTINUE") if shared.journal.is_active() => {
+            let renamed = words.next().filter(|id| id.len() == ID_LEN);
+            Ok(Start::Continue(renamed.unwrap_or(&replid).into()))
+        }
+        Some("-NOMASTERLINK" | "-LOADING") => failed(format!(
+            "Master is currently unable to PSYNC but should be in the future: {answer}"
+        )),
+        _ if answer.starts_with('-') => {
+            shared.log.notice(&format!(
+                "Retrying with SYNC, for PSYNC was answered with: {answer}"
+            ));
+            wire.send(&[b"SYNC"])?;
+            let replid = shared.random.hex40();
+            Ok(Start::Full {
+                replid,
+                offset: 0,
+                psync: false,
+            })
+        }
+        _ => failed(format!("Unexpected reply to PSYNC from master: '{answer}'")),
+    }
+}
+
+/// Goes on with the history that there is, under its new name if it has one.
+fn take_up(wire: &Wire<'_>, replid: &str) -> io::Result<()> {
+    let shared = wire.shared;
+    let _store = shared.write();
+    wire.check()?;
+    let mut history = lock(&shared.history);
+    if history.replid != replid {
+        let next = shared.journal.end() + 1;
+        history.branch(replid.into(), next);
+        drop(history);
+        shared.replicas.disconnect(); // they learn of the name when they come back
+    }
+    wire.set_state(LinkState::Connected);
+    Ok(())
+}
+
+/// Takes in a copy of the data and puts it in the place of ours.
+fn receive_copy(wire: &mut Wire<'_>, replid: String, offset: u64) -> io::Result<()> {
+    let shared = wire.shared;
+    let announcement = wire.answer()?;
+    if announcement.starts_with('-') {
+        return failed(format!(
+            "MASTER aborted replication with an error: {announcement}"
+        ));
+    }
+    let Some(length) = announcement.strip_prefix('$') else {
+        return failed(format!(
+            "Bad protocol from MASTER, the first byte is not '$' (we received '{announcement}')"
+        ));
+    };
+    let databases = shared.settings.current().databases;
+    let fresh = (clock::now_ms() / 1000) as u32;
+    let loaded = match length.strip_prefix("EOF:") {
+        Some(mark) if mark.len() == ID_LEN => {
+            shared
+                .log
+                .notice("MASTER <-> REPLICA sync: receiving streamed RDB from master");
+            wire.begin_copy(None);
+            let loaded = load(wire, databases, fresh)?;
+            let mut end = [0; ID_LEN];
+            wire.read_exact(&mut end)?;
+            if end != mark.as_bytes() {
+                return failed(
+                    "the copy of the data does not end with the mark that was announced",
+                );
+            }
+            loaded
+        }
+        Some(_) => return failed("the announced mark has not 40 bytes"),
+        None => {
+            let Ok(length) = length.parse() else {
+                return failed(format!("the announced length is no number: '{length}'"));
+            };
+            shared.log.notice(&format!(
+                "MASTER <-> REPLICA sync: receiving {length} bytes from master"
+            ));
+            wire.begin_copy(Some(length));
+            let mut source = Read::take(&mut *wire, length);
+            let loaded = load(&mut source, databases, fresh)?;
+            io::copy(&mut source, &mut io::sink())?; // whatever may follow the data
+            loaded
+        }
+    };
+    for warning in &loaded.warnings {
+        shared.log.warning(warning);
+    }
+    let mut after = Aftermath::default();
+    let mut dbs = loaded.dbs;
+    {
+        let mut store = shared.write();
+        wire.check()?;
+        replace_all(shared, &mut store, &mut dbs, &mut after);
+        *lock(&shared.history) = History::new(replid);
+        let backlog = shared.settings.current().repl_backlog_size;
+        shared.journal.begin(offset, backlog as u64);
+        shared.link.select(loaded.stream_db.unwrap_or(0));
+        // What they have followed so far is not our history any more.
+        shared.replicas.disconnect();
+        wire.set_state(LinkState::Connected);
+    }
+    after.clear();
+    drop(dbs); // the old data
+    shared.log.notice(&format!(
+        "MASTER <-> REPLICA sync: Finished with success, {} keys",
+        loaded.keys
+    ));
+    Ok(())
+}
+
+/// The primary's stream of changes, as it is run here.
+struct Stream<'a> {
+    wire: Wire<'a>,
+    session: Session,
+    executor: Executor<'a>,
+    /// Whether the primary wants to hear how far we are.
+    acknowledges: bool,
+    /// Bytes of a transaction whose EXEC has not come yet.
+    held: Vec<u8>,
+    /// Offsets that the primary asked for.
+    acks: Vec<u64>,
+    reply: Reply,
+}
+
+impl<'a> Stream<'a> {
+    fn new(mut wire: Wire<'a>, acknowledges: bool) -> io::Result<Stream<'a>> {
+        wire.forget(0); // what was the handshake's
+        let shared = wire.shared;
+        let client = Client::new(shared.clients.next_id(), wire.stream.try_clone()?)?;
+        client.primary.store(true, Relaxed);
+        let client = Arc::new(client);
+        shared.clients.add(&client);
+        let mut session = Session::new(client, true);
+        session.primary = true;
+        session.select(shared.link.selected());
+        Ok(Stream {
+            wire,
+            session,
+            executor: Executor::new(shared),
+            acknowledges,
+            held: vec![],
+            acks: vec![],
+            reply: Reply::default(),
+        })
+    }
+
+    /// Runs what comes. It ends with an error, or when the link is not wanted any more.
+    fn run(&mut self) -> io::Result<()> {
+        let mut parser = Parser::default();
+        let mut last_ack = Instant::now();
+        // At once, for a primary that sent a copy begins its stream when it has seen this.
+        self.acknowledge(self.wire.shared.journal.end())?;
+        loop {
+            let used = self.run_all(&mut parser)?;
+            self.wire.forget(used);
+            let most = self.executor.config().client_query_buffer_limit as usize;
+            if self.wire.buffer.len() + self.held.len() > most {
+                return failed("the primary sends a request that has no end");
+            }
+            for offset in std::mem::take(&mut self.acks) {
+                self.acknowledge(offset)?;
+            }
+            if last_ack.elapsed() >= ACK_EVERY {
+                last_ack = Instant::now();
+                self.acknowledge(self.wire.shared.journal.end())?;
+            }
+            self.wire.fill()?;
+        }
+    }
+
+    fn acknowledge(&mut self, offset: u64) -> io::Result<()> {
+        if self.acknowledges {
+            let offset = offset.to_string();
+            self.wire.send(&[b"REPLCONF", b"ACK", offset.as_bytes()])?;
+        }
+        Ok(())
+    }
+
+    /// Runs all requests that have come whole, and tells how many bytes they had.
+    fn run_all(&mut self, parser: &mut Parser) -> io::Result<usize> {
+        let limits = Limits {
+            // The primary has decided what it takes; and it may take more than we.
+            bulk_len: i64::MAX / 2,
+            authenticated: true,
+            // The bytes are needed as they came, in one piece.
+            big: usize::MAX,
+        };
+        let now = self.executor.begin();
+        self.session.client.last_seen.store(now, Relaxed);
+        // Taken out for as long as its bytes are looked at.
+        let buffer = std::mem::take(&mut self.wire.buffer);
+        let mut at = 0;
+        let result = loop {
+            let step = parser.parse(&buffer[at..], limits, 1);
+            let len = parser.complete();
+            let bytes = &buffer[at..at + len];
+            at += len;
+            if parser.requests().is_empty() {
+                self.held.extend_from_slice(bytes); // empty lines count, too
+                parser.consume();
+                break match step {
+                    Step::Broken(why) => failed(String::from_utf8_lossy(&why)),
+                    _ => Ok(at),
+                };
+            }
+            let run = self.run_one(parser.requests().args(0, bytes), bytes);
+            parser.consume();
+            if run.is_err() {
+                break run.map(|()| at);
+            }
+        };
+        self.executor.finish(&self.session);
+        self.wire.buffer = buffer;
+        result
+    }
+
+    /// Runs one request, of which `bytes` is what came.
+    fn run_one(&mut self, args: Args<'_>, bytes: &[u8]) -> io::Result<()> {
+        let is = |word: &str| args.is(0, word);
+        self.held.extend_from_slice(bytes);
+        let queue = is("MULTI") || self.session.multi.is_some() && !is("EXEC");
+        if !queue {
+            let shared = self.wire.shared;
+            let generation = self.wire.generation;
+            let before = self.executor.relay(&self.session, &self.held, generation);
+            let before = before.ok_or_else(superseded)?;
+            self.held.clear();
+            if is("SELECT") {
+                let db = args.get(1).and_then(number::parse_i64);
+                let known = db.and_then(|db| usize::try_from(db).ok());
+                let Some(db) = known.filter(|&db| db < self.executor.config().databases) else {
+                    return failed("the primary selects a database that we do not have");
+                };
+                self.session.select(db);
+                shared.link.select(db);
+                return Ok(());
+            }
+            if is("REPLCONF") {
+                if args.len() > 1 && args.is(1, "GETACK") {
+                    self.acks.push(before);
+                }
+                return Ok(());
+            }
+            if is("PING") {
+                return Ok(());
+            }
+            if !is("EXEC") && !is_write(&args) {
+                let name = String::from_utf8_lossy(&args[0]).into_owned();
+                shared.log.warning(&format!(
+                    "The primary sends '{name}', which changes nothing that this server has; it is passed over"
+                ));
+                return Ok(());
+            }
+        }
+        let name = args[0].to_vec();
+        self.executor.run(&mut self.session, args, &mut self.reply);
+        if self.reply.out.starts_with(b"-") {
+            let line = self.reply.out.split(|&b| b == b'\r').next();
+            self.wire.shared.log.warning(&format!(
+                "A command of the primary failed here: '{}' after processing the command '{}'",
+                String::from_utf8_lossy(line.unwrap_or_default()),
+                String::from_utf8_lossy(&name)
+            ));
+        }
+        self.reply.out.clear();
+        self.reply.out.shrink_to(PIECE);
+        Ok(())
+    }
+}
+
+impl Drop for Stream<'_> {
+    fn drop(&mut self) {
+        self.wire.shared.clients.remove(self.session.client.id);
+    }
+}
+
+/// Whether a command changes data.
+fn is_write(args: &Args<'_>) -> bool {
+    let top = INDEX.find(&args[0]);
+    let sub = top.and_then(|top| INDEX.find_sub(top, args.get(1)?));
+    let row = sub.or(top).map(|number| INDEX.rows[number].command);
+    row.is_some_and(|command| command.has(flags::WRITE))
+}
+
+/// The connection to the primary, while it is wanted.
+struct Wire<'a> {
+    shared: &'a Shared,
+    generation: u64,
+    stream: TcpStream,
+    /// What has come and was not used yet, from `at` on.
+    buffer: Vec<u8>,
+    at: usize,
+    last_heard: Instant,
+    /// Bytes of the copy so far, while one comes.
+    copied: Option<u64>,
+}
+
+impl<'a> Wire<'a> {
+    fn connect(shared: &'a Shared, host: &str, port: u16, generation: u64) -> io::Result<Wire<'a>> {
+        let mut result = Err(io::Error::new(
+            ErrorKind::NotFound,
+            "the host has no address",
+        ));
+        for address in (host, port).to_socket_addrs()? {
+            result = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT);
+            if result.is_ok() {
+                break;
+            }
+        }
+        let stream = result?;
+        let timeout = Duration::from_secs(shared.settings.current().repl_timeout.max(1).into());
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(LOOK_ROUND))?;
+        stream.set_write_timeout(Some(timeout))?;
+        if !shared.link.set_socket(stream.try_clone()?, generation) {
+            return Err(superseded());
+        }
+        Ok(Wire {
+            shared,
+            generation,
+            stream,
+            buffer: vec![],
+            at: 0,
+            last_heard: Instant::now(),
+            copied: None,
+        })
+    }
+
+    fn set_state(&self, state: LinkState) {
+        self.shared.link.update(self.generation, |s| {
+            s.state = state;
+            s.last_io = Some(Instant::now());
+        });
+    }
+
+    /// A copy of the data begins to come.
+    fn begin_copy(&mut self, length: Option<u64>) {
+        self.copied = Some((self.buffer.len() - self.at) as u64);
+        self.shared.link.update(self.generation, |s| {
+            (s.sync_total, s.sync_read) = (length, 0);
+        });
+    }
+
+    /// Whether the link is still wanted.
+    fn check(&self) -> io::Result<()> {
+        let wanted = self.shared.link.generation() == self.generation;
+        if wanted { Ok(()) } else { Err(superseded()) }
+    }
+
+    fn send(&mut self, words: &[&[u8]]) -> io::Result<()> {
+        let mut request = vec![];
+        push_request(&mut request, words.len(), words.iter().copied());
+        self.stream.write_all(&request)
+    }
+
+    /// Waits for a moment for more bytes, and appends them to the buffer; none may have come.
+    fn fill(&mut self) -> io::Result<()> {
+        let len = self.buffer.len();
+        self.buffer.resize(len + PIECE.max(len / 2), 0);
+        let result = self.stream.read(&mut self.buffer[len..]);
+        self.buffer.truncate(len + *result.as_ref().unwrap_or(&0));
+        match result {
+            Ok(0) => failed("the primary has closed the connection"),
+            Ok(n) => {
+                self.last_heard = Instant::now();
+                let stats = &self.shared.stats;
+                stats.repl_input_bytes.fetch_add(n as u64, Relaxed);
+                self.copied = self.copied.map(|bytes| bytes + n as u64);
+                let (heard, copied) = (self.last_heard, self.copied);
+                self.shared.link.update(self.generation, |s| {
+                    s.last_io = Some(heard);
+                    s.sync_read = copied.unwrap_or(s.sync_read);
+                });
+                Ok(())
+            }
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                self.check()?;
+                let timeout = self.shared.settings.current().repl_timeout;
+                if self.last_heard.elapsed() > Duration::from_secs(timeout.into()) {
+                    return failed("Timeout: nothing was heard from the primary (repl-timeout)");
+                }
+                Ok(())
+            }
+            Err(e) if e.kind() == ErrorKind::Interrupted => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Forgets the first `used` bytes of the buffer.
+    fn forget(&mut self, used: usize) {
+        self.buffer.drain(..self.at + used);
+        self.at = 0;
+        if self.buffer.is_empty() && self.buffer.capacity() > 16 * PIECE {
+            self.buffer = vec![];
+        }
+    }
+
+    /// One line, without its end.
+    fn line(&mut self) -> io::Result<String> {
+        let mut looked = 0;
+        loop {
+            let rest = &self.buffer[self.at..];
+            if let Some(len) = rest[looked..].iter().position(|&b| b == b'\n') {
+                let line = &rest[..looked + len];
+                let text = line.strip_suffix(b"\r").unwrap_or(line);
+                let text = String::from_utf8_lossy(text).into_owned();
+                self.at += looked + len + 1;
+                return Ok(text);
+            }
+            looked = rest.len();
+            if looked > MAX_LINE {
+                return failed("the primary's answer has no end");
+            }
+            self.fill()?;
+        }
+    }
+
+    /// One line that is not empty: empty ones only say that the primary is still there.
+    fn answer(&mut self) -> io::Result<String> {
+        loop {
+            let line = self.line()?;
+            if !line.is_empty() {
+                return Ok(line);
+            }
+        }
+    }
+
+    fn ask(&mut self, words: &[&[u8]]) -> io::Result<String> {
+        self.send(words)?;
+        self.answer()
+    }
+}
+
+impl Read for Wire<'_> {
+    /// Waits for bytes for as long as the primary may be silent.
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.buffer.len() {
+            self.check()?;
+            self.buffer.clear();
+            self.at = 0;
+            self.fill()?;
+        }
+        let n = (&self.buffer[self.at..]).read(into)?;
+        self.at += n;
+        Ok(n)
+    }
+}
+
+fn failed<T>(why: impl Into<String>) -> io::Result<T> {
+    Err(io::Error::other(why.into()))
+}
+
+/// Somebody has said whom to follow instead.
+fn superseded() -> io::Error {
+    io::Error::new(ErrorKind::Interrupted, "the link is not wanted any more")
+}

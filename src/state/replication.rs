@@ -1,0 +1,473 @@
+//! Who follows whom.
+//!
+//! A server is a *primary*, or a *replica* of one; and either may have replicas of its own. What is replicated is the
+//! [journal](super::journal); here is who reads it and how far each has come ([`Replicas`]), the name of its
+//! history ([`History`]), and, on a replica, how the link to the primary is doing ([`Link`]).
+//!
+//! # Histories
+//!
+//! Offsets mean something only within one history, so each has a name of forty digits, the *replid*. A replica takes
+//! over the replid of its primary along with the data. When it is promoted, a new history begins, but it shares its
+//! past with the old one: the server remembers the old name too (*replid2*) and up to which offset it is good. So
+//! the other replicas of the lost primary can go on from the promoted one without copying everything again.
+//!
+//! ```text
+//!   primary   replid A  ──────────────────────► ✗
+//!   replica 1 replid A  ───────────────────●  promoted: replid B, replid2 A good up to here
+//!   replica 2 replid A  ───────────────●      asks replica 1 for A from here on, and gets the rest
+//! ```
+
+use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{
+    AtomicBool, AtomicI64, AtomicU8, AtomicU16, AtomicU64, AtomicUsize, Ordering::Relaxed,
+};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::blocking::{Outcome, Waiter};
+use super::clients::Client;
+use super::lock;
+use crate::resp::Reply;
+
+/// The names of the history of the data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct History {
+    pub replid: String,
+    /// The history from which this one has branched off, and the first offset at which the two differ.
+    pub replid2: String,
+    pub second_offset: Option<u64>,
+}
+
+impl History {
+    pub fn new(replid: String) -> History {
+        History {
+            replid,
+            replid2: "0".repeat(40),
+            second_offset: None,
+        }
+    }
+
+    /// Begins a new history that shares its past up to `offset`.
+    pub fn branch(&mut self, replid: String, offset: u64) {
+        self.replid2 = std::mem::replace(&mut self.replid, replid);
+        self.second_offset = Some(offset);
+    }
+
+    /// Whether a server that has followed `replid` up to `offset` has a part of this history.
+    pub fn includes(&self, replid: &str, offset: u64) -> bool {
+        replid.eq_ignore_ascii_case(&self.replid)
+            || replid.eq_ignore_ascii_case(&self.replid2)
+                && self.second_offset.is_some_and(|second| offset <= second)
+    }
+}
+
+/// Where a replica is on its way to following us, as INFO words it.
+#[derive(Clone, Copy, PartialEq, Debug)]
+#[repr(u8)]
+pub enum Stage {
+    /// It has not asked for the data yet.
+    Talking,
+    /// Its copy of the data is about to be made.
+    Waiting,
+    /// Its copy of the data is on the way.
+    Sending,
+    /// It follows.
+    Online,
+}
+
+/// A replica of ours.
+pub struct Replica {
+    pub client: Arc<Client>,
+    /// What it announced: 0 and nothing if it did not.
+    pub port: AtomicU16,
+    pub ip: Mutex<String>,
+    /// It understands a copy whose length is not told in advance, and a new replid in `+CONTINUE`.
+    pub eof: AtomicBool,
+    pub psync2: AtomicBool,
+    /// It wants the copy of the data and nothing after that.
+    pub rdb_only: AtomicBool,
+    stage: AtomicU8,
+    /// The offset it has acknowledged, and when: Unix time in milliseconds.
+    pub acked: AtomicU64,
+    pub acked_at: AtomicI64,
+    /// Raised by its first acknowledgement after the copy.
+    ready: Mutex<bool>,
+    became_ready: Condvar,
+}
+
+impl Replica {
+    pub fn new(client: Arc<Client>) -> Replica {
+        Replica {
+            client,
+            port: AtomicU16::new(0),
+            ip: Mutex::default(),
+            eof: AtomicBool::new(false),
+            psync2: AtomicBool::new(false),
+            rdb_only: AtomicBool::new(false),
+            stage: AtomicU8::new(Stage::Talking as u8),
+            acked: AtomicU64::new(0),
+            acked_at: AtomicI64::new(0),
+            ready: Mutex::new(false),
+            became_ready: Condvar::new(),
+        }
+    }
+
+    pub fn stage(&self) -> Stage {
+        match self.stage.load(Relaxed) {
+            1 => Stage::Waiting,
+            2 => Stage::Sending,
+            3 => Stage::Online,
+            _ => Stage::Talking,
+        }
+    }
+
+    pub fn set_stage(&self, stage: Stage) {
+        self.stage.store(stage as u8, Relaxed);
+    }
+
+    pub fn is_online(&self) -> bool {
+        self.stage() == Stage::Online
+    }
+
+    /// The address it is reached at, as it says itself.
+    pub fn address(&self) -> (String, u16) {
+        let announced = lock(&self.ip).clone();
+        let ip = if announced.is_empty() {
+            self.client.peer.ip().to_string()
+        } else {
+            announced
+        };
+        (ip, self.port.load(Relaxed))
+    }
+
+    /// Milliseconds since it was last heard of.
+    pub fn lag_ms(&self, now: i64) -> i64 {
+        (now - self.acked_at.load(Relaxed)).max(0)
+    }
+
+    /// It has all of its copy of the data.
+    fn set_ready(&self) {
+        let mut ready = lock(&self.ready);
+        if !*ready {
+            *ready = true;
+            self.became_ready.notify_all();
+        }
+    }
+
+    /// Waits until it has all of its copy of the data, for `time` at most; tells whether it has.
+    pub fn wait_ready(&self, time: Duration) -> bool {
+        let ready = lock(&self.ready);
+        let waited = self
+            .became_ready
+            .wait_timeout_while(ready, time, |ready| !*ready);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// A client that waits until enough replicas have come up to an offset.
+struct AckWaiter {
+    waiter: Arc<Waiter>,
+    offset: u64,
+    wanted: usize,
+}
+
+/// The replicas of this server, and who waits for them.
+#[derive(Default)]
+pub struct Replicas {
+    list: Mutex<Vec<Arc<Replica>>>,
+    waiters: Mutex<Vec<AckWaiter>>,
+    /// When there was last one: for `repl-backlog-ttl`.
+    last_seen: Mutex<Option<Instant>>,
+    /// The offset after the last request for acknowledgements.
+    asked_at: AtomicU64,
+}
+
+impl Replicas {
+    pub fn add(&self, replica: &Arc<Replica>) {
+        lock(&self.list).push(replica.clone());
+    }
+
+    pub fn remove(&self, client: u64) {
+        *lock(&self.last_seen) = Some(Instant::now());
+        lock(&self.list).retain(|r| r.client.id != client);
+    }
+
+    /// All that have asked for the data, in the order in which they came.
+    pub fn all(&self) -> Vec<Arc<Replica>> {
+        lock(&self.list).clone()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        lock(&self.list).is_empty()
+    }
+
+    /// How long there has been none.
+    pub fn absent_for(&self) -> Duration {
+        let last_seen = lock(&self.last_seen);
+        match *last_seen {
+            Some(at) if self.is_empty() => at.elapsed(),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// How many follow and were heard of within so many seconds.
+    pub fn good(&self, max_lag: i64, now: i64) -> usize {
+        let list = lock(&self.list);
+        list.iter()
+            .filter(|r| r.is_online() && r.lag_ms(now) / 1000 <= max_lag)
+            .count()
+    }
+
+    /// How many have acknowledged everything up to `offset`.
+    pub fn count_acked(&self, offset: u64) -> usize {
+        let list = lock(&self.list);
+        list.iter()
+            .filter(|r| r.is_online() && r.acked.load(Relaxed) >= offset)
+            .count()
+    }
+
+    /// A replica acknowledges what it has received, at Unix time `now` in milliseconds. Clients whose wish is
+    /// fulfilled by that are served.
+    pub fn acknowledge(&self, replica: &Replica, offset: u64, now: i64) {
+        replica.acked.fetch_max(offset, Relaxed);
+        replica.acked_at.store(now, Relaxed);
+        replica.set_ready();
+        self.serve_waiters();
+    }
+
+    fn serve_waiters(&self) {
+        let mut waiters = lock(&self.waiters);
+        if waiters.is_empty() {
+            return;
+        }
+        let mut served = vec![];
+        waiters.retain(|w| {
+            let count = self.count_acked(w.offset);
+            let enough = count >= w.wanted;
+            if enough {
+                let mut reply = Reply::default();
+                reply.int(count as i64);
+                if w.waiter.claim(reply.out) {
+                    served.push(w.waiter.clone());
+                }
+            }
+            !enough && w.waiter.is_waiting()
+        });
+        drop(waiters);
+        served.iter().for_each(|waiter| waiter.deliver());
+    }
+
+    /// Registers a client that waits until `wanted` replicas have acknowledged `offset`.
+    pub fn register(&self, waiter: &Arc<Waiter>, offset: u64, wanted: usize) {
+        lock(&self.waiters).push(AckWaiter {
+            waiter: waiter.clone(),
+            offset,
+            wanted,
+        });
+        // What was acknowledged before it was registered counts, too.
+        self.serve_waiters();
+    }
+
+    /// Whether the replicas have to be asked how far they have come, for somebody who waits for `offset`. They have been
+    /// asked already if a question stands in the journal after that offset. The caller asks, if it is told to, and says so.
+    pub fn must_ask(&self, offset: u64) -> bool {
+        self.asked_at.load(Relaxed) <= offset
+    }
+
+    pub fn asked(&self, at: u64) {
+        self.asked_at.store(at, Relaxed);
+    }
+
+    /// Forgets who waits and what was asked: the history has changed.
+    pub fn unblock_all(&self, outcome: &Outcome) {
+        let waiters = std::mem::take(&mut *lock(&self.waiters));
+        self.asked_at.store(0, Relaxed);
+        for w in waiters {
+            w.waiter.end(outcome.clone());
+        }
+    }
+
+    /// Closes the connections of all replicas: they come back and ask anew.
+    pub fn disconnect(&self) {
+        self.all().iter().for_each(|r| r.client.kill());
+    }
+}
+
+/// How far a replica is with its primary, as ROLE words it.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum LinkState {
+    /// Not connected, and about to try.
+    Connect,
+    Connecting,
+    Handshake,
+    /// The copy of the data is coming in.
+    Sync,
+    Connected,
+}
+
+impl LinkState {
+    pub fn name(self) -> &'static str {
+        match self {
+            LinkState::Connect => "connect",
+            LinkState::Connecting => "connecting",
+            LinkState::Handshake => "handshake",
+            LinkState::Sync => "sync",
+            LinkState::Connected => "connected",
+        }
+    }
+}
+
+/// A replica's link to its primary, as INFO shows it.
+#[derive(Clone, Debug)]
+pub struct LinkStatus {
+    pub state: LinkState,
+    /// When something was last heard.
+    pub last_io: Option<Instant>,
+    /// When the connection was lost, if there has been one.
+    pub down_since: Option<Instant>,
+    /// The copy of the data: how large it is, if that is known, and how much of it has come.
+    pub sync_total: Option<u64>,
+    pub sync_read: u64,
+}
+
+struct LinkInner {
+    status: LinkStatus,
+    socket: Option<TcpStream>,
+}
+
+/// The replica's side: whom to follow, and how that is going.
+pub struct Link {
+    is_replica: AtomicBool,
+    /// Changes whenever somebody says whom to follow. What the old primary still sends is then void.
+    generation: AtomicU64,
+    connected: AtomicBool,
+    selected: AtomicUsize,
+    inner: Mutex<LinkInner>,
+    changed: Condvar,
+}
+
+impl Default for Link {
+    fn default() -> Link {
+        Link {
+            is_replica: AtomicBool::new(false),
+            generation: AtomicU64::new(0),
+            connected: AtomicBool::new(false),
+            selected: AtomicUsize::new(0),
+            inner: Mutex::new(LinkInner {
+                status: LinkStatus {
+                    state: LinkState::Connect,
+                    last_io: None,
+                    down_since: None,
+                    sync_total: None,
+                    sync_read: 0,
+                },
+                socket: None,
+            }),
+            changed: Condvar::new(),
+        }
+    }
+}
+
+impl Link {
+    #[inline]
+    pub fn is_replica(&self) -> bool {
+        self.is_replica.load(Relaxed)
+    }
+
+    #[inline]
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Relaxed)
+    }
+
+    #[inline]
+    pub fn is_connected(&self) -> bool {
+        self.connected.load(Relaxed)
+    }
+
+    /// Becomes a replica or a primary, or follows another primary. The caller holds the store's write lock, and so no
+    /// write is under way.
+    pub fn change(&self, replica: bool) {
+        let mut inner = lock(&self.inner);
+        self.is_replica.store(replica, Relaxed);
+        self.generation.fetch_add(1, Relaxed);
+        self.connected.store(false, Relaxed);
+        if let Some(socket) = inner.socket.take() {
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+        inner.status.state = LinkState::Connect;
+        inner.status.down_since = None;
+        inner.status.last_io = None;
+        self.changed.notify_all();
+    }
+
+    /// Breaks the connection off, and wakes the link's thread if it sleeps: the server stops.
+    pub fn interrupt(&self) {
+        let mut inner = lock(&self.inner);
+        self.generation.fetch_add(1, Relaxed);
+        if let Some(socket) = inner.socket.take() {
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+        self.changed.notify_all();
+    }
+
+    /// The database that the primary's stream is in.
+    pub fn selected(&self) -> usize {
+        self.selected.load(Relaxed)
+    }
+
+    /// The stream has changed to another database. The caller holds the store's write lock.
+    pub fn select(&self, db: usize) {
+        self.selected.store(db, Relaxed);
+    }
+
+    /// Notes the connection, so that it can be broken off; tells whether it is still wanted.
+    pub fn set_socket(&self, socket: TcpStream, generation: u64) -> bool {
+        let mut inner = lock(&self.inner);
+        let wanted = self.generation() == generation;
+        if wanted {
+            inner.socket = Some(socket);
+        }
+        wanted
+    }
+
+    pub fn status(&self) -> LinkStatus {
+        lock(&self.inner).status.clone()
+    }
+
+    /// Changes what is known of the link, if it is still that of `generation`.
+    pub fn update(&self, generation: u64, change: impl FnOnce(&mut LinkStatus)) {
+        let mut inner = lock(&self.inner);
+        if self.generation() != generation {
+            return;
+        }
+        let was = inner.status.state == LinkState::Connected;
+        change(&mut inner.status);
+        let is = inner.status.state == LinkState::Connected;
+        if was && !is {
+            inner.status.down_since = Some(Instant::now());
+        }
+        self.connected.store(is, Relaxed);
+    }
+
+    /// Sleeps for `time`, or until somebody says whom to follow.
+    pub fn pause(&self, time: Duration, generation: u64) {
+        let inner = lock(&self.inner);
+        let same = |_: &mut LinkInner| self.generation() == generation;
+        drop(self.changed.wait_timeout_while(inner, time, same));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_branch_includes_its_past() {
+        let (a, b) = ("a".repeat(40), "b".repeat(40));
+        let mut history = History::new(a.clone());
+        assert!(history.includes(&a, 1000) && !history.includes(&b, 0));
+        history.branch(b.clone(), 101);
+        assert!(history.includes(&b, 5000) && history.includes(&a, 101));
+        assert!(!history.includes(&a, 102) && !history.includes(&"c".repeat(40), 1));
+    }
+}

@@ -1,0 +1,230 @@
+//! Putting a stream together from parts that came from outside: a file, or another server.
+//!
+//! All other code trusts that a stream is consistent. Whatever comes in from outside is therefore looked through here,
+//! byte by byte: a node that says it has a hundred entries must have them, in order, and every field must be where it
+//! should. The price is one pass over the data.
+
+use std::sync::Arc;
+
+use super::listpack::{Element, Listpack};
+use super::node::Node;
+use super::{Group, Nack, Stream, StreamId};
+
+/// What a stream consists of.
+pub struct Parts {
+    /// Nodes in order: master ID and listpack.
+    pub nodes: Vec<(StreamId, Vec<u8>)>,
+    pub len: u64,
+    pub last_id: StreamId,
+    pub max_deleted_id: StreamId,
+    /// `None` if that was not recorded: then it is taken for the number of entries that are there.
+    pub entries_added: Option<u64>,
+}
+
+/// Why parts do not make a stream.
+pub type Flaw = &'static str;
+
+impl Stream {
+    /// The stream that consists of these parts, without groups.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with them.
+    pub fn restore(parts: Parts) -> Result<Stream, Flaw> {
+        let mut stream = Stream::default();
+        let mut previous = None;
+        for (master, bytes) in parts.nodes {
+            if previous.is_some_and(|previous| master <= previous) {
+                return Err("stream nodes are not in order");
+            }
+            let list = Listpack::from_bytes(bytes).ok_or("a stream node is no listpack")?;
+            let node = Node { master, list };
+            let (live, last) = check(&node).ok_or("a stream node is inconsistent")?;
+            previous = Some(last);
+            stream.len += live;
+            stream.nodes.push_back(node);
+        }
+        if stream.len != parts.len {
+            return Err("a stream has another number of entries than it says");
+        }
+        if previous.is_some_and(|last| last > parts.last_id) {
+            return Err("a stream has entries after its last ID");
+        }
+        stream.last_id = parts.last_id;
+        stream.max_deleted_id = parts.max_deleted_id;
+        stream.entries_added = parts.entries_added.unwrap_or(stream.len);
+        stream.find_first();
+        Ok(stream)
+    }
+
+    /// Adds a group whose pending entries are given apart from who has them.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn restore_group(&mut self, name: &[u8], group: Group) -> Result<(), Flaw> {
+        let held: usize = group.consumers.values().map(|c| c.pel.len()).sum();
+        if held != group.pel.len() {
+            return Err("a group has entries that are pending with nobody");
+        }
+        if self.groups.contains_key(name) {
+            return Err("a stream has two groups of one name");
+        }
+        self.groups.insert(name.to_vec(), Arc::new(group));
+        Ok(())
+    }
+}
+
+impl Group {
+    /// Makes an entry that is in the group's list the consumer's.
+    ///
+    /// # Errors
+    ///
+    /// If it is not in the list, or there is no such consumer.
+    pub fn restore_owner(
+        &mut self,
+        consumer: &super::group::Name,
+        id: StreamId,
+    ) -> Result<(), Flaw> {
+        let nack: &mut Nack = self
+            .pel
+            .get_mut(&id)
+            .ok_or("a consumer has an entry that is not pending")?;
+        nack.consumer = consumer.clone();
+        let owner = self.consumers.get_mut(consumer);
+        owner
+            .ok_or("an entry is pending with nobody")?
+            .pel
+            .insert(id);
+        Ok(())
+    }
+}
+
+/// Looks through a node; returns how many entries it has that were not deleted, and the last ID of all.
+fn check(node: &Node) -> Option<(u64, StreamId)> {
+    let list = &node.list;
+    let mut at = Listpack::first();
+    let mut next = || {
+        (at < list.end()).then(|| {
+            let (element, after) = list.get(at);
+            at = after;
+            element
+        })
+    };
+    macro_rules! int {
+        () => {
+            match next()? {
+                Element::Int(n) => n,
+                Element::Str(_) => return None,
+            }
+        };
+    }
+    let (count, deleted, names) = (int!(), int!(), int!());
+    (0..names).try_for_each(|_| next().map(drop))?;
+    if names < 0 || int!() != 0 {
+        return None;
+    }
+    let (mut live, mut dead, mut last) = (0, 0, None);
+    while let Some(first) = next() {
+        let Element::Int(flags @ 0..=3) = first else {
+            return None;
+        };
+        let id = StreamId {
+            ms: node.master.ms.checked_add_signed(int!())?,
+            seq: node.master.seq.wrapping_add(int!() as u64),
+        };
+        let (values, parts) = match flags & 2 {
+            0 => {
+                let n = int!();
+                (n.checked_mul(2)?, n.checked_mul(2)?.checked_add(4)?)
+            }
+            _ => (names, names + 3),
+        };
+        (0..values).try_for_each(|_| next().map(drop))?;
+        if values < 0 || int!() != parts || last.is_some_and(|last| id <= last) || id < node.master
+        {
+            return None;
+        }
+        last = Some(id);
+        if flags & 1 == 0 {
+            live += 1;
+        } else {
+            dead += 1;
+        }
+    }
+    ((live, dead) == (count, deleted)).then_some((live as u64, last?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{NewId, NodeLimits};
+    use super::*;
+
+    fn parts(stream: &Stream) -> Parts {
+        let nodes = stream.nodes();
+        Parts {
+            nodes: nodes
+                .map(|n| (n.master, n.list.as_bytes().to_vec()))
+                .collect(),
+            len: stream.len(),
+            last_id: stream.last_id,
+            max_deleted_id: stream.max_deleted_id,
+            entries_added: Some(stream.entries_added),
+        }
+    }
+
+    fn stream() -> Stream {
+        let mut stream = Stream::default();
+        for i in 1..=50u64 {
+            let long = vec![b'x'; 40 * i as usize];
+            let fields: [(&[u8], &[u8]); 2] = [(b"a", b"1"), (b"b", &long)];
+            let fields = &fields[..1 + (i % 2) as usize];
+            let limits = NodeLimits {
+                bytes: 4096,
+                entries: 10,
+            };
+            let id = NewId::Exact(StreamId::new(i / 3 + 1, 5 * i));
+            stream.add(id, 0, fields.iter().copied(), limits).unwrap();
+        }
+        stream.delete(StreamId::new(2, 15));
+        stream
+    }
+
+    #[test]
+    fn a_stream_comes_back() {
+        let original = stream();
+        let restored = Stream::restore(parts(&original)).unwrap();
+        let ids = |s: &Stream| -> Vec<_> {
+            s.range(StreamId::MIN, StreamId::MAX)
+                .map(|e| e.id)
+                .collect()
+        };
+        assert_eq!(ids(&restored), ids(&original));
+        assert_eq!(restored.first_id, original.first_id);
+    }
+
+    #[test]
+    fn no_byte_can_be_changed_into_a_panic() {
+        let original = stream();
+        let whole = parts(&original);
+        for node in 0..whole.nodes.len() {
+            for at in 0..whole.nodes[node].1.len() {
+                for change in [1u8, 0x80, 0xFF] {
+                    let mut parts = parts(&original);
+                    parts.nodes[node].1[at] ^= change;
+                    if let Ok(stream) = Stream::restore(parts) {
+                        // What passes is a stream, if another one: it can be walked to its end, both ways.
+                        let all = stream.range(StreamId::MIN, StreamId::MAX);
+                        let mut n = 0;
+                        for entry in all {
+                            entry.iter().for_each(drop);
+                            n += 1;
+                        }
+                        let back = stream.range_backwards(StreamId::MIN, StreamId::MAX);
+                        assert_eq!((n, back.count() as u64), (stream.len(), stream.len()));
+                    }
+                }
+            }
+        }
+    }
+}

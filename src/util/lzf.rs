@@ -1,0 +1,135 @@
+//! LZF: the light compression that Redis uses for long strings in RDB files.
+//!
+//! The compressed form is a row of pieces. A control byte says what comes next:
+//!
+//! | control byte | piece |
+//! |---|---|
+//! | `000LLLLL` | L + 1 bytes as they are |
+//! | `LLLooooo` o | L + 2 bytes that stood o + 1 bytes before (o has 13 bits) |
+//! | `111ooooo` L o | the same for L + 9 bytes |
+
+/// The longest run of bytes as they are, the longest repetition, and how far back it may lie.
+const MAX_LITERAL: usize = 32;
+const MAX_MATCH: usize = 264;
+const MAX_DISTANCE: usize = 1 << 13;
+
+/// Restores `len` bytes; `None` if `input` is no compressed form of so many.
+pub fn decompress(input: &[u8], len: usize) -> Option<Vec<u8>> {
+    // What is claimed is not yet true: room is made as the bytes come.
+    let mut out = Vec::with_capacity(len.min(input.len().saturating_mul(MAX_MATCH)));
+    let mut rest = input.iter();
+    while let Some(&control) = rest.next() {
+        let control = usize::from(control);
+        if control < MAX_LITERAL {
+            let bytes = rest.as_slice().get(..=control)?;
+            out.extend_from_slice(bytes);
+            rest = rest.as_slice()[control + 1..].iter();
+        } else {
+            let mut n = control >> 5;
+            if n == 7 {
+                n += usize::from(*rest.next()?);
+            }
+            let distance = ((control & 31) << 8 | usize::from(*rest.next()?)) + 1;
+            let from = out.len().checked_sub(distance)?;
+            // What is copied may overlap with what it makes.
+            for i in from..from + n + 2 {
+                out.push(out[i]);
+            }
+        }
+        if out.len() > len {
+            return None;
+        }
+    }
+    (out.len() == len).then_some(out)
+}
+
+/// Compresses; `None` if that would not make it shorter.
+pub fn compress(input: &[u8]) -> Option<Vec<u8>> {
+    const SLOTS: usize = 1 << 12;
+    let mut seen = [0u32; SLOTS];
+    let slot = |at: usize| {
+        let three = u32::from_le_bytes([input[at], input[at + 1], input[at + 2], 0]);
+        (three.wrapping_mul(0x9E37_79B1) >> 20) as usize
+    };
+    let mut out = Vec::with_capacity(input.len());
+    let (mut at, mut literal) = (0, 0);
+    while at + 2 < input.len() {
+        let earlier = std::mem::replace(&mut seen[slot(at)], at as u32 + 1) as usize;
+        let same = |from: usize| {
+            let most = MAX_MATCH.min(input.len() - at);
+            (0..most)
+                .take_while(|i| input[from + i] == input[at + i])
+                .count()
+        };
+        let distance = at + 1 - earlier;
+        let n = if earlier > 0 && distance <= MAX_DISTANCE {
+            same(earlier - 1)
+        } else {
+            0
+        };
+        if n < 3 {
+            at += 1;
+            continue;
+        }
+        push_literal(&mut out, &input[literal..at]);
+        let (offset, n) = (distance - 1, n - 2);
+        if n < 7 {
+            out.push((n << 5 | offset >> 8) as u8);
+        } else {
+            out.push((7 << 5 | offset >> 8) as u8);
+            out.push((n - 7) as u8);
+        }
+        out.push(offset as u8);
+        at += n + 2;
+        literal = at;
+        if out.len() >= input.len() {
+            return None;
+        }
+    }
+    push_literal(&mut out, &input[literal..]);
+    (out.len() < input.len()).then_some(out)
+}
+
+fn push_literal(out: &mut Vec<u8>, bytes: &[u8]) {
+    for piece in bytes.chunks(MAX_LITERAL) {
+        out.push(piece.len() as u8 - 1);
+        out.extend_from_slice(piece);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_compressed_comes_back() {
+        let mut x = 1u64;
+        for len in (0..400).chain([1000, 9000, 70_000]) {
+            let text: Vec<u8> = (0..len)
+                .map(|_| {
+                    x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    b"aaabc"[(x >> 33) as usize % 5]
+                })
+                .collect();
+            if let Some(short) = compress(&text) {
+                assert!(short.len() < len);
+                assert_eq!(decompress(&short, len), Some(text));
+            }
+        }
+        let same = vec![b'a'; 100_000];
+        let short = compress(&same).unwrap();
+        assert!(short.len() < 2000);
+        assert_eq!(decompress(&short, same.len()), Some(same));
+    }
+
+    #[test]
+    fn lies_are_found_out() {
+        let short = compress(&[b'a'; 100]).unwrap();
+        assert_eq!(decompress(&short, 99), None);
+        assert_eq!(decompress(&short, 101), None);
+        assert_eq!(decompress(&short, usize::MAX), None);
+        assert_eq!(decompress(&short[..short.len() - 1], 100), None);
+        assert_eq!(decompress(&[0xE0, 0xFF, 0xFF], 300), None);
+        assert_eq!(decompress(&[5, b'a'], 6), None);
+    }
+}
