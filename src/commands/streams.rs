@@ -6,7 +6,6 @@ use super::args::{int, timeout_ms, wrong_arity};
 use super::{Cx, Done};
 use crate::resp::{Args, Error, Reply};
 use crate::state::blocking::Service;
-use crate::state::config::Config;
 use crate::store::stream::{AddError, Element, EntryRef, NewId, Stream, StreamId, Trim};
 use crate::store::{Db, Keep, NEVER, Value};
 
@@ -64,7 +63,8 @@ struct CutOptions {
 }
 
 impl CutOptions {
-    fn read(args: &Args, config: &Config, xadd: bool) -> Result<CutOptions, Error> {
+    fn read(cx: &Cx, xadd: bool) -> Result<CutOptions, Error> {
+        let (args, config) = (&cx.args, cx.config);
         let mut options = CutOptions::default();
         let mut limit = None;
         let mut i = 2;
@@ -124,6 +124,8 @@ impl CutOptions {
             (None, _) if !xadd => Err(Error::text(
                 "ERR syntax error, XTRIM must be called with a trimming strategy",
             )),
+            // The primary has made its approximate cut exact, and left the limit where it was.
+            (Some(_), _) if cx.session.primary => Ok(options),
             (
                 Some(Cut {
                     approximate: false, ..
@@ -160,7 +162,11 @@ impl Cut {
         }
         let threshold = match self.trim {
             Trim::MaxLen(_) => stream.len().to_string(),
-            Trim::MinId(_) => stream.first_id.to_string(),
+            // Deleted entries at the head count, as they do in Redis.
+            Trim::MinId(_) => {
+                let first = stream.nodes().next();
+                first.map_or(StreamId::MAX, |node| node.master).to_string()
+            }
         };
         vec![
             (self.at - 1, b"=".to_vec()),
@@ -175,7 +181,7 @@ fn borrowed(changes: &[(usize, Vec<u8>)]) -> Vec<(usize, &[u8])> {
 }
 
 pub fn xadd(cx: &mut Cx, db: &mut Db) -> Done {
-    let options = CutOptions::read(&cx.args, cx.config, true)?;
+    let options = CutOptions::read(cx, true)?;
     let (at, wanted) = match options.id {
         Some((at, id)) if cx.args.len() - at > 2 && (cx.args.len() - at) % 2 == 1 => (at, id),
         _ => return Err(wrong_arity("xadd")),
@@ -219,8 +225,10 @@ pub fn xadd(cx: &mut Cx, db: &mut Db) -> Done {
     }
     if cx.effects.on() {
         // Replicas get the very ID, and cut just where this server did.
-        let id = id.to_string();
-        let mut changes = vec![(at, id.into_bytes())];
+        let mut changes = match wanted {
+            NewId::Exact(_) => vec![],
+            NewId::Auto | NewId::AutoSeq(_) => vec![(at, id.to_string().into_bytes())],
+        };
         changes.extend(cut.map(|cut| cut.exact(stream)).unwrap_or_default());
         cx.propagate_with(&borrowed(&changes));
     }
@@ -230,7 +238,7 @@ pub fn xadd(cx: &mut Cx, db: &mut Db) -> Done {
 }
 
 pub fn xtrim(cx: &mut Cx, db: &mut Db) -> Done {
-    let options = CutOptions::read(&cx.args, cx.config, false)?;
+    let options = CutOptions::read(cx, false)?;
     let (mut deleted, mut exact) = (0, vec![]);
     if let (Some(object), Some(cut)) = (cx.find_mut(db, 1), options.cut) {
         let stream = object.value.as_stream_mut()?;

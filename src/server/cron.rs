@@ -111,7 +111,7 @@ fn ping_replicas(shared: &Shared) {
     let _store = shared.read(); // whose history it is does not change meanwhile
     if !shared.link.is_replica() && shared.journal.is_active() && !shared.replicas.is_empty() {
         let mut ping = vec![];
-        push_request(&mut ping, 1, [&b"PING"[..]].into_iter());
+        push_request(&mut ping, 1, [&b"ping"[..]].into_iter());
         shared.journal.append(&ping);
     }
 }

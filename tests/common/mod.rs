@@ -2,8 +2,11 @@
 //! redis-cli does.
 #![allow(dead_code, reason = "each test program uses a part")]
 
+pub mod chance;
+
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,6 +15,7 @@ use redis_clone::util::words;
 /// A redis-server process, which ends with this value.
 pub struct RealRedis {
     process: Child,
+    dir: PathBuf,
     pub address: SocketAddr,
 }
 
@@ -19,32 +23,48 @@ impl RealRedis {
     /// Starts redis-server with these options. `None` if there is none on this machine; in CI that is
     /// an error.
     pub fn start(options: &[String]) -> Option<RealRedis> {
-        let port = free_port();
-        let started = Command::new("redis-server")
-            .args([
-                "--port",
-                &port.to_string(),
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-                "--dir",
-                "/tmp",
-            ])
-            .args(options)
-            .stdout(Stdio::null())
-            .spawn();
-        let process = match started {
-            Ok(process) => process,
-            Err(e) if e.kind() == io::ErrorKind::NotFound && std::env::var_os("CI").is_none() => {
-                eprintln!("skipped: there is no redis-server on this machine");
-                return None;
+        loop {
+            let port = free_port();
+            // A replica leaves a file there, which the next server would load.
+            let own = format!("redis-clone-test-{}-{port}", std::process::id());
+            let dir = std::env::temp_dir().join(own);
+            std::fs::create_dir_all(&dir).unwrap();
+            let started = Command::new("redis-server")
+                .args(["--port", &port.to_string()])
+                .args(["--bind", "127.0.0.1", "--save", "", "--dir"])
+                .arg(&dir)
+                .args(options)
+                .stdout(Stdio::null())
+                .spawn();
+            let process = match started {
+                Ok(process) => process,
+                Err(e)
+                    if e.kind() == io::ErrorKind::NotFound && std::env::var_os("CI").is_none() =>
+                {
+                    eprintln!("skipped: there is no redis-server on this machine");
+                    return None;
+                }
+                Err(e) => panic!("redis-server: {e}"),
+            };
+            let address = SocketAddr::from(([127, 0, 0, 1], port));
+            let mut redis = RealRedis {
+                process,
+                dir,
+                address,
+            };
+            wait_for(|| TcpStream::connect(address).is_ok() || redis.has_ended());
+            // Somebody else may have taken the port in the meantime.
+            let own = format!("process_id:{}\\r", redis.process.id());
+            if !redis.has_ended()
+                && show(&Client::connect(address).ask("INFO server")).contains(&own)
+            {
+                return Some(redis);
             }
-            Err(e) => panic!("redis-server: {e}"),
-        };
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        wait_for(|| TcpStream::connect(address).is_ok());
-        Some(RealRedis { process, address })
+        }
+    }
+
+    fn has_ended(&mut self) -> bool {
+        !matches!(self.process.try_wait(), Ok(None))
     }
 }
 
@@ -52,6 +72,7 @@ impl Drop for RealRedis {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        let _ = std::fs::remove_dir_all(&self.dir);
     }
 }
 
@@ -164,6 +185,21 @@ impl Client {
             "," => Reply::Other(format!("(double) {rest}")),
             _ => return Err(io::Error::other(format!("no reply: {text}"))),
         })
+    }
+
+    /// One line as it comes, without its end.
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.reader.read_line(&mut line).unwrap();
+        assert!(line.ends_with('\n'), "the connection has ended");
+        line.trim_end().to_string()
+    }
+
+    /// So many bytes as they come.
+    pub fn bytes(&mut self, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.reader.read_exact(&mut bytes).unwrap();
+        bytes
     }
 
     /// All bytes that come until nothing does for a while; and whether the connection was closed.

@@ -1,0 +1,750 @@
+//! Replication, with this server and the real redis-server in every place: as primary, as replica, and in between.
+//!
+//! Whatever happens on the way — links that break, transactions, a server that takes another's place — in the end the
+//! contents must be the same on both sides.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::chance::{Dice, command};
+use common::{Client, RealRedis, Reply, show, wait_for};
+use redis_clone::util::words;
+use redis_clone::{Config, Server};
+
+/// A server of either kind.
+enum Node {
+    Ours(Server),
+    Real(RealRedis),
+}
+
+impl Node {
+    fn ours() -> Node {
+        let config = Config {
+            enable_debug_command: "yes",
+            repl_timeout: 600,
+            ..Config::for_tests()
+        };
+        Node::Ours(Server::start(config).unwrap())
+    }
+
+    /// The real one, if there is one on this machine.
+    fn real() -> Option<Node> {
+        let options = [
+            "--repl-diskless-sync-delay",
+            "0",
+            "--repl-timeout",
+            "600",
+            "--enable-debug-command",
+            "yes",
+        ];
+        RealRedis::start(&options.map(String::from)).map(Node::Real)
+    }
+
+    fn address(&self) -> SocketAddr {
+        match self {
+            Node::Ours(server) => server.address(),
+            Node::Real(redis) => redis.address,
+        }
+    }
+
+    fn client(&self) -> Client {
+        Client::connect(self.address())
+    }
+
+    /// A field of INFO.
+    fn info(&self, field: &str) -> String {
+        let Reply::Bulk(Some(text)) = self.client().ask("INFO everything") else {
+            panic!("no INFO");
+        };
+        let text = String::from_utf8(text).unwrap();
+        let mut lines = text.lines().filter_map(|line| line.split_once(':'));
+        let found = lines.find(|(name, _)| *name == field);
+        found.map_or(String::new(), |(_, value)| value.to_string())
+    }
+
+    fn follow(&self, primary: &Node) {
+        let address = primary.address();
+        let line = format!("REPLICAOF {} {}", address.ip(), address.port());
+        assert_eq!(self.client().ask(&line), Reply::Simple("OK".into()));
+    }
+
+    fn follows(&self) -> bool {
+        self.info("master_link_status") == "up"
+    }
+
+    /// Waits until it has all that `primary` has.
+    fn catch_up(&self, primary: &Node) {
+        wait_for(|| {
+            self.follows() && self.info("master_repl_offset") == primary.info("master_repl_offset")
+        });
+    }
+
+    /// Everything that it holds: what can be asked of each key, by database and key.
+    fn contents(&self) -> BTreeMap<(usize, Vec<u8>), Vec<String>> {
+        let (mut client, mut all) = (self.client(), BTreeMap::new());
+        for db in 0..16 {
+            client.ask(&format!("SELECT {db}"));
+            let Reply::List(_, Some(keys)) = client.ask("KEYS *") else {
+                panic!("no KEYS");
+            };
+            for key in keys {
+                let Reply::Bulk(Some(key)) = key else {
+                    panic!("no key");
+                };
+                let mut ask = |words: &[&[u8]]| {
+                    client.send(&words.iter().map(|w| w.to_vec()).collect::<Vec<_>>());
+                    client.reply().unwrap()
+                };
+                let kind = ask(&[b"TYPE", &key]);
+                let mut facts = vec![show(&ask(&[b"PEXPIRETIME", &key]))];
+                if kind == Reply::Simple("string".into()) {
+                    facts.push(show(&ask(&[b"GET", &key])));
+                } else {
+                    facts.push(show(&ask(&[b"XRANGE", &key, b"-", b"+"])));
+                    let full = ask(&[b"XINFO", b"STREAM", &key, b"FULL", b"COUNT", b"0"]);
+                    if let Reply::List(_, Some(fields)) = full {
+                        facts.extend(comparable(fields));
+                    }
+                }
+                all.insert((db, key), facts);
+            }
+        }
+        all
+    }
+}
+
+/// What XINFO STREAM FULL says, without what differs between a primary and its replica in Redis, too: how its tree is
+/// built, and what no command carries over — entries read by XREADGROUP, and consumers that have nothing pending.
+fn comparable(mut full: Vec<Reply>) -> Vec<String> {
+    let Some(Reply::List(_, Some(groups))) = full.pop() else {
+        panic!("no groups");
+    };
+    full.drain(2..6);
+    let mut facts: Vec<String> = full.iter().map(show).collect();
+    for group in groups {
+        let Reply::List(_, Some(fields)) = group else {
+            panic!("no group");
+        };
+        let fields = fields
+            .chunks(2)
+            .map(|pair| (show(&pair[0]), show(&pair[1])));
+        let left_out = ["\"entries-read\"", "\"lag\"", "\"consumers\""];
+        let kept = fields.filter(|(name, _)| !left_out.contains(&name.as_str()));
+        facts.extend(kept.map(|(name, value)| format!("{name} {value}")));
+    }
+    facts
+}
+
+/// Every pair of a primary and a replica that this machine has.
+fn pairs() -> Vec<(Node, Node)> {
+    let mut pairs = vec![(Node::ours(), Node::ours())];
+    if let (Some(primary), Some(replica)) = (Node::real(), Node::real()) {
+        pairs.push((primary, Node::ours()));
+        pairs.push((Node::ours(), replica));
+    }
+    pairs
+}
+
+fn assert_equal(a: &Node, b: &Node) {
+    let (a, b) = (a.contents(), b.contents());
+    assert!(a.keys().eq(b.keys()), "{:?}\n{:?}", a.keys(), b.keys());
+    for (key, facts) in &a {
+        for (fact, other) in facts.iter().zip(&b[key]) {
+            let mut pairs = fact.lines().zip(other.lines());
+            let differ = pairs.find(|(line, other)| line != other);
+            assert_eq!(differ, None, "{key:?}");
+        }
+        assert_eq!(facts, &b[key]);
+    }
+}
+
+/// Random commands, so many of them, on a connection of their own.
+fn disturb(node: &Node, seed: u64, commands: usize) {
+    let (mut client, mut dice, mut clock) = (node.client(), Dice(seed), 0);
+    for _ in 0..commands {
+        let line = command(&mut dice, &mut clock);
+        client.send(&words::split(line.as_bytes()).unwrap());
+        client.reply().unwrap();
+    }
+}
+
+/// So many seeds; `SEEDS=n` makes it n.
+fn seeds(usual: u64) -> impl Iterator<Item = u64> {
+    let wanted = std::env::var("SEEDS").ok();
+    1..=wanted.map_or(usual, |n| n.parse().unwrap())
+}
+
+/// One of everything: types, times to live, databases, binary and big values, groups with work in every state.
+fn fill(node: &Node) {
+    let mut client = node.client();
+    let mut ask = |line: &str| {
+        let reply = client.ask(line);
+        assert!(!matches!(reply, Reply::Error(_)), "{line}: {reply:?}");
+    };
+    ask("FLUSHALL");
+    for i in 0..2000 {
+        ask(&format!("SET key:{i} value:{i}"));
+    }
+    ask("SET number -12345");
+    ask("SET float 3.25");
+    ask("SET soon 1 EX 1000");
+    ask("SET \"\\x00\\xff\\r\\n\" \"\\x00\\x01\\xfe\"");
+    ask(&format!("SET big {}", "0123456789abcdef".repeat(100_000)));
+    for i in 1..=500 {
+        ask(&format!("XADD s {i}-1 sensor {i} reading {}", i * i));
+    }
+    ask("XADD s 501-1 other fields here too");
+    ask("XDEL s 7-1 400-1");
+    ask("XTRIM s MAXLEN ~ 450 LIMIT 1000");
+    ask("XADD s MAXLEN ~ 350 LIMIT 200 502-1 more fields");
+    ask("XGROUP CREATE s g 0");
+    ask("XGROUP CREATE s late $ ENTRIESREAD 5");
+    ask("XREADGROUP GROUP g ann COUNT 120 STREAMS s >");
+    ask("XREADGROUP GROUP g bob COUNT 3 STREAMS s >");
+    ask("XREADGROUP GROUP g cid COUNT 1 NOACK STREAMS s >");
+    ask("XACK s g 150-1");
+    ask("XGROUP CREATECONSUMER s g idle");
+    ask("XGROUP CREATE empty g $ MKSTREAM");
+    ask("EXPIRE s 5000");
+    ask("SELECT 9");
+    ask("SET elsewhere 1");
+    ask("XADD t * f v");
+}
+
+#[test]
+fn a_replica_gets_everything_and_then_every_change() {
+    for (primary, replica) in pairs() {
+        fill(&primary);
+        replica.client().ask("SET mine 1");
+        replica.follow(&primary);
+        replica.catch_up(&primary);
+        assert_equal(&primary, &replica);
+        assert_eq!(primary.info("connected_slaves"), "1");
+        for seed in seeds(4) {
+            disturb(&primary, seed, 2000);
+            replica.catch_up(&primary);
+            assert_equal(&primary, &replica);
+        }
+        fill(&primary);
+        replica.catch_up(&primary);
+        assert_equal(&primary, &replica);
+        let refused = replica.client().ask("SET a 1");
+        let text = "READONLY You can't write against a read only replica.";
+        assert_eq!(refused, Reply::Error(text.into()));
+    }
+}
+
+/// Becomes a replica of a node: takes the copy, and leaves the stream of changes to be read.
+fn listen(node: &Node) -> Client {
+    let mut client = node.client();
+    // Without `capa eof` the copy has a length, and the stream follows at once.
+    client.send_raw(b"PSYNC ? -1\r\n");
+    while !client.line().starts_with("+FULLRESYNC") {}
+    let announced = loop {
+        if let Some(len) = client.line().strip_prefix('$') {
+            break len.parse().unwrap();
+        }
+    };
+    assert!(client.bytes(announced).starts_with(b"REDIS0010"));
+    client
+}
+
+/// The changes that have come, up to a mark that the node is made to send. Times and automatic IDs are made alike.
+fn changes(stream: &mut Client, node: &Node) -> Vec<String> {
+    node.client().ask("SET the-end 1");
+    let mut changes = vec![];
+    loop {
+        let Reply::List(_, Some(words)) = stream.reply().unwrap() else {
+            panic!("the stream has something that is no request");
+        };
+        let words = words.iter().map(show).map(|word| without_times(&word));
+        let change = words.collect::<Vec<_>>().join(" ");
+        if change.contains("the-end") {
+            return changes;
+        }
+        if change != "\"ping\"" {
+            changes.push(change);
+        }
+    }
+}
+
+/// Every run of digits as long as a time is replaced.
+fn without_times(text: &str) -> String {
+    let is_digit = |c: char| c.is_ascii_digit();
+    let mut out = String::new();
+    for run in text.split_inclusive(|c| !is_digit(c)) {
+        let digits = run.trim_end_matches(|c| !is_digit(c));
+        let masked = if digits.len() == 13 { "TIME" } else { digits };
+        out.push_str(masked);
+        out.push_str(&run[digits.len()..]);
+    }
+    out
+}
+
+/// Commands whose effect is not what was sent.
+const TRANSLATED: &str = "
+    SET a 1 EX 100
+    SET a 2 PX 100000 NX
+    SET a 2 KEEPTTL
+    SET a 3 EXAT 9999999999 GET
+    SET a 4 GET
+    SETEX a 100 v
+    PSETEX a 100000 v
+    GETEX a EX 50
+    GETEX a PERSIST
+    GETEX a PXAT 1
+    SET a 10
+    GETSET a 11
+    EXPIRE a 100
+    EXPIRE a 100 NX
+    PEXPIRE a 200000 GT
+    EXPIREAT a 9999999999
+    PEXPIREAT a 9999999999000
+    PERSIST a
+    EXPIRE a -1
+    INCRBYFLOAT f 1.5
+    INCRBYFLOAT f 1e2
+    APPEND f x
+    GETDEL f
+    SELECT 5
+    SET five 1
+    MSET x 1 y 2
+    MULTI
+    SET x 2
+    INCR y
+    DEL nosuch
+    EXEC
+    MULTI
+    SET x 3
+    EXEC
+    MULTI
+    GET x
+    EXEC
+    MULTI
+    SELECT 6
+    SET six 1
+    SELECT 7
+    SET seven 1
+    EXEC
+    SELECT 0
+    XADD s * f v
+    XADD s 9999999999999-* f v
+    XADD s MAXLEN ~ 1 9999999999999-100 f v
+    XADD s MAXLEN 2 9999999999999-101 f v
+    XADD s NOMKSTREAM MINID ~ 5 9999999999999-102 f v
+    XADD t 1-1 f v
+    XADD t 2-1 f v
+    XADD t 3-1 f v
+    XADD t 4-1 f v
+    XTRIM t MAXLEN ~ 3
+    XTRIM t MAXLEN 3
+    XTRIM t MINID 2
+    XDEL t 4-1 5-1
+    XADD v 1-1 f v
+    XADD v 2-1 f v
+    XTRIM v MINID ~ 9
+    XADD v MAXLEN ~ 9 LIMIT 5 2-2 f v
+    XADD v 3-1 f v
+    XTRIM v MAXLEN ~ 0 LIMIT 10
+    XADD v 3-2 f v
+    XADD v MINID ~ 9 4-1 f v
+    XSETID t 9-9 ENTRIESADDED 20 MAXDELETEDID 4-1
+    XGROUP CREATE t g 0
+    XGROUP CREATE new g $ MKSTREAM
+    XGROUP CREATECONSUMER t g zoe
+    XGROUP CREATECONSUMER t g zoe
+    XREADGROUP GROUP g ann COUNT 1 STREAMS t >
+    XREADGROUP GROUP g ann STREAMS t 0
+    XREADGROUP GROUP g bob COUNT 1 NOACK STREAMS t >
+    XADD t * f v
+    XREADGROUP GROUP g bob NOACK STREAMS t >
+    XREADGROUP GROUP g ann STREAMS t >
+    XADD t 9999999999999-7 f v
+    XADD t 9999999999999-8 f v
+    XREADGROUP GROUP g ann STREAMS t new > >
+    XCLAIM t g cid 0 2-1 9999999999999-7 9999999999999-8
+    XCLAIM t g cid 0 9999999999999-7 JUSTID
+    XCLAIM t g cid 0 9999999999999-8 IDLE 1000 RETRYCOUNT 7
+    XDEL t 9999999999999-7
+    XAUTOCLAIM t g eve 0 0
+    XAUTOCLAIM t g eve 0 0 JUSTID
+    XACK t g 2-1 9999999999999-8
+    XGROUP SETID t g 3-1 ENTRIESREAD 2
+    XGROUP DELCONSUMER t g eve
+    XGROUP DESTROY t g
+    COPY t u
+    RENAME u w
+    MOVE w 3
+    COPY t t DB 4 REPLACE
+    SWAPDB 0 1
+    SELECT 1
+    GETEX x
+    DEL x y
+    UNLINK t nosuch
+    FLUSHDB
+    FLUSHDB ASYNC
+    FLUSHALL
+    FLUSHALL
+    SET gone 1 PX 20
+    DEBUG SLEEP 0.1
+    GET gone
+    SET gone 1 PX 20
+    DEBUG SLEEP 0.1
+    SET gone 2
+    SET gone 1 PX 20
+    SET gone2 1 PX 20
+    DEBUG SLEEP 0.1
+    MSET gone 1 gone2 2
+    SET gone 1 PX 20
+    DEBUG SLEEP 0.1
+    MULTI
+    GET gone
+    SET other 1
+    EXEC
+    XADD gone * f v
+    SELECT 0
+";
+
+#[test]
+fn the_stream_of_changes_is_that_of_redis_byte_for_byte() {
+    let Some(real) = Node::real() else {
+        return;
+    };
+    let ours = Node::ours();
+    let streams = [&ours, &real].map(|node| {
+        let mut client = node.client();
+        client.ask("DEBUG SET-ACTIVE-EXPIRE 0");
+        let mut stream = listen(node);
+        for line in TRANSLATED.lines().map(str::trim).filter(|l| !l.is_empty()) {
+            let reply = client.ask(line);
+            assert!(!matches!(reply, Reply::Error(_)), "{line}: {reply:?}");
+        }
+        let mut all = changes(&mut stream, node);
+        for seed in seeds(6) {
+            disturb(node, seed, 2000);
+            all.push(format!("--- seed {seed}"));
+            all.extend(changes(&mut stream, node));
+        }
+        all
+    });
+    let [ours, real] = &streams;
+    for (i, (ours, real)) in ours.iter().zip(real).enumerate() {
+        let before = streams[1][i.saturating_sub(3)..i].join("\n");
+        assert_eq!(ours, real, "after\n{before}");
+    }
+    assert_eq!(ours.len(), real.len());
+}
+
+#[test]
+fn a_broken_link_is_mended_without_a_second_copy() {
+    for (primary, replica) in pairs() {
+        primary.client().ask("CONFIG SET repl-backlog-size 50mb");
+        replica.follow(&primary);
+        wait_for(|| replica.follows());
+        let copies = primary.info("sync_full");
+        thread::scope(|scope| {
+            for seed in 1..=3 {
+                let primary = &primary;
+                scope.spawn(move || disturb(primary, seed, 4000));
+            }
+            let mut admin = primary.client();
+            for _ in 0..5 {
+                admin.ask("CLIENT KILL TYPE replica");
+                wait_for(|| replica.follows());
+            }
+        });
+        replica.catch_up(&primary);
+        assert_equal(&primary, &replica);
+        assert_eq!(primary.info("sync_full"), copies);
+        assert!(primary.info("sync_partial_ok").parse::<u32>().unwrap() >= 5);
+    }
+}
+
+#[test]
+fn who_has_missed_too_much_begins_anew() {
+    for (primary, replica) in pairs() {
+        primary.client().ask("CONFIG SET repl-backlog-size 16384");
+        replica.follow(&primary);
+        wait_for(|| replica.follows());
+        // It cannot come back while it follows nobody.
+        let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = nobody.local_addr().unwrap().port();
+        replica.client().ask(&format!("REPLICAOF 127.0.0.1 {port}"));
+        wait_for(|| primary.info("connected_slaves") == "0");
+        disturb(&primary, 1, 1000);
+        primary
+            .client()
+            .ask(&format!("SET big {}", "x".repeat(500_000)));
+        replica.follow(&primary);
+        replica.catch_up(&primary);
+        assert_equal(&primary, &replica);
+        assert_eq!(primary.info("sync_full"), "2");
+    }
+}
+
+/// Every way to put three servers in a row.
+fn rows() -> Vec<[Node; 3]> {
+    let mut rows = vec![[Node::ours(), Node::ours(), Node::ours()]];
+    if let (Some(a), Some(b), Some(c)) = (Node::real(), Node::real(), Node::real()) {
+        rows.push([a, Node::ours(), b]);
+        rows.push([Node::ours(), c, Node::ours()]);
+    }
+    rows
+}
+
+#[test]
+fn replicas_of_replicas_have_the_same_offsets() {
+    for [first, second, third] in rows() {
+        fill(&first);
+        second.follow(&first);
+        third.follow(&second);
+        thread::scope(|scope| {
+            scope.spawn(|| disturb(&first, 7, 3000));
+            scope.spawn(|| disturb(&first, 8, 3000));
+            thread::sleep(Duration::from_millis(50));
+            second.client().ask("CLIENT KILL TYPE master");
+            thread::sleep(Duration::from_millis(50));
+            second.client().ask("CLIENT KILL TYPE replica");
+        });
+        second.catch_up(&first);
+        third.catch_up(&first);
+        assert_equal(&first, &second);
+        assert_equal(&first, &third);
+        for field in ["master_replid", "master_repl_offset"] {
+            assert_eq!(third.info(field), first.info(field));
+        }
+    }
+}
+
+#[test]
+fn a_promoted_replica_is_followed_without_a_copy() {
+    for [first, second, third] in rows() {
+        disturb(&first, 1, 500);
+        second.follow(&first);
+        third.follow(&first);
+        second.catch_up(&first);
+        third.catch_up(&first);
+        disturb(&first, 2, 500);
+        second.catch_up(&first);
+        third.catch_up(&first);
+        let old = first.info("master_replid");
+        second.client().ask("REPLICAOF NO ONE");
+        assert_eq!(second.info("master_replid2"), old);
+        disturb(&second, 3, 500);
+        // The sibling goes on, and so does the old primary, which has seen nothing since.
+        third.follow(&second);
+        first.follow(&second);
+        disturb(&second, 4, 500);
+        for replica in [&first, &third] {
+            replica.catch_up(&second);
+            assert_equal(&second, replica);
+        }
+        assert_eq!(second.info("sync_full"), "0");
+        assert_eq!(second.info("sync_partial_ok"), "2");
+    }
+}
+
+#[test]
+fn wait_counts_the_replicas_that_have_this_client_s_writes() {
+    for [first, second, third] in rows() {
+        // Nothing was written, so nobody lacks anything.
+        assert_eq!(first.client().ask("WAIT 0 100"), Reply::Int(0));
+        assert_eq!(first.client().ask("WAIT 1 50"), Reply::Int(0));
+        second.follow(&first);
+        third.follow(&first);
+        second.catch_up(&first);
+        third.catch_up(&first);
+        thread::scope(|scope| {
+            for i in 0..20 {
+                let (first, second) = (&first, &second);
+                scope.spawn(move || {
+                    let mut client = first.client();
+                    for n in 0..50 {
+                        client.ask(&format!("SET client:{i} {n}"));
+                        assert_eq!(client.ask("WAIT 2 5000"), Reply::Int(2));
+                        let there = second.client().ask(&format!("GET client:{i}"));
+                        assert_eq!(show(&there), format!("\"{n}\""));
+                    }
+                });
+            }
+        });
+        let mut client = first.client();
+        client.ask("SET a 1");
+        let began = Instant::now();
+        assert_eq!(client.ask("WAIT 3 200"), Reply::Int(2));
+        assert!(began.elapsed() >= Duration::from_millis(200));
+        client.ask("MULTI");
+        client.ask("SET a 2");
+        client.ask("WAIT 2 0");
+        let Reply::List(_, Some(replies)) = client.ask("EXEC") else {
+            panic!("no list");
+        };
+        assert!(matches!(replies[1], Reply::Int(_)));
+    }
+}
+
+#[test]
+fn a_waiting_client_is_freed_by_unblock_and_by_a_change_of_roles() {
+    let (server, other) = (Node::ours(), Node::ours());
+    let mut client = server.client();
+    let Reply::Int(id) = client.ask("CLIENT ID") else {
+        panic!("no ID");
+    };
+    client.send_raw(b"SET a 1\r\nWAIT 1 0\r\n");
+    client.reply().unwrap();
+    let unblock = format!("CLIENT UNBLOCK {id}");
+    wait_for(|| server.client().ask(&unblock) == Reply::Int(1));
+    assert_eq!(client.reply().unwrap(), Reply::Int(0));
+    client.send_raw(b"WAIT 1 0\r\n");
+    wait_for(|| server.info("blocked_clients") == "1");
+    server.follow(&other);
+    assert!(show(&client.reply().unwrap()).contains("UNBLOCKED"));
+}
+
+#[test]
+fn a_copy_that_breaks_off_leaves_the_old_data() {
+    let replica = Node::ours();
+    replica.client().ask("SET mine 1");
+    let copy = b"REDIS0010\xFE\x00\x00\x01k\x01v\xFF\0\0\0\0\0\0\0\0";
+    let mark = "m".repeat(40);
+    let eof = |mark: &str| format!("$EOF:{mark}\r\n").into_bytes();
+    let bodies: Vec<Vec<u8>> = vec![
+        vec![],
+        b"-ERR no\r\n".to_vec(),
+        b"rubbish\r\n".to_vec(),
+        b"$abc\r\n".to_vec(),
+        b"$-5\r\n".to_vec(),
+        b"$99999999999999999\r\nREDIS".to_vec(),
+        [b"$26\r\n".as_slice(), &copy[..20]].concat(),
+        [b"$8\r\n".as_slice(), copy].concat(),
+        b"$EOF:short\r\n".to_vec(),
+        [eof(&mark), copy[..15].to_vec()].concat(),
+        [eof(&mark), copy.to_vec(), b"n".repeat(40)].concat(),
+        [eof(&mark), b"REDIS0099".to_vec()].concat(),
+        [
+            eof(&mark),
+            b"REDIS0010\xFE\x00\x00\x81\x7f\xff\xff\xff\xff\xff\xff\xffx".to_vec(),
+        ]
+        .concat(),
+        [
+            eof(&mark),
+            b"REDIS0010\xFE\x00\x01\x01k\x01\x01a\xFF\0\0\0\0\0\0\0\0".to_vec(),
+        ]
+        .concat(),
+        b"\n".repeat(100_000),
+    ];
+    let primary = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = primary.local_addr().unwrap().port();
+    for body in &bodies {
+        // Said anew each time, so that it does not wait before it tries again.
+        replica.client().ask("REPLICAOF NO ONE");
+        replica.client().ask(&format!("REPLICAOF 127.0.0.1 {port}"));
+        let (mut stream, _) = primary.accept().unwrap();
+        shake_hands(&mut stream);
+        stream.write_all(body).unwrap();
+        drop(stream);
+        wait_for(|| show(&replica.client().ask("ROLE")).contains("\"connect\""));
+        assert_eq!(show(&replica.client().ask("GET mine")), "\"1\"", "{body:?}");
+    }
+    // And now in earnest.
+    replica.client().ask("REPLICAOF NO ONE");
+    replica.client().ask(&format!("REPLICAOF 127.0.0.1 {port}"));
+    let (mut stream, _) = primary.accept().unwrap();
+    shake_hands(&mut stream);
+    stream
+        .write_all(&[eof(&mark), copy.to_vec(), mark.clone().into_bytes()].concat())
+        .unwrap();
+    wait_for(|| show(&replica.client().ask("GET k")) == "\"v\"");
+    assert_eq!(show(&replica.client().ask("GET mine")), "(nil)");
+    // What makes no sense in the stream ends the link; what is only unknown is passed over.
+    stream
+        .write_all(b"*2\r\n$7\r\nPUBLISH\r\n$1\r\nx\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nw\r\n")
+        .unwrap();
+    wait_for(|| show(&replica.client().ask("GET k")) == "\"w\"");
+    stream.write_all(b"*1\r\n%3\r\n").unwrap();
+    wait_for(|| !replica.follows());
+    assert_eq!(show(&replica.client().ask("GET k")), "\"w\"");
+}
+
+/// Plays a primary up to the announcement of a copy.
+fn shake_hands(stream: &mut TcpStream) {
+    let mut piece = [0; 1024];
+    stream
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
+    loop {
+        let n = stream.read(&mut piece).unwrap();
+        let request = String::from_utf8_lossy(&piece[..n]).into_owned();
+        let answer = if request.contains("PING") {
+            "+PONG\r\n".into()
+        } else if request.contains("PSYNC") {
+            format!("+FULLRESYNC {} 0\r\n", "a".repeat(40))
+        } else {
+            "+OK\r\n".into()
+        };
+        stream.write_all(answer.as_bytes()).unwrap();
+        if request.contains("PSYNC") {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_replica_that_does_not_read_costs_little_and_holds_nobody_up() {
+    let primary = Node::ours();
+    let mut client = primary.client();
+    client.ask("CONFIG SET client-output-buffer-limit \"replica 8mb 0 0\"");
+    let _deaf = listen(&primary);
+    wait_for(|| primary.info("connected_slaves") == "1");
+    let line = format!("SET big {}", "x".repeat(1 << 20));
+    for _ in 0..100 {
+        client.ask(&line);
+    }
+    wait_for(|| primary.info("connected_slaves") == "0");
+    let held: usize = primary.info("mem_replication_backlog").parse().unwrap();
+    assert!(held < 16 << 20, "{held}");
+}
+
+#[test]
+fn keys_expire_on_a_replica_when_the_primary_says_so() {
+    for (primary, replica) in pairs() {
+        replica.follow(&primary);
+        replica.catch_up(&primary);
+        let mut client = primary.client();
+        client.ask("DEBUG SET-ACTIVE-EXPIRE 0");
+        client.ask("SET soon 1 PX 1");
+        replica.catch_up(&primary);
+        thread::sleep(Duration::from_millis(20));
+        let mut reader = replica.client();
+        assert_eq!(show(&reader.ask("GET soon")), "(nil)");
+        assert_eq!(reader.ask("DBSIZE"), Reply::Int(1));
+        assert_eq!(show(&client.ask("GET soon")), "(nil)");
+        replica.catch_up(&primary);
+        assert_eq!(reader.ask("DBSIZE"), Reply::Int(0));
+    }
+}
+
+#[test]
+fn writes_can_be_made_to_need_replicas() {
+    for (primary, replica) in pairs() {
+        let mut client = primary.client();
+        client.ask("CONFIG SET min-replicas-to-write 1");
+        let refused = "NOREPLICAS Not enough good replicas to write.";
+        assert_eq!(client.ask("SET a 1"), Reply::Error(refused.into()));
+        replica.follow(&primary);
+        wait_for(|| client.ask("SET a 1") == Reply::Simple("OK".into()));
+        replica
+            .client()
+            .ask("CONFIG SET replica-serve-stale-data no");
+        replica.client().ask("REPLICAOF 127.0.0.1 1");
+        let stale =
+            "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
+        wait_for(|| replica.client().ask("GET a") == Reply::Error(stale.into()));
+        wait_for(|| client.ask("SET a 1") == Reply::Error(refused.into()));
+    }
+}
