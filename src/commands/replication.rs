@@ -243,7 +243,12 @@ fn ask_for_acks(cx: &Cx, offset: u64) {
         let mut question = vec![];
         let words = [&b"REPLCONF"[..], b"GETACK", b"*"];
         push_request(&mut question, 3, words.into_iter());
-        let end = shared.journal.append(&question);
+        let end = shared.journal.append_quietly(&question);
         shared.replicas.asked(end);
+        // At once, and not by way of the feeders: somebody waits.
+        shared
+            .replicas
+            .send_now(&shared.journal, shared.os.send_now);
+        shared.journal.wake_readers();
     }
 }

@@ -15,13 +15,15 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::persistence::rdb::save::Snapshot;
-use crate::state::replication::{History, Replica, Stage};
+use crate::state::journal::Lost;
+use crate::state::replication::{History, Replica, Stage, lost};
 use crate::state::session::SyncRequest;
 use crate::state::{Handle, Shared, lock};
 use crate::util::clock;
 
-/// Bytes of the journal that are sent at once.
-const PIECE: usize = 256 * 1024;
+/// How long changes are gathered before they are sent, and after how many rounds without any a feeder sleeps.
+const ROUND: Duration = Duration::from_micros(150);
+const IDLE_ROUNDS: u32 = 8;
 /// How often a feeder with nothing to do looks round.
 const LOOK_ROUND: Duration = Duration::from_millis(500);
 
@@ -203,25 +205,36 @@ fn send_copy(out: &mut Outlet<'_>, snapshot: Snapshot) -> io::Result<()> {
     Ok(())
 }
 
-/// Sends the journal as it grows.
+/// Sends the journal as it grows. While it does, the feeder looks at it from time to time, and sends together what has
+/// come in between: to be woken for each change would cost the writers and the replica more than the sending. Only
+/// when nothing has come for some rounds does it sleep until it is woken. Who cannot wait for the next round sends for
+/// itself (see [`Replicas::send_now`]).
+///
+/// [`Replicas::send_now`]: crate::state::replication::Replicas::send_now
 fn follow(out: &mut Outlet<'_>) -> io::Result<()> {
-    let (id, journal) = (out.replica.client.id, &out.shared.journal);
-    let mut piece = vec![];
+    let (replica, journal) = (out.replica, &out.shared.journal);
+    let (mut piece, mut idle_rounds) = (vec![], 0);
     loop {
         out.check_heard()?;
-        journal
-            .read(id, &mut piece, PIECE, LOOK_ROUND)
-            .or_else(|_| out.check().and_then(|()| Err(lost())))?;
-        if piece.is_empty() && out.shared.stop.is_requested() {
-            return Ok(());
+        let patience = if idle_rounds < IDLE_ROUNDS {
+            thread::sleep(ROUND);
+            Duration::ZERO
+        } else {
+            LOOK_ROUND
+        };
+        match journal.wait(replica.client.id, patience) {
+            Ok(true) => idle_rounds = 0,
+            Ok(false) if out.shared.stop.is_requested() => return Ok(()),
+            Ok(false) => {
+                idle_rounds += 1;
+                continue;
+            }
+            Err(Lost) => return out.check().and(Err(lost())),
         }
-        out.write_all(&piece)?;
-        journal.advance(id, piece.len());
+        replica.send_piece(lock(&replica.sending), journal, &mut piece, |bytes| {
+            out.write_all(bytes).map(|()| bytes.len())
+        })?;
     }
-}
-
-fn lost() -> io::Error {
-    io::Error::other("it has fallen back too far (client-output-buffer-limit)")
 }
 
 /// The way to a replica: gives up when the replica is gone, or too slow, or not wanted any more.

@@ -84,7 +84,11 @@ impl Server {
         let shared = server.shared.clone();
         server.spawn("cron", move || cron::run(&shared))?;
         let shared = server.shared.clone();
-        server.spawn("replica", move || replica::run(&shared))?;
+        server.spawn("replica", move || {
+            // What many threads do at the primary this one does alone: among many it would fall behind.
+            sys::prefer_this_thread();
+            replica::run(&shared);
+        })?;
         let log = &server.shared.log;
         log.notice(&format!(
             "Running mode=standalone, port={}.",

@@ -65,6 +65,8 @@ struct Log {
     /// How much is kept for those who are not connected.
     backlog: u64,
     readers: HashMap<u64, Reader>,
+    /// How many of them sleep until there is more.
+    sleepers: usize,
 }
 
 /// How far a reader has come, and how far back it may fall.
@@ -143,14 +145,31 @@ impl Journal {
         self.is_active() && (start..=start + len).contains(&offset)
     }
 
-    /// Appends bytes, and returns the offset after them.
+    /// Appends bytes, wakes the readers that sleep, and returns the offset after the bytes.
     pub fn append(&self, bytes: &[u8]) -> u64 {
+        let end = self.append_quietly(bytes);
+        self.wake_readers();
+        end
+    }
+
+    /// Appends bytes for which the caller will see to it that they are read, and returns the offset after them.
+    pub fn append_quietly(&self, bytes: &[u8]) -> u64 {
         let mut log = lock(&self.log);
         log.append(bytes);
         log.trim();
         self.end.store(log.end, Relaxed);
-        self.grown.notify_all();
         log.end
+    }
+
+    /// Wakes the readers that sleep, if one of them has something to read.
+    pub fn wake_readers(&self) {
+        let mut log = lock(&self.log);
+        let end = log.end;
+        if log.sleepers > 0 && log.readers.values().any(|r| r.position < end) {
+            log.sleepers = 0;
+            drop(log);
+            self.grown.notify_all();
+        }
     }
 
     /// The next effect will say which database it is in.
@@ -191,29 +210,36 @@ impl Journal {
         lock(&self.log).blocks.iter().map(Vec::capacity).sum()
     }
 
-    /// Waits until there is something after the reader's position, for `time` at most, and puts up to `most` bytes of it
-    /// into `into`. The position moves on when [`Journal::advance`] says that they have arrived.
+    /// Waits until there is something after the reader's position, for `time` at most; tells whether there is.
     ///
     /// # Errors
     ///
     /// [`Lost`] if the reader has fallen back too far.
-    pub fn read(
-        &self,
-        id: u64,
-        into: &mut Vec<u8>,
-        most: usize,
-        time: Duration,
-    ) -> Result<(), Lost> {
-        into.clear();
-        let log = lock(&self.log);
-        let nothing_new = |log: &mut Log| {
+    pub fn wait(&self, id: u64, time: Duration) -> Result<bool, Lost> {
+        let may_sleep = !time.is_zero();
+        let has_nothing = |log: &mut Log| {
             let reader = log.readers.get(&id);
-            reader.is_some_and(|r| r.position == log.end)
+            let nothing = reader.is_some_and(|r| r.position == log.end);
+            log.sleepers += usize::from(nothing && may_sleep);
+            nothing
         };
         let (log, _) = self
             .grown
-            .wait_timeout_while(log, time, nothing_new)
+            .wait_timeout_while(lock(&self.log), time, has_nothing)
             .unwrap_or_else(PoisonError::into_inner);
+        let position = log.readers.get(&id).ok_or(Lost)?.position;
+        Ok(position < log.end)
+    }
+
+    /// Puts up to `most` bytes of what comes after the reader's position into `into`. The position moves on when
+    /// [`Journal::advance`] says that they have arrived.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`] if the reader has fallen back too far.
+    pub fn read(&self, id: u64, into: &mut Vec<u8>, most: usize) -> Result<(), Lost> {
+        into.clear();
+        let log = lock(&self.log);
         let position = log.readers.get(&id).ok_or(Lost)?.position;
         log.copy(position, into, most);
         Ok(())
@@ -453,12 +479,12 @@ mod tests {
         let (mut read, mut some) = (vec![], vec![]);
         for piece in written.chunks(1000) {
             journal.append(piece);
-            journal.read(1, &mut some, 700, Duration::ZERO).unwrap();
+            journal.read(1, &mut some, 700).unwrap();
             journal.advance(1, some.len());
             read.extend_from_slice(&some);
         }
         while read.len() < written.len() {
-            journal.read(1, &mut some, 1 << 20, Duration::ZERO).unwrap();
+            journal.read(1, &mut some, 1 << 20).unwrap();
             journal.advance(1, some.len());
             read.extend_from_slice(&some);
         }
@@ -483,7 +509,7 @@ mod tests {
         assert!(!journal.is_lost(1) && journal.pending(1) == 200_000);
         journal.append(&[0; 1]);
         assert!(journal.is_lost(1) && !journal.is_lost(2));
-        let read = journal.read(1, &mut vec![], 10, Duration::ZERO);
+        let read = journal.read(1, &mut vec![], 10);
         assert_eq!(read, Err(Lost));
         journal.remove_reader(2);
         assert!(journal.memory() <= BLOCK * 2);
@@ -508,7 +534,7 @@ mod tests {
         effects.flush(&journal);
         journal.add_reader(1, 0, NO_LIMIT);
         let mut text = vec![];
-        journal.read(1, &mut text, 1000, Duration::ZERO).unwrap();
+        journal.read(1, &mut text, 1000).unwrap();
         let text = String::from_utf8(text).unwrap();
         let words: Vec<&str> = text
             .split("\r\n")

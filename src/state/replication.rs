@@ -17,15 +17,17 @@
 //!   replica 2 replid A  ───────────────●      asks replica 1 for A from here on, and gets the rest
 //! ```
 
+use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{
     AtomicBool, AtomicI64, AtomicU8, AtomicU16, AtomicU64, AtomicUsize, Ordering::Relaxed,
 };
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::blocking::{Outcome, Waiter};
 use super::clients::Client;
+use super::journal::{Journal, Lost};
 use super::lock;
 use crate::resp::Reply;
 
@@ -90,6 +92,8 @@ pub struct Replica {
     /// The offset it has acknowledged, and when: Unix time in milliseconds.
     pub acked: AtomicU64,
     pub acked_at: AtomicI64,
+    /// Held by whoever sends it a part of the journal.
+    pub sending: Mutex<()>,
     /// Raised by its first acknowledgement after the copy.
     ready: Mutex<bool>,
     became_ready: Condvar,
@@ -107,6 +111,7 @@ impl Replica {
             stage: AtomicU8::new(Stage::Talking as u8),
             acked: AtomicU64::new(0),
             acked_at: AtomicI64::new(0),
+            sending: Mutex::default(),
             ready: Mutex::new(false),
             became_ready: Condvar::new(),
         }
@@ -145,6 +150,26 @@ impl Replica {
         (now - self.acked_at.load(Relaxed)).max(0)
     }
 
+    /// Sends a piece of the journal with `send`, which tells how many bytes it could send. The caller holds the lock on
+    /// [`Replica::sending`], so that the bytes keep their order.
+    ///
+    /// # Errors
+    ///
+    /// Those of `send`; and if the replica has fallen back too far.
+    pub fn send_piece(
+        &self,
+        _sending: MutexGuard<'_, ()>,
+        journal: &Journal,
+        piece: &mut Vec<u8>,
+        send: impl FnOnce(&[u8]) -> io::Result<usize>,
+    ) -> io::Result<()> {
+        let id = self.client.id;
+        journal.read(id, piece, PIECE).map_err(|Lost| lost())?;
+        let sent = send(piece)?;
+        journal.advance(id, sent);
+        Ok(())
+    }
+
     /// It has all of its copy of the data.
     fn set_ready(&self) {
         let mut ready = lock(&self.ready);
@@ -162,6 +187,14 @@ impl Replica {
             .wait_timeout_while(ready, time, |ready| !*ready);
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
+}
+
+/// Bytes of the journal that are sent at once.
+const PIECE: usize = 256 * 1024;
+
+/// Why a replica is disconnected that has fallen back too far.
+pub fn lost() -> io::Error {
+    io::Error::other("it has fallen back too far (client-output-buffer-limit)")
 }
 
 /// A client that waits until enough replicas have come up to an offset.
@@ -276,6 +309,19 @@ impl Replicas {
 
     pub fn asked(&self, at: u64) {
         self.asked_at.store(at, Relaxed);
+    }
+
+    /// Sends what there is to all who follow and have nothing else under way, without waiting for anyone: their
+    /// feeders do the rest.
+    pub fn send_now(&self, journal: &Journal, send: fn(&TcpStream, &[u8]) -> usize) {
+        let mut piece = vec![];
+        for replica in self.all().iter().filter(|r| r.is_online()) {
+            if let Ok(sending) = replica.sending.try_lock() {
+                let send = |bytes: &[u8]| Ok(send(&replica.client.stream, bytes));
+                // Its feeder finds out what is wrong.
+                let _ = replica.send_piece(sending, journal, &mut piece, send);
+            }
+        }
     }
 
     /// Forgets who waits and what was asked: the history has changed.
