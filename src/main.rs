@@ -12,6 +12,10 @@ use redis_clone::server::sys;
 use redis_clone::state::config::{Config, LogTo};
 use redis_clone::{Server, VERSION};
 
+/// So that INFO can tell how much memory is used.
+#[global_allocator]
+static ALLOCATOR: sys::Counting = sys::Counting;
+
 const HELP: &str = "\
 Usage: redis-clone [/path/to/redis.conf | -] [--setting value ...]
 

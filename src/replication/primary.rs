@@ -106,7 +106,8 @@ fn feed(shared: &Shared, replica: &Replica, request: SyncRequest) -> io::Result<
                 let (replid, offset) = (&snapshot.replid, snapshot.offset);
                 out.write_all(format!("+FULLRESYNC {replid} {offset}\r\n").as_bytes())?;
             }
-            send_copy(&mut out, *snapshot)?;
+            // It takes long, and nobody but the replica waits for it.
+            shared.os.in_background(|| send_copy(&mut out, *snapshot))?;
             if replica.rdb_only.load(Relaxed) {
                 return Ok(());
             }

@@ -97,11 +97,16 @@ fn follow(mut wire: Wire<'_>) -> io::Result<()> {
             psync,
         } => {
             wire.set_state(LinkState::Sync);
-            receive_copy(&mut wire, replid, offset)?;
+            let receive = || receive_copy(&mut wire, replid, offset);
+            shared.os.in_background(receive)?;
             psync
         }
     };
-    Stream::new(wire, acknowledges)?.run()
+    // What many threads do at the primary this one does alone: as one among many it would fall behind.
+    (shared.os.set_nice)(-10);
+    let result = Stream::new(wire, acknowledges).and_then(|mut stream| stream.run());
+    (shared.os.set_nice)(0);
+    result
 }
 
 /// How the primary wants us to begin.

@@ -61,6 +61,7 @@ impl Server {
             allocated_bytes: sys::allocated_bytes,
             has_hung_up: sys::has_hung_up,
             send_now: sys::send_now,
+            set_nice: sys::set_nice,
         };
         let shared = Shared::new(config, INDEX.rows.len(), os)?;
         let addresses: io::Result<Vec<SocketAddr>> =
@@ -84,11 +85,7 @@ impl Server {
         let shared = server.shared.clone();
         server.spawn("cron", move || cron::run(&shared))?;
         let shared = server.shared.clone();
-        server.spawn("replica", move || {
-            // What many threads do at the primary this one does alone: among many it would fall behind.
-            sys::prefer_this_thread();
-            replica::run(&shared);
-        })?;
+        server.spawn("replica", move || replica::run(&shared))?;
         let log = &server.shared.log;
         log.notice(&format!(
             "Running mode=standalone, port={}.",
@@ -284,6 +281,7 @@ fn welcome(stream: TcpStream, peer: SocketAddr, shared: &Handle, live: &Arc<Atom
         .spawn(move || {
             let _guard = guard;
             client::serve(&own, handle);
+            sys::add_allocated();
         });
     if let Err(e) = spawned {
         shared

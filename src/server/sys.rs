@@ -7,13 +7,15 @@
 //!   to stop at once; `send` without waiting, to answer a client whose thread sleeps;
 //! * the keepalive options of a socket, the backlog of a listener, the limit on open files;
 //! * the priority of a thread;
-//! * the allocator's own count of what is allocated, for INFO.
+//! * a count of what is allocated, for INFO ([`Counting`]).
 #![allow(unsafe_code)]
 
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::ffi::{c_int, c_ulong, c_void};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering::Relaxed};
 
 #[repr(C)]
 struct PollFd {
@@ -28,22 +30,6 @@ struct RLimit {
     maximum: u64,
 }
 
-/// `struct mallinfo2` of glibc; only two of its fields are of interest.
-#[cfg(target_env = "gnu")]
-#[repr(C)]
-struct MallInfo2 {
-    arena: usize,
-    ordblks: usize,
-    smblks: usize,
-    hblks: usize,
-    hblkhd: usize,
-    usmblks: usize,
-    fsmblks: usize,
-    uordblks: usize,
-    fordblks: usize,
-    keepcost: usize,
-}
-
 unsafe extern "C" {
     fn signal(number: c_int, handler: usize) -> usize;
     fn poll(fds: *mut PollFd, count: c_ulong, timeout_ms: c_int) -> c_int;
@@ -53,8 +39,6 @@ unsafe extern "C" {
     fn getrlimit(resource: c_int, limit: *mut RLimit) -> c_int;
     fn setpriority(which: c_int, who: u32, nice: c_int) -> c_int;
     fn setrlimit(resource: c_int, limit: *const RLimit) -> c_int;
-    #[cfg(target_env = "gnu")]
-    fn mallinfo2() -> MallInfo2;
 }
 
 const SIGHUP: c_int = 1;
@@ -141,12 +125,13 @@ pub fn send_now(stream: &TcpStream, bytes: &[u8]) -> usize {
     usize::try_from(sent).unwrap_or(0)
 }
 
-/// Has the system prefer the calling thread to others, if this process may ask for that.
-pub fn prefer_this_thread() {
+/// Sets how nice the calling thread is to others: from -20, preferred to all, to 19. Without privileges a thread can only
+/// become nicer; what is refused changes nothing.
+pub fn set_nice(nice: i32) {
     const PROCESS: c_int = 0; // to Linux each thread is one, and 0 is the caller
-    // SAFETY: no memory is involved. A refusal changes nothing.
+    // SAFETY: no memory is involved.
     unsafe {
-        setpriority(PROCESS, 0, -10);
+        setpriority(PROCESS, 0, nice);
     }
 }
 
@@ -205,18 +190,78 @@ pub fn raise_open_files(wanted: u64) -> u64 {
     limit.current
 }
 
-/// Bytes that are allocated, as the allocator counts them.
-#[cfg(target_env = "gnu")]
-pub fn allocated_bytes() -> u64 {
-    // SAFETY: takes nothing and returns numbers.
-    let info = unsafe { mallinfo2() };
-    (info.uordblks + info.hblkhd) as u64
+/// The system's allocator, with a count of what it has given out. A program that wants the count exact makes this its
+/// global allocator, as `main.rs` does. (The C library can be asked, too; but it then walks through every free piece
+/// of memory while everybody waits.)
+pub struct Counting;
+
+/// What all threads have allocated, but for what each has not added yet.
+static ALLOCATED: AtomicIsize = AtomicIsize::new(0);
+
+thread_local! {
+    /// What this thread has allocated and given back since it last added that to the sum.
+    static NOT_ADDED: Cell<isize> = const { Cell::new(0) };
 }
 
-/// Bytes that are allocated; this C library does not count, so the resident ones stand for them.
-#[cfg(not(target_env = "gnu"))]
+/// A thread adds to the sum when it has so many bytes to add.
+const ADD_AT: usize = 4096;
+
+fn count(bytes: isize) {
+    NOT_ADDED.with(|not_added| {
+        let sum = not_added.get() + bytes;
+        if sum.unsigned_abs() < ADD_AT {
+            not_added.set(sum);
+        } else {
+            not_added.set(0);
+            ALLOCATED.fetch_add(sum, Relaxed);
+        }
+    });
+}
+
+/// What a piece takes of memory: the allocator keeps its size before it, and cuts pieces in sixteens.
+fn taken(size: usize) -> isize {
+    ((size + 8).next_multiple_of(16)).max(32) as isize
+}
+
+/// Adds what this thread has allocated to the sum: it is about to end.
+pub fn add_allocated() {
+    let rest = NOT_ADDED.with(Cell::take);
+    ALLOCATED.fetch_add(rest, Relaxed);
+}
+
+// SAFETY: everything is done by the system's allocator; the count touches no memory that is allocated.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(taken(layout.size()));
+        // SAFETY: the caller keeps the promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(taken(layout.size()));
+        // SAFETY: as above.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        count(-taken(layout.size()));
+        // SAFETY: as above.
+        unsafe { System.dealloc(memory, layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(taken(size) - taken(layout.size()));
+        // SAFETY: as above.
+        unsafe { System.realloc(memory, layout, size) }
+    }
+}
+
+/// Bytes that are allocated. In a program that does not count, the resident ones stand for them.
 pub fn allocated_bytes() -> u64 {
-    crate::util::process::resident_bytes()
+    match ALLOCATED.load(Relaxed) {
+        counted @ 1.. => counted as u64,
+        _ => crate::util::process::resident_bytes(),
+    }
 }
 
 #[cfg(test)]

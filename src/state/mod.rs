@@ -65,6 +65,31 @@ pub struct Os {
     pub has_hung_up: fn(&TcpStream) -> bool,
     /// Sends what a connection takes without waiting, and tells how many bytes that was.
     pub send_now: fn(&TcpStream, &[u8]) -> usize,
+    /// Sets how far the calling thread gives way to others, or is preferred to them if that is negative and allowed.
+    pub set_nice: fn(i32),
+}
+
+impl Os {
+    /// Does something lengthy on a thread that gives way to all others.
+    ///
+    /// # Errors
+    ///
+    /// Those of `body`; or if there can be no thread, or it panics.
+    pub fn in_background<T: Send>(
+        &self,
+        body: impl FnOnce() -> std::io::Result<T> + Send,
+    ) -> std::io::Result<T> {
+        const NICE: i32 = 10;
+        std::thread::scope(|scope| {
+            let body = || {
+                (self.set_nice)(NICE);
+                body()
+            };
+            let thread = std::thread::Builder::new().name("copy".into());
+            let done = thread.spawn_scoped(scope, body)?.join();
+            done.unwrap_or_else(|_| Err(std::io::Error::other("its thread has panicked")))
+        })
+    }
 }
 
 /// Everything that the threads of one server share.
@@ -235,6 +260,7 @@ mod tests {
             allocated_bytes: || 0,
             has_hung_up: |_| false,
             send_now: |_, _| 0,
+            set_nice: |_| {},
         };
         let shared = Shared::new(Config::default(), 0, os).unwrap();
         let other = shared.clone();
