@@ -135,7 +135,7 @@ fn plan(shared: &Shared, replica: &Replica, request: &SyncRequest) -> Plan {
     let config = shared.settings.current();
     let limit = config.replica_limit;
     // No write is under way while this lock is held.
-    let store = shared.read();
+    let mut store = shared.write();
     if let Some((_, have)) = &request.wanted
         && can_continue(shared, request)
     {
@@ -159,7 +159,7 @@ fn plan(shared: &Shared, replica: &Replica, request: &SyncRequest) -> Plan {
     shared.journal.add_reader(id, offset, limit);
     let selected = shared.link.selected();
     let snapshot = Snapshot::take(
-        &store,
+        &mut store,
         clock::now_ms(),
         (replid, offset),
         selected,

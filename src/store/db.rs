@@ -1,7 +1,7 @@
 //! One database: the map from keys to objects.
 //!
 //! The keyspace is split into a fixed number of shards by the top bits of a key's hash, each a
-//! [`Dict`] of its own. No client feels a table grow, then: what grows is one 256th of it. SCAN walks shard by
+//! [`Dict`] of its own. No client feels a table grow, then: what grows is a thousandth of it. SCAN walks shard by
 //! shard, the expiry cycle too, and so can whoever wants a picture of the whole piece by piece.
 //!
 //! # Expiry
@@ -14,10 +14,10 @@
 //! # Snapshots
 //!
 //! Whoever wants to write all of a database to a file or to a replica needs it as it was at one moment, while clients go
-//! on changing it. Redis forks for that, and lets the kernel copy each page that is written to. Here a shard is behind an
-//! `Arc`: a [`Keyspace`] is cloned by counting 256 references up, and a writer that comes to a shard which somebody
-//! else still holds copies that shard first ([`Arc::make_mut`]). So a snapshot stops nobody; the first change of each
-//! shard costs the copying of a 256th of the keys, and what is inside a stream is shared in the same way, node by node.
+//! on changing it. Redis forks for that, and lets the kernel copy each page that is written to. Here a snapshot takes a
+//! share in each shard ([`Part`]), and a writer that comes to a shard in which somebody else has a share copies that
+//! shard first. So a snapshot stops nobody; the first change of each shard costs the copying of a thousandth of the
+//! keys, and what is inside a stream is shared in the same way, node by node.
 //!
 //! # What a change leaves behind
 //!
@@ -27,19 +27,21 @@
 //! for: it is put aside as [`Garbage`] until the lock is free.
 
 use std::hash::RandomState;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use super::dict::{self, Dict, Entry};
 use super::object::{NEVER, Object, Usage, Value};
+use super::part::Part;
 use super::sds::Sds;
 
 /// The number of shards is 2 to this power.
-const SHARD_BITS: u32 = 8;
+const SHARD_BITS: u32 = 10;
 const SHARDS: usize = 1 << SHARD_BITS;
 
 /// One part of the keyspace.
 #[derive(Clone)]
-struct Shard {
+pub struct Shard {
     dict: Dict<Object>,
     /// How many of the keys have an expiry.
     volatile: usize,
@@ -50,13 +52,11 @@ struct Shard {
 /// What was taken out of the store, to be dropped when the lock is free.
 pub enum Garbage {
     Value(#[allow(dead_code, reason = "kept to be dropped")] Value),
-    Keyspace(#[allow(dead_code, reason = "kept to be dropped")] Keyspace),
+    Keyspace(#[allow(dead_code, reason = "kept to be dropped")] Keyspace<Part<Shard>>),
 }
 
-/// All keys of a database. A clone of it is a picture of the database at that moment, and costs next to nothing: see
-/// the module's notes on snapshots.
-#[derive(Clone)]
-pub struct Keyspace(Vec<Arc<Shard>>);
+/// All keys of a database: those of a snapshot, or, in parts that can be shared with one, those that live.
+pub struct Keyspace<P = Arc<Shard>>(Vec<P>);
 
 /// What setting a value does to the key's expiry.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -69,7 +69,7 @@ pub enum Keep {
 
 /// One database.
 pub struct Db {
-    shards: Keyspace,
+    shards: Keyspace<Part<Shard>>,
     seed: RandomState,
     /// True while anyone watches or waits for any key: only then are touched keys noted.
     pub observed: bool,
@@ -96,16 +96,14 @@ impl Default for Db {
     }
 }
 
-impl Keyspace {
-    fn new(seed: &RandomState) -> Keyspace {
-        let shard = || Shard {
-            dict: Dict::with_seed(seed.clone()),
-            volatile: 0,
-            next_expiry: NEVER,
-        };
-        Keyspace((0..SHARDS).map(|_| Arc::new(shard())).collect())
+impl Keyspace<Part<Shard>> {
+    fn new(seed: &RandomState) -> Keyspace<Part<Shard>> {
+        let shards = (0..SHARDS).map(|_| Part::Own(Shard::new(seed.clone())));
+        Keyspace(shards.collect())
     }
+}
 
+impl<P: Deref<Target = Shard>> Keyspace<P> {
     /// How many keys there are, expired ones included.
     pub fn len(&self) -> usize {
         self.0.iter().map(|s| s.dict.len()).sum()
@@ -140,7 +138,21 @@ pub enum Expiry {
     Ignore,
 }
 
+impl Default for Shard {
+    fn default() -> Shard {
+        Shard::new(RandomState::new())
+    }
+}
+
 impl Shard {
+    fn new(seed: RandomState) -> Shard {
+        Shard {
+            dict: Dict::with_seed(seed),
+            volatile: 0,
+            next_expiry: NEVER,
+        }
+    }
+
     fn note_expiry(&mut self, from: i64, to: i64) {
         self.volatile -= usize::from(from != NEVER);
         self.volatile += usize::from(to != NEVER);
@@ -165,12 +177,12 @@ impl Db {
     /// The shard of a hash, to be changed: copied first if a snapshot still holds it.
     #[inline]
     fn shard_mut(&mut self, hash: u64) -> &mut Shard {
-        Arc::make_mut(&mut self.shards.0[shard_of(hash)])
+        self.shards.0[shard_of(hash)].own()
     }
 
     /// A picture of all keys as they are now.
-    pub fn snapshot(&self) -> Keyspace {
-        self.shards.clone()
+    pub fn snapshot(&mut self) -> Keyspace {
+        Keyspace(self.shards.0.iter_mut().map(Part::share).collect())
     }
 
     /// Prepares for deleting or overwriting a key: if its time has come, it goes now, and is noted as expired.
@@ -544,7 +556,7 @@ impl Db {
     /// When it was not stopped by the limit it has seen every expiry of the shard, and knows the next.
     pub fn sweep(&mut self, shard: usize, now: i64, limit: usize) -> usize {
         let mut removed: Vec<Entry<Object>> = vec![];
-        let part = Arc::make_mut(&mut self.shards.0[shard]);
+        let part = self.shards.0[shard].own();
         let mut next = NEVER;
         let mut at = part.dict.len();
         while at > 0 && removed.len() < limit {

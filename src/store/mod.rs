@@ -6,11 +6,12 @@
 //! * [`sds`], short byte strings in place; [`dict`], the hash table; [`object`], a value, its
 //!   expiry and its last use;
 //! * [`stream`], the type this project is about;
-//! * [`db`], the keyspace: shards, expiry, scanning.
+//! * [`part`], what a snapshot can share; [`db`], the keyspace: shards, expiry, scanning.
 
 pub mod db;
 pub mod dict;
 pub mod object;
+pub mod part;
 pub mod sds;
 pub mod stream;
 

@@ -34,7 +34,7 @@ impl RealRedis {
                 .args(["--bind", "127.0.0.1", "--save", "", "--dir"])
                 .arg(&dir)
                 .args(options)
-                .stdout(Stdio::null())
+                .stdout(Stdio::piped())
                 .spawn();
             let process = match started {
                 Ok(process) => process,
@@ -52,19 +52,13 @@ impl RealRedis {
                 dir,
                 address,
             };
-            wait_for(|| TcpStream::connect(address).is_ok() || redis.has_ended());
-            // Somebody else may have taken the port in the meantime.
-            let own = format!("process_id:{}\\r", redis.process.id());
-            if !redis.has_ended()
-                && show(&Client::connect(address).ask("INFO server")).contains(&own)
-            {
+            // Somebody else may have taken the port in the meantime; then it ends, and never says this.
+            let said = redis.process.stdout.take().map(BufReader::new);
+            let mut lines = said.into_iter().flat_map(|said| said.lines());
+            if lines.any(|line| line.is_ok_and(|line| line.contains("Ready to accept"))) {
                 return Some(redis);
             }
         }
-    }
-
-    fn has_ended(&mut self) -> bool {
-        !matches!(self.process.try_wait(), Ok(None))
     }
 }
 

@@ -379,7 +379,7 @@ mod tests {
         store
     }
 
-    fn written(store: &Store) -> Vec<u8> {
+    fn written(store: &mut Store) -> Vec<u8> {
         let snapshot = Snapshot::take(store, 1_700_000_000_000, ("a".repeat(40), 123), 3, false);
         let mut bytes = vec![];
         snapshot.write(&mut bytes, 1).unwrap();
@@ -389,8 +389,8 @@ mod tests {
 
     #[test]
     fn what_is_saved_is_loaded() {
-        let store = store();
-        let bytes = written(&store);
+        let mut store = store();
+        let bytes = written(&mut store);
         let mut with_more = bytes.clone();
         with_more.extend_from_slice(b"more");
         let mut source = with_more.as_slice();
@@ -438,7 +438,7 @@ mod tests {
 
     #[test]
     fn no_change_of_a_byte_does_harm() {
-        let bytes = written(&store());
+        let bytes = written(&mut store());
         for at in (0..bytes.len()).step_by(3) {
             for change in [0x01, 0xFF] {
                 let mut bytes = bytes.clone();

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use super::{VERSION, kind, opcode};
 use crate::store::stream::{Group, Stream, StreamId};
-use crate::store::{Keyspace, Object, Store, Value};
+use crate::store::{Db, Keyspace, Object, Store, Value};
 use crate::util::{crc64, lzf, number};
 
 /// All data as they were at one moment.
@@ -27,16 +27,16 @@ pub struct Snapshot {
 const WORTH_COMPRESSING: usize = 64;
 
 impl Snapshot {
-    /// Takes the picture. The caller holds the store's lock; it takes some microseconds for each database.
+    /// Takes the picture. It takes some microseconds for each database.
     pub fn take(
-        store: &Store,
+        store: &mut Store,
         now: i64,
         (replid, offset): (String, u64),
         selected: usize,
         lfu: bool,
     ) -> Snapshot {
         Snapshot {
-            dbs: store.dbs.iter().map(|db| db.snapshot()).collect(),
+            dbs: store.dbs.iter_mut().map(Db::snapshot).collect(),
             now,
             replid,
             offset,
