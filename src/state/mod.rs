@@ -79,7 +79,7 @@ impl Os {
         &self,
         body: impl FnOnce() -> std::io::Result<T> + Send,
     ) -> std::io::Result<T> {
-        const NICE: i32 = 10;
+        const NICE: i32 = 5;
         std::thread::scope(|scope| {
             let body = || {
                 (self.set_nice)(NICE);
