@@ -49,6 +49,8 @@ use crate::util::clock;
 pub enum Flow {
     /// Goes on with the next request.
     Next,
+    /// Tries the same request again when writes need not wait any more (FAILOVER).
+    Again,
     /// Sleeps until the waiter's wait has ended, which is at the given time at the latest.
     Block(Arc<Waiter>, Option<Instant>),
     /// Sends what there is, and closes the connection.
@@ -271,6 +273,10 @@ impl<'a> Executor<'a> {
         if session.reply_mode == ReplyMode::SkipNext {
             session.reply_mode = ReplyMode::Skipping;
         }
+        if self.shared.failover.is_active() && self.must_wait(session, &args) {
+            self.release();
+            return Flow::Again;
+        }
         self.processed += 1;
         let waiter = self.admit(session, args, reply);
         match session.reply_mode {
@@ -288,6 +294,24 @@ impl<'a> Executor<'a> {
             Some((waiter, deadline)) => Flow::Block(waiter, deadline),
             None => Flow::Next,
         }
+    }
+
+    /// Whether a request has to wait until the server has handed over. It is looked at under the lock under which a
+    /// write would be made.
+    fn must_wait(&mut self, session: &Session, args: &Args<'_>) -> bool {
+        let exec = self
+            .index
+            .find(&args[0])
+            .is_some_and(|n| matches!(self.index.rows[n].command.handler, Handler::Exec));
+        let writes = match &session.multi {
+            Some(multi) => exec && multi.writes,
+            None => self.index.is_write(args),
+        };
+        if !writes || session.primary {
+            return false;
+        }
+        self.lock_for_writing(session);
+        self.shared.failover.is_active()
     }
 
     /// Decides whether a request is run, queued or refused.

@@ -261,7 +261,7 @@ fn replication(cx: &Cx, text: &mut String) {
     let active = shared.journal.is_active();
     let (first, len) = shared.journal.backlog();
     lines!(text,
-        "master_failover_state": "no-failover",
+        "master_failover_state": shared.failover.phase().name(),
         "master_replid": history.replid,
         "master_replid2": history.replid2,
         "master_repl_offset": offset,

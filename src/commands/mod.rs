@@ -387,6 +387,14 @@ impl Index {
             .position(|s| s.name.as_bytes().eq_ignore_ascii_case(name))?;
         Some(subcommands + at)
     }
+
+    /// Whether a request changes data.
+    pub fn is_write(&self, args: &Args) -> bool {
+        let top = self.find(&args[0]);
+        let sub = top.and_then(|top| self.find_sub(top, args.get(1)?));
+        let number = sub.or(top);
+        number.is_some_and(|number| self.rows[number].command.has(flags::WRITE))
+    }
 }
 
 /// A name's place in the index: any hash will do, the names are ours.

@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use super::args::{int, timeout_ms};
 use super::{Cx, Done};
 use crate::resp::Error;
-use crate::state::blocking::{Outcome, Wait};
+use crate::state::blocking::Wait;
+use crate::state::failover::{Phase, Plan};
 use crate::state::journal::push_request;
 use crate::state::lock;
 use crate::state::replication::Replica;
@@ -19,6 +21,9 @@ use crate::util::number;
 /// role changes.
 pub fn replicaof(cx: &mut Cx, _: &mut Store) -> Done {
     let link = &cx.shared.link;
+    if cx.shared.failover.is_active() {
+        return Err(Error::text("ERR REPLICAOF not allowed while failing over."));
+    }
     if cx.args.is(1, "NO") && cx.args.is(2, "ONE") {
         if link.is_replica() {
             cx.shared.become_primary();
@@ -36,14 +41,83 @@ pub fn replicaof(cx: &mut Cx, _: &mut Store) -> Done {
         return Ok(());
     }
     cx.shared.become_replica(primary);
-    let unblocked = Outcome::Failed(Error::text(
-        "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
-    ));
-    cx.shared.blocking.end_all(&unblocked);
-    cx.shared.replicas.unblock_all(&unblocked);
     cx.shared
         .log
         .notice("REPLICAOF enabled (user request from a client)");
+    cx.reply.ok();
+    Ok(())
+}
+
+/// FAILOVER: hands over to a replica as soon as one has everything.
+pub fn failover(cx: &mut Cx, _: &mut Store) -> Done {
+    let (shared, failover) = (cx.shared, &cx.shared.failover);
+    let refused = |text| Err(Error::text(text));
+    if cx.args.len() == 2 && cx.args.is(1, "ABORT") {
+        if !failover.is_active() {
+            return refused("ERR No failover in progress.");
+        }
+        shared.end_failover("manually aborted");
+        cx.reply.ok();
+        return Ok(());
+    }
+    let (mut target, mut timeout, mut force) = (None, None, false);
+    let mut i = 1;
+    while i < cx.args.len() {
+        let more = cx.args.len() - 1 - i;
+        if cx.args.is(i, "TIMEOUT") && more >= 1 && timeout.is_none() {
+            let ms = int(&cx.args[i + 1])?;
+            match u64::try_from(ms) {
+                Ok(ms @ 1..) => timeout = Some(Duration::from_millis(ms)),
+                _ => return refused("ERR FAILOVER timeout must be greater than 0"),
+            }
+            i += 1;
+        } else if cx.args.is(i, "TO") && more >= 2 && target.is_none() {
+            let port = int(&cx.args[i + 2])?;
+            let host = String::from_utf8_lossy(&cx.args[i + 1]).into_owned();
+            target = Some((host, port));
+            i += 2;
+        } else if cx.args.is(i, "FORCE") && !force {
+            force = true;
+        } else {
+            return Err(Error::SYNTAX);
+        }
+        i += 1;
+    }
+    if failover.is_active() {
+        return refused("ERR FAILOVER already in progress.");
+    }
+    if shared.link.is_replica() {
+        return refused("ERR FAILOVER is not valid when server is a replica.");
+    }
+    let replicas = shared.replicas.all();
+    if replicas.is_empty() {
+        return refused("ERR FAILOVER requires connected replicas.");
+    }
+    if force && (timeout.is_none() || target.is_none()) {
+        return refused(
+            "ERR FAILOVER with force option requires both a timeout and target HOST and IP.",
+        );
+    }
+    let target = match target {
+        None => None,
+        Some((host, port)) => {
+            let is_it = |(ip, p): (String, u16)| ip == host && i64::from(p) == port;
+            match replicas.iter().find(|r| is_it(r.address())) {
+                None => return refused("ERR FAILOVER target HOST and PORT is not a replica."),
+                Some(r) if !r.is_online() => {
+                    return refused("ERR FAILOVER target replica is not online.");
+                }
+                Some(r) => Some(r.address()),
+            }
+        }
+    };
+    shared.log.notice("FAILOVER requested.");
+    let deadline = timeout.and_then(|time| Instant::now().checked_add(time));
+    failover.set(Phase::WaitingForSync(Plan {
+        target,
+        deadline,
+        force,
+    }));
     cx.reply.ok();
     Ok(())
 }
@@ -154,6 +228,9 @@ fn request(cx: &mut Cx, wanted: Option<(String, u64)>, psync: bool) -> Done {
         return Err(Error::text(
             "NOMASTERLINK Can't SYNC while not connected with my master",
         ));
+    }
+    if cx.shared.failover.is_active() {
+        return Err(Error::text("NOMASTERLINK Can't SYNC while failing over"));
     }
     let replica = replica_of(cx);
     replica.acked_at.store(cx.now, Relaxed);

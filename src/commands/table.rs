@@ -187,6 +187,9 @@ pub static TABLE: &[Command] = &[
     cmd("slaveof", 3, WriteAll(replication::replicaof), ADMIN | NOSCRIPT | STALE | NO_ASYNC_LOADING, 0, &[])
         .doc("server", "1.0.0", "O(1)", "host port",
              "The old name of REPLICAOF."),
+    cmd("failover", -1, WriteAll(replication::failover), ADMIN | NOSCRIPT | STALE, 0, &[])
+        .doc("server", "6.2.0", "O(1)", "[TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]",
+             "Hands over to a replica that has everything."),
     cmd("role", 1, Plain(replication::role), NOSCRIPT | LOADING | STALE | FAST, acl::ADMIN | acl::DANGEROUS, &[])
         .doc("server", "2.8.12", "O(1)", "",
              "Tells whether the server is a primary or a replica, and of whom."),

@@ -27,12 +27,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use crate::commands::{INDEX, flags};
+use crate::commands::INDEX;
 use crate::execute::{Aftermath, Executor, replace_all};
 use crate::persistence::rdb::load::load;
 use crate::resp::request::Step;
 use crate::resp::{Args, Limits, Parser, Reply};
 use crate::state::clients::Client;
+use crate::state::failover::Phase;
 use crate::state::journal::push_request;
 use crate::state::replication::{History, LinkState};
 use crate::state::session::Session;
@@ -173,8 +174,22 @@ fn handshake(wire: &mut Wire<'_>) -> io::Result<Start> {
     shared.log.notice(&format!(
         "Trying a partial resynchronization (request {replid}:{next})."
     ));
-    wire.send(&[b"PSYNC", replid.as_bytes(), next.as_bytes()])?;
+    let hands_over = shared.failover.is_active();
+    let mut psync = vec![&b"PSYNC"[..], replid.as_bytes(), next.as_bytes()];
+    if hands_over {
+        psync.push(b"FAILOVER");
+    }
+    wire.send(&psync)?;
     let answer = wire.answer()?;
+    if hands_over {
+        let _store = shared.write();
+        wire.check()?;
+        if answer.starts_with('-') {
+            shared.end_failover("Failover target rejected psync request");
+            return Err(superseded());
+        }
+        shared.failover.set(Phase::None);
+    }
     let mut words = answer.split(' ');
     match words.next() {
         Some("+FULLRESYNC") => {
@@ -443,7 +458,7 @@ impl<'a> Stream<'a> {
             if is("PING") {
                 return Ok(());
             }
-            if !is("EXEC") && !is_write(&args) {
+            if !is("EXEC") && !INDEX.is_write(&args) {
                 let name = String::from_utf8_lossy(&args[0]).into_owned();
                 shared.log.warning(&format!(
                     "The primary sends '{name}', which changes nothing that this server has; it is passed over"
@@ -471,14 +486,6 @@ impl Drop for Stream<'_> {
     fn drop(&mut self) {
         self.wire.shared.clients.remove(self.session.client.id);
     }
-}
-
-/// Whether a command changes data.
-fn is_write(args: &Args<'_>) -> bool {
-    let top = INDEX.find(&args[0]);
-    let sub = top.and_then(|top| INDEX.find_sub(top, args.get(1)?));
-    let row = sub.or(top).map(|number| INDEX.rows[number].command);
-    row.is_some_and(|command| command.has(flags::WRITE))
 }
 
 /// The connection to the primary, while it is wanted.

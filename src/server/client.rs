@@ -46,6 +46,8 @@ const KEEP_OUTPUT: usize = 1 << 20;
 const FEW: usize = 4;
 /// After this time without a request, buffers shrink.
 const IDLE: Duration = Duration::from_secs(2);
+/// How often a client whose write has to wait looks whether it is still wanted.
+const LOOK_ROUND: Duration = Duration::from_millis(100);
 /// How long a write may make no progress before we look whether the peer is stuck in a write, too.
 const STUCK: Duration = Duration::from_millis(10);
 
@@ -144,7 +146,8 @@ impl Connection<'_> {
         let args_memory = self.parser.requests().last_size();
         client.args_memory.store(args_memory, Relaxed);
         let count = self.parser.requests().len();
-        for i in 0..count {
+        let mut i = 0;
+        while i < count {
             let input = &self.input[..self.filled];
             if i % Db::WARM == 0 && count - i >= FEW {
                 self.executor
@@ -153,6 +156,17 @@ impl Connection<'_> {
             let args = self.parser.requests().args(i, input);
             match self.executor.run(&mut self.session, args, &mut self.reply) {
                 Flow::Next => {}
+                Flow::Again => {
+                    self.finish();
+                    self.send()?;
+                    while !self.shared.failover.wait(LOOK_ROUND) {
+                        if client.is_closing() || self.shared.stop.is_requested() {
+                            return Ok(Next::Close);
+                        }
+                    }
+                    self.executor.begin();
+                    continue;
+                }
                 Flow::Close => {
                     self.finish();
                     return Ok(Next::Close);
@@ -182,6 +196,7 @@ impl Connection<'_> {
                 self.finish();
                 self.send()?;
             }
+            i += 1;
         }
         self.finish();
         client

@@ -36,6 +36,7 @@ pub fn run(shared: &Shared) {
             return;
         }
         shared.stats.sample();
+        shared.advance_failover();
         // On a replica keys expire when the primary says so.
         if shared.active_expire.load(Relaxed) && !shared.link.is_replica() {
             expire(shared);
@@ -109,7 +110,9 @@ fn expire(shared: &Shared) {
 /// Says to our replicas that we are there. Those of a replica hear its primary.
 fn ping_replicas(shared: &Shared) {
     let _store = shared.read(); // whose history it is does not change meanwhile
-    if !shared.link.is_replica() && shared.journal.is_active() && !shared.replicas.is_empty() {
+    let follow = shared.journal.is_active() && !shared.replicas.is_empty();
+    // While it hands over, nothing more may come that a replica would have to have.
+    if follow && !shared.link.is_replica() && !shared.failover.is_active() {
         let mut ping = vec![];
         push_request(&mut ping, 1, [&b"ping"[..]].into_iter());
         shared.journal.append(&ping);

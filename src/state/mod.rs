@@ -8,7 +8,8 @@
 //! * [`config`], the settings: a snapshot that is replaced as a whole, and [`settings`], the table of them;
 //! * [`clients`], who is connected; [`session`], what only a client's own thread knows of it;
 //! * [`blocking`], who waits for a key; [`watch`], who must know that a key has changed;
-//! * [`journal`], what has changed, and [`replication`], who follows it and whom we follow;
+//! * [`journal`], what has changed, and [`replication`], who follows it and whom we follow; [`failover`], how a primary
+//!   hands over;
 //! * [`stats`], what INFO counts; [`log`], what the server says about itself.
 //!
 //! # Lock order
@@ -28,6 +29,7 @@
 pub mod blocking;
 pub mod clients;
 pub mod config;
+pub mod failover;
 pub mod journal;
 pub mod log;
 pub mod replication;
@@ -43,12 +45,14 @@ use std::sync::{
 };
 use std::time::{Duration, Instant};
 
+use crate::resp::Error;
 use crate::store::Store;
 use crate::util::clock;
 use crate::util::random::Random;
-use blocking::Blocking;
+use blocking::{Blocking, Outcome};
 use clients::Clients;
 use config::{Config, Settings};
+use failover::Failover;
 use journal::Journal;
 use log::Log;
 use replication::{History, Link, Replicas};
@@ -111,6 +115,7 @@ pub struct Shared {
     pub history: Mutex<History>,
     pub replicas: Replicas,
     pub link: Link,
+    pub failover: Failover,
     /// For what outlives the call that made it.
     pub myself: Weak<Shared>,
     pub started: Instant,
@@ -144,6 +149,7 @@ impl Shared {
             history: Mutex::new(History::new(random.hex40())),
             replicas: Replicas::default(),
             link,
+            failover: Failover::default(),
             started: Instant::now(),
             addresses: Mutex::default(),
             last_save: AtomicI64::new(clock::now_ms() / 1000),
@@ -155,10 +161,16 @@ impl Shared {
         }))
     }
 
-    /// Follows a primary from now on, or another one. The caller holds the store's write lock.
+    /// Follows a primary from now on, or another one. Who waits is freed: what it waits for may never come. The caller
+    /// holds the store's write lock.
     pub fn become_replica(&self, primary: Option<(String, u16)>) {
         self.follow(primary);
         self.link.change(true);
+        let freed = Outcome::Failed(Error::text(
+            "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+        ));
+        self.blocking.end_all(&freed);
+        self.replicas.unblock_all(&freed);
     }
 
     /// Follows nobody any more: a new history begins, with the same past. The caller holds the store's write lock, or no

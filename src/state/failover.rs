@@ -1,0 +1,133 @@
+//! FAILOVER: a primary hands over to one of its replicas, and nothing is lost.
+//!
+//! ```text
+//!   primary                                      replica
+//!   FAILOVER: writes have to wait
+//!   … ◄──────────────── REPLCONF ACK ─────────   has all that there is
+//!   follows the replica from now on
+//!   PSYNC replid offset FAILOVER ────────────►   the same history? then it is the primary now
+//!   … ◄──────────────── +CONTINUE ────────────
+//!   the writes that waited: READONLY
+//! ```
+//!
+//! That a replica has everything is looked at under the store's write lock, and under the same lock the primary
+//! becomes a replica; so there is no write that is here and not there. A client's thread whose command has to wait
+//! sleeps here ([`Failover::wait`]).
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::{Shared, lock};
+
+/// A server's address, as it is told.
+pub type Address = (String, u16);
+
+/// How far a handing over is.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub enum Phase {
+    #[default]
+    None,
+    /// Until a replica, or a certain one, has everything.
+    WaitingForSync(Plan),
+    /// The replica is being asked to take over.
+    InProgress,
+}
+
+impl Phase {
+    /// As INFO words it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Phase::None => "no-failover",
+            Phase::WaitingForSync(_) => "waiting-for-sync",
+            Phase::InProgress => "failover-in-progress",
+        }
+    }
+}
+
+/// What FAILOVER was told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    pub target: Option<Address>,
+    /// When to give up; or, with `force`, to hand over to a target that does not have everything.
+    pub deadline: Option<Instant>,
+    pub force: bool,
+}
+
+/// The handing over that is under way, if any.
+#[derive(Default)]
+pub struct Failover {
+    phase: Mutex<Phase>,
+    /// Whether writes have to wait: whether there is a phase.
+    active: AtomicBool,
+    ended: Condvar,
+}
+
+impl Failover {
+    #[inline]
+    pub fn is_active(&self) -> bool {
+        self.active.load(Relaxed)
+    }
+
+    pub fn phase(&self) -> Phase {
+        lock(&self.phase).clone()
+    }
+
+    /// Goes on to another phase. The caller holds the store's write lock, or ends it.
+    pub fn set(&self, phase: Phase) {
+        let mut current = lock(&self.phase);
+        self.active.store(phase != Phase::None, Relaxed);
+        *current = phase;
+        self.ended.notify_all();
+    }
+
+    /// Sleeps until it is over, for `time` at most; tells whether it is over.
+    pub fn wait(&self, time: Duration) -> bool {
+        let phase = lock(&self.phase);
+        let under_way = |phase: &mut Phase| *phase != Phase::None;
+        let waited = self.ended.wait_timeout_while(phase, time, under_way);
+        *waited.unwrap_or_else(PoisonError::into_inner).0 == Phase::None
+    }
+}
+
+impl Shared {
+    /// Looks whether a replica has everything, or time is up, and draws the consequence. The cron asks, some times a
+    /// second.
+    pub fn advance_failover(&self) {
+        let Phase::WaitingForSync(plan) = self.failover.phase() else {
+            return;
+        };
+        let _store = self.write(); // nothing is written from here on
+        if !matches!(self.failover.phase(), Phase::WaitingForSync(_)) {
+            return;
+        }
+        let late = plan.deadline.is_some_and(|at| Instant::now() >= at);
+        let end = self.journal.end();
+        let replicas = self.replicas.all();
+        let mut candidates = replicas.iter().filter(|replica| {
+            let has_all = replica.acked.load(Relaxed) == end || late && plan.force;
+            let wanted = plan.target.as_ref();
+            replica.is_online() && has_all && wanted.is_none_or(|w| *w == replica.address())
+        });
+        if let Some(replica) = candidates.next() {
+            let target = replica.address();
+            self.log.notice(&format!(
+                "Failover target {}:{} is synced, failing over.",
+                target.0, target.1
+            ));
+            self.failover.set(Phase::InProgress);
+            self.become_replica(Some(target));
+        } else if late {
+            self.end_failover("Replica never caught up before timeout");
+        }
+    }
+
+    /// Gives up the handing over. The caller holds the store's write lock.
+    pub fn end_failover(&self, why: &str) {
+        self.log.notice(&format!("Aborting failover: {why}"));
+        if self.failover.phase() == Phase::InProgress && self.link.is_replica() {
+            self.become_primary();
+        }
+        self.failover.set(Phase::None);
+    }
+}
