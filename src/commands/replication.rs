@@ -15,7 +15,7 @@ use crate::state::lock;
 use crate::state::replication::Replica;
 use crate::state::session::SyncRequest;
 use crate::store::Store;
-use crate::util::number;
+use crate::util::{number, words};
 
 /// REPLICAOF host port, REPLICAOF NO ONE. It has the store's write lock, so that no write is under way while the server's
 /// role changes.
@@ -176,7 +176,7 @@ pub fn replconf(cx: &mut Cx) -> Done {
             replica_of(cx).port.store(port as u16, Relaxed);
         } else if cx.args.is(i, "ip-address") {
             let address = &cx.args[i + 1];
-            if address.len() >= 46 {
+            if address.len() >= 256 {
                 let text = format!(
                     "ERR REPLCONF ip-address provided by replica instance is too long: {} bytes",
                     address.len()
@@ -208,6 +208,18 @@ pub fn replconf(cx: &mut Cx) -> Done {
         } else if cx.args.is(i, "rdb-only") {
             let only = int(&cx.args[i + 1])? == 1;
             replica_of(cx).rdb_only.store(only, Relaxed);
+        } else if cx.args.is(i, "rdb-filter-only") {
+            // What a copy shall have at most. There are no functions here, so either way nothing is left.
+            let Some(wanted) = words::split(&cx.args[i + 1]) else {
+                return Err(Error::text("ERR Missing rdb-filter-only values"));
+            };
+            let unknown = |word: &&Vec<u8>| !word.eq_ignore_ascii_case(b"functions");
+            if let Some(word) = wanted.iter().find(unknown) {
+                let word = String::from_utf8_lossy(word);
+                let text = format!("ERR Unsupported rdb-filter-only option: {word}");
+                return Err(Error::new(text));
+            }
+            replica_of(cx).without_keys.store(true, Relaxed);
         } else {
             let name = String::from_utf8_lossy(&cx.args[i]);
             let text = format!("ERR Unrecognized REPLCONF option: {name}");
@@ -218,62 +230,90 @@ pub fn replconf(cx: &mut Cx) -> Done {
     Ok(())
 }
 
-/// Both ways to ask for the data: the connection is a replica's from now on.
-fn request(cx: &mut Cx, wanted: Option<(String, u64)>, psync: bool) -> Done {
+/// PSYNC replid offset: a replica asks for what it has missed, or for everything. With FAILOVER its primary asks, who
+/// becomes a replica itself: that changes this server's role, so the store's write lock is held.
+pub fn psync(cx: &mut Cx, _: &mut Store) -> Done {
+    let replid = String::from_utf8_lossy(&cx.args[1]).into_owned();
     if cx.session.is_replica() {
         return Ok(());
     }
+    check_link(cx)?;
+    // Redis, too, passes over anything else that stands there.
+    if cx.args.len() > 3 && cx.args.is(3, "FAILOVER") {
+        take_over(cx, &replid)?;
+    }
+    check_failover(cx)?;
+    // A replica names the first byte that it does not have; they are counted from one.
+    let wanted = u64::try_from(int(&cx.args[2])?)
+        .ok()
+        .and_then(|offset| offset.checked_sub(1))
+        .map(|have| (replid, have));
+    begin_sync(
+        cx,
+        SyncRequest {
+            wanted,
+            psync: true,
+        },
+    );
+    Ok(())
+}
+
+/// SYNC: everything, for replicas that know of nothing else.
+pub fn sync(cx: &mut Cx) -> Done {
+    if cx.session.is_replica() {
+        return Ok(());
+    }
+    check_link(cx)?;
+    check_failover(cx)?;
+    let (wanted, psync) = (None, false);
+    begin_sync(cx, SyncRequest { wanted, psync });
+    Ok(())
+}
+
+/// A replica can pass on only what it gets itself.
+fn check_link(cx: &Cx) -> Done {
     let link = &cx.shared.link;
     if link.is_replica() && !link.is_connected() {
         return Err(Error::text(
             "NOMASTERLINK Can't SYNC while not connected with my master",
         ));
     }
+    Ok(())
+}
+
+fn check_failover(cx: &Cx) -> Done {
     if cx.shared.failover.is_active() {
         return Err(Error::text("NOMASTERLINK Can't SYNC while failing over"));
     }
+    Ok(())
+}
+
+/// Takes the place of a primary that hands over to us.
+fn take_over(cx: &Cx, replid: &str) -> Done {
+    let shared = cx.shared;
+    if !shared.link.is_replica() {
+        return Err(Error::text("ERR PSYNC FAILOVER can't be sent to a master."));
+    }
+    if !lock(&shared.history).replid.eq_ignore_ascii_case(replid) {
+        return Err(Error::text(
+            "ERR PSYNC FAILOVER replid must match my replid.",
+        ));
+    }
+    shared.become_primary();
+    let peer = cx.session.client.peer;
+    shared.log.notice(&format!(
+        "MASTER MODE enabled (failover request from {peer})"
+    ));
+    Ok(())
+}
+
+/// The connection is a replica's from now on: its thread has the data sent when this command is done.
+fn begin_sync(cx: &mut Cx, request: SyncRequest) {
     let replica = replica_of(cx);
     replica.acked_at.store(cx.now, Relaxed);
     replica.client.replica.store(true, Relaxed);
     cx.shared.replicas.add(&replica);
-    cx.session.sync = Some(SyncRequest { wanted, psync });
-    Ok(())
-}
-
-/// Holds the store's write lock for the sake of FAILOVER, which changes the server's role.
-pub fn psync(cx: &mut Cx, _: &mut Store) -> Done {
-    let offset = int(&cx.args[2])?;
-    let replid = String::from_utf8_lossy(&cx.args[1]).into_owned();
-    if cx.args.len() > 3 {
-        if cx.args.len() != 4 || !cx.args.is(3, "FAILOVER") {
-            return Err(Error::SYNTAX);
-        }
-        let refused = |text| Err(Error::text(text));
-        if !cx.shared.link.is_replica() {
-            return refused("ERR PSYNC FAILOVER can't be sent to a master.");
-        }
-        if !lock(&cx.shared.history)
-            .replid
-            .eq_ignore_ascii_case(&replid)
-        {
-            return refused("ERR PSYNC FAILOVER replid must match my replid.");
-        }
-        // The primary hands over to us: it becomes our replica.
-        cx.shared.become_primary();
-        cx.shared
-            .log
-            .notice("Failover request received from my primary: MASTER MODE enabled");
-    }
-    // A replica names the first byte that it does not have; they are counted from one.
-    let wanted = u64::try_from(offset)
-        .ok()
-        .and_then(|offset| offset.checked_sub(1))
-        .map(|have| (replid, have));
-    request(cx, wanted, true)
-}
-
-pub fn sync(cx: &mut Cx) -> Done {
-    request(cx, None, false)
+    cx.session.sync = Some(request);
 }
 
 /// WAIT: until so many replicas have all that this client has written.

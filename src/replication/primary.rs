@@ -158,13 +158,16 @@ fn plan(shared: &Shared, replica: &Replica, request: &SyncRequest) -> Plan {
     }
     shared.journal.add_reader(id, offset, limit);
     let selected = shared.link.selected();
-    let snapshot = Snapshot::take(
+    let mut snapshot = Snapshot::take(
         &mut store,
         clock::now_ms(),
         (replid, offset),
         selected,
         config.is_lfu(),
     );
+    if replica.without_keys.load(Relaxed) {
+        snapshot.leave_out_keys();
+    }
     Plan::Full(Box::new(snapshot))
 }
 

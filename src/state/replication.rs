@@ -88,6 +88,8 @@ pub struct Replica {
     pub psync2: AtomicBool,
     /// It wants the copy of the data and nothing after that.
     pub rdb_only: AtomicBool,
+    /// Its copy of the data shall have no keys.
+    pub without_keys: AtomicBool,
     stage: AtomicU8,
     /// The offset it has acknowledged, and when: Unix time in milliseconds.
     pub acked: AtomicU64,
@@ -108,6 +110,7 @@ impl Replica {
             eof: AtomicBool::new(false),
             psync2: AtomicBool::new(false),
             rdb_only: AtomicBool::new(false),
+            without_keys: AtomicBool::new(false),
             stage: AtomicU8::new(Stage::Talking as u8),
             acked: AtomicU64::new(0),
             acked_at: AtomicI64::new(0),

@@ -411,7 +411,16 @@ pub static SETTINGS: &[Setting] = &[
         Allowed,
         memory!(proto_max_bulk_len, 1 << 20),
     ),
-    row("repl-backlog-size", Allowed, memory!(repl_backlog_size, 1)),
+    row(
+        "repl-backlog-size",
+        Allowed,
+        Kind::Memory {
+            get: |c| c.repl_backlog_size,
+            // Less is taken for a wish for as little as there can be.
+            set: |c, bytes| c.repl_backlog_size = bytes.max(16 * 1024),
+            min: 1,
+        },
+    ),
     row(
         "repl-backlog-ttl",
         Allowed,
