@@ -46,8 +46,7 @@ class Kind:
     """One of the two programs, and the servers of it that run."""
 
     def __init__(self, name, command):
-        self.name, self.command, self.servers = name, command, []
-        self.folder = tempfile.mkdtemp()
+        self.name, self.command, self.servers, self.folders = name, command, [], []
 
     def start(self):
         with socket.socket() as probe:
@@ -55,7 +54,10 @@ class Kind:
             port = probe.getsockname()[1]
         command = self.command + ["--port", str(port), "--save", "", "--repl-diskless-sync-delay", "0"]
         log = subprocess.DEVNULL
-        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
+        # One each: a replica leaves a file there, which the next server would load.
+        folder = tempfile.mkdtemp()
+        self.folders.append(folder)
+        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
         self.servers.append(server)
         for _ in range(100):
             try:
@@ -70,7 +72,9 @@ class Kind:
         for server in self.servers:
             server.kill()
             server.wait()
-        self.servers = []
+        for folder in self.folders:
+            shutil.rmtree(folder, ignore_errors=True)
+        self.servers, self.folders = [], []
 
 
 def follow(replica, primary):
@@ -184,7 +188,6 @@ def measure(kind):
         writer.join()
     rows.append(("longest wait of a writer during a copy, ms", max(figures)))
     kind.stop()
-    shutil.rmtree(kind.folder, ignore_errors=True)
     return rows
 
 

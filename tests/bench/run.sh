@@ -3,7 +3,7 @@
 # Needs redis-server, redis-benchmark and redis-cli (Debian: redis-server, redis-tools).
 #
 #   tests/bench/run.sh            every row
-#   tests/bench/run.sh speed      only throughput; also: streams, memory, idle, growth
+#   tests/bench/run.sh speed      only throughput; also: streams, memory, growth, replication, idle
 #   ROUNDS=5 SECONDS_EACH=2 tests/bench/run.sh speed
 #
 # A row's figures come from rounds in which the servers take turns, so that a noisy moment hits all of them;
@@ -190,8 +190,13 @@ idle() {
     python3 "$here/idle.py" "$ours" "$ours_pid" 10000
 }
 
+# A primary with replicas of its own kind.
+replication() {
+    python3 "$here/replication.py" "$root/target/release/redis-clone"
+}
+
 case $what in
-    all) speed && streams && memory && growth && idle ;;
-    speed | streams | memory | growth | idle) "$what" ;;
-    *) echo "usage: run.sh [speed|streams|memory|growth|idle]" >&2 && exit 1 ;;
+    all) speed && streams && memory && growth && replication && idle ;;
+    speed | streams | memory | growth | replication | idle) "$what" ;;
+    *) echo "usage: run.sh [speed|streams|memory|growth|replication|idle]" >&2 && exit 1 ;;
 esac
