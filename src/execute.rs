@@ -561,6 +561,8 @@ impl<'a> Executor<'a> {
     }
 
     /// Deletes keys that a reader has found expired. By now somebody else may have, or may have set them anew.
+    #[cold]
+    #[inline(never)]
     fn delete_expired(&mut self, session: &Session, keys: &[Vec<u8>], alone: bool) {
         self.lock_for_writing(session);
         let (shared, index) = (self.shared, session.db);
@@ -618,6 +620,8 @@ impl<'a> Executor<'a> {
         self.release();
     }
 
+    /// Has a client wait.
+    #[inline(never)]
     fn register(
         &self,
         session: &Session,

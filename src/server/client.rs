@@ -261,7 +261,10 @@ impl Connection<'_> {
         self.filled -= gone;
     }
 
-    /// Answers bytes that are no request, and ends the connection.
+    /// Answers bytes that are no request, and ends the connection. (Kept apart, so that what it needs of the stack is not
+    /// taken from every thread.)
+    #[cold]
+    #[inline(never)]
     fn refuse(&mut self, why: Vec<u8>) -> io::Result<()> {
         let error = Error::new([b"ERR ", why.as_slice()].concat());
         self.shared.stats.count_error(error.code());
