@@ -34,7 +34,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
-use crate::commands::{Cx, Done, Handler, INDEX, Index, acl, args::wrong_arity, flags};
+use crate::commands::args::{unknown_command, unknown_subcommand, wrong_arity};
+use crate::commands::{Cx, Done, Handler, INDEX, Index, acl, flags};
+use crate::consequences::{Aftermath, note_expired, settle, settle_all};
 use crate::resp::{Args, Error, Reply, Requests};
 use crate::state::blocking::{Peer, Wait, Waiter};
 use crate::state::clients::Client;
@@ -42,7 +44,7 @@ use crate::state::config::Config;
 use crate::state::journal::Effects;
 use crate::state::session::{Queued, ReplyMode, Session};
 use crate::state::{Os, Shared};
-use crate::store::{Db, Expiry, Garbage, Store, Usage};
+use crate::store::{Expiry, Store, Usage};
 use crate::util::clock;
 
 /// What the client's thread does next.
@@ -121,23 +123,6 @@ pub struct Executor<'a> {
     written: u64,
     /// What is left to do when no lock is held.
     after: Aftermath,
-}
-
-/// What a change to the data leaves to be done when the lock is free.
-#[derive(Default)]
-pub struct Aftermath {
-    /// What was removed and is costly to drop.
-    garbage: Vec<Garbage>,
-    /// Clients that were served and have yet to get their replies.
-    served: Vec<Arc<Waiter>>,
-}
-
-impl Aftermath {
-    /// Does it. The caller holds no lock.
-    pub fn clear(&mut self) {
-        self.served.drain(..).for_each(|waiter| waiter.deliver());
-        self.garbage.clear();
-    }
 }
 
 impl Drop for Executor<'_> {
@@ -244,7 +229,7 @@ impl<'a> Executor<'a> {
     }
 
     /// Looks ahead at the next requests of a batch, from `from` on, and has the memory of their keys fetched (see
-    /// [`Db::warm`]). That is a guess — the first argument of most commands is their key — and a wrong one costs little.
+    /// [`Db::warm`](crate::store::Db::warm)). That is a guess — the first argument of most commands is their key — and a wrong one costs little.
     pub fn look_ahead(
         &mut self,
         session: &Session,
@@ -714,99 +699,4 @@ fn usage(config: &Config, session: &Session, now: i64, shared: &Shared) -> Usage
         };
     }
     Usage::Lru { now: seconds }
-}
-
-/// Draws the consequences of what was done to a database, under the write lock: raises the flags of those who
-/// watch a changed key, serves those who wait for one, and takes aside what is to be dropped. Serving
-/// may change keys in turn; it ends when nothing has changed any more.
-pub fn settle(
-    shared: &Shared,
-    index: usize,
-    db: &mut Db,
-    now: i64,
-    effects: &mut Effects,
-    after: &mut Aftermath,
-) {
-    while db.has_touched() {
-        for key in db.take_touched() {
-            shared.watches.touch(index, &key);
-            let served = &mut after.served;
-            shared.blocking.serve(index, db, &key, effects, now, served);
-            note_expired(shared, index, db, effects);
-            effects.command_done(index, None::<(usize, std::iter::Empty<_>)>);
-        }
-    }
-    effects.unit_done();
-    if db.has_garbage() {
-        after.garbage.append(&mut db.take_garbage());
-    }
-}
-
-/// The same for all databases.
-fn settle_all(
-    shared: &Shared,
-    store: &mut Store,
-    now: i64,
-    effects: &mut Effects,
-    after: &mut Aftermath,
-) {
-    for (index, db) in store.dbs.iter_mut().enumerate() {
-        settle(shared, index, db, now, effects, after);
-    }
-}
-
-/// Puts other data in the place of all that there are; `dbs` has the old ones then.
-pub fn replace_all(shared: &Shared, store: &mut Store, dbs: &mut [Db], after: &mut Aftermath) {
-    let observed = shared.is_observed();
-    for (db, other) in store.dbs.iter_mut().zip(dbs) {
-        db.observed = observed;
-        db.swap_contents(other);
-    }
-    let mut effects = Effects::default(); // not begun, so nothing is collected
-    settle_all(shared, store, clock::now_ms(), &mut effects, after);
-}
-
-/// Counts the keys that were found expired in a database and deleted; to the replicas each is a DEL.
-pub fn note_expired(shared: &Shared, index: usize, db: &mut Db, effects: &mut Effects) {
-    if db.has_expired() {
-        let keys = db.take_expired();
-        shared.stats.expired.fetch_add(keys.len() as u64, Relaxed);
-        keys.iter().for_each(|key| effects.expired(index, key));
-    }
-}
-
-/// Redis's words for a command that is not in the table: its first words are quoted, up to 128 bytes.
-fn unknown_command(args: &Args<'_>) -> Error {
-    let head = |bytes: &[u8], most: usize| {
-        let end = bytes
-            .iter()
-            .position(|&b| b == 0)
-            .unwrap_or(bytes.len())
-            .min(most);
-        bytes[..end].to_vec()
-    };
-    let mut beginning = vec![];
-    for word in args.iter_from(1) {
-        if beginning.len() >= 128 {
-            break;
-        }
-        let word = head(word, 128 - beginning.len());
-        beginning.extend([b"'", word.as_slice(), b"' "].concat());
-    }
-    let name = head(&args[0], 128);
-    Error::new(
-        [
-            b"ERR unknown command '",
-            name.as_slice(),
-            b"', with args beginning with: ",
-            &beginning,
-        ]
-        .concat(),
-    )
-}
-
-fn unknown_subcommand(container: &str, name: &[u8]) -> Error {
-    let name = &name[..name.len().min(128)];
-    let help = format!("'. Try {} HELP.", container.to_uppercase());
-    Error::new([b"ERR unknown subcommand '", name, help.as_bytes()].concat())
 }

@@ -37,7 +37,7 @@
 //!    server does is done again by others.
 //! 6. [`commands`]: one function a command, one table of all of them.
 //! 7. [`execute`]: the heart. Whether, under which lock, and with what consequences a command runs. If you
-//!    read only one file, read this.
+//!    read only one file, read this. What follows from a change to the data is in [`consequences`].
 //! 8. [`replication`]: what a replica says to its primary, line by line, and the threads that carry the data.
 //! 9. [`server`]: the threads: accepting, reading and writing, the cron.
 //!
@@ -61,6 +61,7 @@
 #![deny(unsafe_code)]
 
 pub mod commands;
+pub mod consequences;
 pub mod execute;
 pub mod persistence;
 pub mod replication;

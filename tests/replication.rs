@@ -489,6 +489,26 @@ fn who_has_missed_too_much_begins_anew() {
     }
 }
 
+#[test]
+fn a_replica_logs_in_and_says_where_it_is() {
+    for (primary, replica) in pairs() {
+        primary.client().ask("SET a 1");
+        primary.client().ask("CONFIG SET requirepass secret");
+        let mut admin = primary.client();
+        admin.ask("AUTH secret");
+        let mut client = replica.client();
+        client.ask("CONFIG SET replica-announce-ip 10.1.2.3");
+        client.ask("CONFIG SET replica-announce-port 77");
+        replica.follow(&primary);
+        thread::sleep(Duration::from_millis(100));
+        assert!(!replica.follows());
+        client.ask("CONFIG SET masterauth secret");
+        client.ask("CONFIG SET masteruser default");
+        wait_for(|| replica.follows() && show(&client.ask("GET a")) == "\"1\"");
+        assert!(show(&admin.ask("ROLE")).contains("\"10.1.2.3\"\n      2) \"77\""));
+    }
+}
+
 /// Every way to put three servers in a row.
 fn rows() -> Vec<[Node; 3]> {
     let mut rows = vec![[Node::ours(), Node::ours(), Node::ours()]];

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Cx;
-use crate::resp::Error;
+use crate::resp::{Args, Error};
 use crate::util::number;
 
 /// An integer, strictly.
@@ -76,4 +76,41 @@ pub fn help(cx: &mut Cx, container: &str) {
     }
     cx.reply.array(lines.len());
     lines.iter().for_each(|line| cx.reply.simple(line));
+}
+
+/// Redis's words for a command that is not in the table: its first words are quoted, up to 128 bytes.
+pub fn unknown_command(args: &Args<'_>) -> Error {
+    let head = |bytes: &[u8], most: usize| {
+        let end = bytes
+            .iter()
+            .position(|&b| b == 0)
+            .unwrap_or(bytes.len())
+            .min(most);
+        bytes[..end].to_vec()
+    };
+    let mut beginning = vec![];
+    for word in args.iter_from(1) {
+        if beginning.len() >= 128 {
+            break;
+        }
+        let word = head(word, 128 - beginning.len());
+        beginning.extend([b"'", word.as_slice(), b"' "].concat());
+    }
+    let name = head(&args[0], 128);
+    Error::new(
+        [
+            b"ERR unknown command '",
+            name.as_slice(),
+            b"', with args beginning with: ",
+            &beginning,
+        ]
+        .concat(),
+    )
+}
+
+/// The same for a subcommand.
+pub fn unknown_subcommand(container: &str, name: &[u8]) -> Error {
+    let name = &name[..name.len().min(128)];
+    let help = format!("'. Try {} HELP.", container.to_uppercase());
+    Error::new([b"ERR unknown subcommand '", name, help.as_bytes()].concat())
 }

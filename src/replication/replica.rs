@@ -28,7 +28,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use crate::commands::INDEX;
-use crate::execute::{Aftermath, Executor, replace_all};
+use crate::consequences::{Aftermath, replace_all};
+use crate::execute::Executor;
 use crate::persistence::rdb::load::load;
 use crate::resp::request::Step;
 use crate::resp::{Args, Limits, Parser, Reply};

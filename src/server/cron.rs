@@ -13,7 +13,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use crate::execute::{Aftermath, note_expired, settle};
+use crate::consequences::{Aftermath, note_expired, settle};
 use crate::state::Shared;
 use crate::state::journal::{Effects, push_request};
 use crate::state::lock;

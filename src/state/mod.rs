@@ -15,8 +15,8 @@
 //! # Lock order
 //!
 //! Whoever holds one lock may take only those to its right:
-//! `store → blocking, watch → a waiter → journal → replicas → clients → a client's own fields`. Nothing that waits for a peer or a disk
-//! happens under the store's lock.
+//! `store → blocking, watch, replicas, failover → a waiter → clients → a client's own fields`, and
+//! `store → a replica's sending → journal`. Nothing that waits for a peer or a disk happens under the store's lock.
 //!
 //! # Panics
 //!

@@ -192,6 +192,14 @@ impl Db {
         }
     }
 
+    /// A writer meets a key whose time has come: tells whether it counts as gone, which it then is if it may be.
+    fn lets_go(&mut self, key: &[u8]) -> bool {
+        if self.expiry == Expiry::Delete {
+            self.expire_key(key);
+        }
+        self.expiry != Expiry::Ignore
+    }
+
     /// The object at `key`, even one whose time has come.
     #[inline]
     pub fn get_any(&self, key: &[u8]) -> Option<&Object> {
@@ -210,15 +218,8 @@ impl Db {
         let hash = self.hash(key);
         // Asked twice because of the expired case, which borrows the whole; the second time it is cached.
         let object = self.shards.0[shard_of(hash)].dict.get(hash, key)?;
-        if object.is_expired(now) {
-            match self.expiry {
-                Expiry::Ignore => {}
-                Expiry::Hide => return None,
-                Expiry::Delete => {
-                    self.expire_key(key);
-                    return None;
-                }
-            }
+        if object.is_expired(now) && self.lets_go(key) {
+            return None;
         }
         self.shard_mut(hash).dict.get_mut(hash, key)
     }
@@ -317,15 +318,8 @@ impl Db {
 
     /// Takes a key out. A key that has expired counts as one that is not there.
     pub fn remove(&mut self, key: &[u8], now: i64) -> Option<Object> {
-        if self.get_any(key)?.is_expired(now) {
-            match self.expiry {
-                Expiry::Ignore => {}
-                Expiry::Hide => return None,
-                Expiry::Delete => {
-                    self.expire_key(key);
-                    return None;
-                }
-            }
+        if self.get_any(key)?.is_expired(now) && self.lets_go(key) {
+            return None;
         }
         let object = self.take(key)?;
         self.touch(key);
