@@ -20,30 +20,33 @@ use crate::util::{number, words};
 /// REPLICAOF host port, REPLICAOF NO ONE. It has the store's write lock, so that no write is under way while the server's
 /// role changes.
 pub fn replicaof(cx: &mut Cx, _: &mut Store) -> Done {
-    let link = &cx.shared.link;
-    if cx.shared.failover.is_active() {
+    let shared = cx.shared;
+    if shared.failover.is_active() {
         return Err(Error::text("ERR REPLICAOF not allowed while failing over."));
     }
-    if cx.args.is(1, "NO") && cx.args.is(2, "ONE") {
-        if link.is_replica() {
-            cx.shared.become_primary();
-            cx.shared.log.notice("MASTER MODE enabled (user request)");
-        }
-        cx.reply.ok();
-        return Ok(());
-    }
-    let port = number::parse_i64(&cx.args[2]).and_then(|p| u16::try_from(p).ok());
-    let port = port.ok_or(Error::text("ERR Invalid master port"))?;
-    let host = String::from_utf8_lossy(&cx.args[1]).into_owned();
-    let primary = Some((host, port));
-    if cx.shared.settings.current().replicaof == primary {
+    let primary = if cx.args.is(1, "NO") && cx.args.is(2, "ONE") {
+        None
+    } else {
+        let port = number::parse_i64(&cx.args[2]).and_then(|p| u16::try_from(p).ok());
+        let port = port.ok_or(Error::text("ERR Invalid master port"))?;
+        Some((String::from_utf8_lossy(&cx.args[1]).into_owned(), port))
+    };
+    if primary.is_some() && shared.settings.current().replicaof == primary {
         cx.reply.simple("OK Already connected to specified master");
         return Ok(());
     }
-    cx.shared.become_replica(primary);
-    cx.shared
-        .log
-        .notice("REPLICAOF enabled (user request from a client)");
+    // In a transaction there may be writes before and after this: each belongs to the history of its time.
+    cx.effects.flush(&shared.journal);
+    if primary.is_some() {
+        shared.become_replica(primary);
+        let text = "REPLICAOF enabled (user request from a client)";
+        shared.log.notice(text);
+    } else if shared.link.is_replica() {
+        shared.become_primary();
+        shared.log.notice("MASTER MODE enabled (user request)");
+    }
+    let is_primary = !shared.link.is_replica();
+    cx.effects.begin(&shared.journal, is_primary);
     cx.reply.ok();
     Ok(())
 }
