@@ -505,7 +505,8 @@ fn a_replica_logs_in_and_says_where_it_is() {
         client.ask("CONFIG SET masterauth secret");
         client.ask("CONFIG SET masteruser default");
         wait_for(|| replica.follows() && show(&client.ask("GET a")) == "\"1\"");
-        assert!(show(&admin.ask("ROLE")).contains("\"10.1.2.3\"\n      2) \"77\""));
+        let announced = "\"10.1.2.3\"\n      2) \"77\"";
+        wait_for(|| show(&admin.ask("ROLE")).contains(announced));
     }
 }
 

@@ -22,8 +22,8 @@ use crate::state::{Handle, Shared, lock};
 use crate::util::clock;
 
 /// How long changes are gathered before they are sent, and after how many rounds without any a feeder sleeps.
-const ROUND: Duration = Duration::from_micros(150);
-const IDLE_ROUNDS: u32 = 8;
+const ROUND: Duration = Duration::from_micros(400);
+const IDLE_ROUNDS: u32 = 4;
 /// How often a feeder with nothing to do looks round.
 const LOOK_ROUND: Duration = Duration::from_millis(500);
 

@@ -369,7 +369,7 @@ impl<'a> Stream<'a> {
             let used = self.run_all(&mut parser)?;
             self.wire.forget(used);
             let most = self.executor.config().client_query_buffer_limit as usize;
-            if self.wire.buffer.len() + self.held.len() > most {
+            if self.wire.filled + self.held.len() > most {
                 return failed("the primary sends a request that has no end");
             }
             for offset in std::mem::take(&mut self.acks) {
@@ -404,11 +404,12 @@ impl<'a> Stream<'a> {
         self.session.client.last_seen.store(now, Relaxed);
         // Taken out for as long as its bytes are looked at.
         let buffer = std::mem::take(&mut self.wire.buffer);
+        let all = &buffer[..self.wire.filled];
         let mut at = 0;
         let result = loop {
-            let step = parser.parse(&buffer[at..], limits, 1);
+            let step = parser.parse(&all[at..], limits, 1);
             let len = parser.complete();
-            let bytes = &buffer[at..at + len];
+            let bytes = &all[at..at + len];
             at += len;
             if parser.requests().is_empty() {
                 self.held.extend_from_slice(bytes); // empty lines count, too
@@ -494,9 +495,10 @@ struct Wire<'a> {
     shared: &'a Shared,
     generation: u64,
     stream: TcpStream,
-    /// What has come and was not used yet, from `at` on.
+    /// The read buffer. What has come and was not used yet is from `at` on, up to `filled`.
     buffer: Vec<u8>,
     at: usize,
+    filled: usize,
     last_heard: Instant,
     /// Bytes of the copy so far, while one comes.
     copied: Option<u64>,
@@ -528,6 +530,7 @@ impl<'a> Wire<'a> {
             stream,
             buffer: vec![],
             at: 0,
+            filled: 0,
             last_heard: Instant::now(),
             copied: None,
         })
@@ -542,7 +545,7 @@ impl<'a> Wire<'a> {
 
     /// A copy of the data begins to come.
     fn begin_copy(&mut self, length: Option<u64>) {
-        self.copied = Some((self.buffer.len() - self.at) as u64);
+        self.copied = Some((self.filled - self.at) as u64);
         self.shared.link.update(self.generation, |s| {
             (s.sync_total, s.sync_read) = (length, 0);
         });
@@ -562,13 +565,13 @@ impl<'a> Wire<'a> {
 
     /// Waits for a moment for more bytes, and appends them to the buffer; none may have come.
     fn fill(&mut self) -> io::Result<()> {
-        let len = self.buffer.len();
-        self.buffer.resize(len + PIECE.max(len / 2), 0);
-        let result = self.stream.read(&mut self.buffer[len..]);
-        self.buffer.truncate(len + *result.as_ref().unwrap_or(&0));
-        match result {
+        if self.filled == self.buffer.len() {
+            self.buffer.resize((2 * self.filled).max(PIECE), 0);
+        }
+        match self.stream.read(&mut self.buffer[self.filled..]) {
             Ok(0) => failed("the primary has closed the connection"),
             Ok(n) => {
+                self.filled += n;
                 self.last_heard = Instant::now();
                 let stats = &self.shared.stats;
                 stats.repl_input_bytes.fetch_add(n as u64, Relaxed);
@@ -595,10 +598,12 @@ impl<'a> Wire<'a> {
 
     /// Forgets the first `used` bytes of the buffer.
     fn forget(&mut self, used: usize) {
-        self.buffer.drain(..self.at + used);
+        let gone = self.at + used;
+        self.buffer.copy_within(gone..self.filled, 0);
+        self.filled -= gone;
         self.at = 0;
-        if self.buffer.is_empty() && self.buffer.capacity() > 16 * PIECE {
-            self.buffer = vec![];
+        if self.filled == 0 && self.buffer.len() > 16 * PIECE {
+            self.buffer = vec![]; // one huge request must not keep its memory for ever
         }
     }
 
@@ -606,7 +611,7 @@ impl<'a> Wire<'a> {
     fn line(&mut self) -> io::Result<String> {
         let mut looked = 0;
         loop {
-            let rest = &self.buffer[self.at..];
+            let rest = &self.buffer[self.at..self.filled];
             if let Some(len) = rest[looked..].iter().position(|&b| b == b'\n') {
                 let line = &rest[..looked + len];
                 let text = line.strip_suffix(b"\r").unwrap_or(line);
@@ -641,13 +646,12 @@ impl<'a> Wire<'a> {
 impl Read for Wire<'_> {
     /// Waits for bytes for as long as the primary may be silent.
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while self.at == self.buffer.len() {
+        while self.at == self.filled {
             self.check()?;
-            self.buffer.clear();
-            self.at = 0;
+            (self.at, self.filled) = (0, 0);
             self.fill()?;
         }
-        let n = (&self.buffer[self.at..]).read(into)?;
+        let n = (&self.buffer[self.at..self.filled]).read(into)?;
         self.at += n;
         Ok(n)
     }
