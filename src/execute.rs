@@ -35,7 +35,7 @@ use std::sync::{Arc, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
 use crate::commands::args::{unknown_command, unknown_subcommand, wrong_arity};
-use crate::commands::{Cx, Done, Handler, INDEX, Index, acl, flags};
+use crate::commands::{Command, Cx, Done, Handler, INDEX, Index, acl, flags};
 use crate::consequences::{Aftermath, note_expired, settle, settle_all};
 use crate::resp::{Args, Error, Reply, Requests};
 use crate::state::blocking::{Peer, Wait, Waiter};
@@ -229,7 +229,8 @@ impl<'a> Executor<'a> {
     }
 
     /// Looks ahead at the next requests of a batch, from `from` on, and has the memory of their keys fetched (see
-    /// [`Db::warm`](crate::store::Db::warm)). That is a guess — the first argument of most commands is their key — and a wrong one costs little.
+    /// [`Db::warm`](crate::store::Db::warm)). That is a guess — the first argument of most commands is their key — and a
+    /// wrong one costs little.
     pub fn look_ahead(
         &mut self,
         session: &Session,
@@ -258,12 +259,12 @@ impl<'a> Executor<'a> {
         if session.reply_mode == ReplyMode::SkipNext {
             session.reply_mode = ReplyMode::Skipping;
         }
-        if self.shared.failover.is_active() && self.must_wait(session, &args) {
+        let flow = self.admit(session, args, reply);
+        if matches!(flow, Flow::Again) {
             self.release();
-            return Flow::Again;
+            return flow;
         }
         self.processed += 1;
-        let waiter = self.admit(session, args, reply);
         match session.reply_mode {
             ReplyMode::On | ReplyMode::SkipNext => {}
             ReplyMode::Off => reply.out.truncate(start),
@@ -275,37 +276,11 @@ impl<'a> Executor<'a> {
         if session.close_after_reply {
             return Flow::Close;
         }
-        match waiter {
-            Some((waiter, deadline)) => Flow::Block(waiter, deadline),
-            None => Flow::Next,
-        }
-    }
-
-    /// Whether a request has to wait until the server has handed over. It is looked at under the lock under which a
-    /// write would be made.
-    fn must_wait(&mut self, session: &Session, args: &Args<'_>) -> bool {
-        let exec = self
-            .index
-            .find(&args[0])
-            .is_some_and(|n| matches!(self.index.rows[n].command.handler, Handler::Exec));
-        let writes = match &session.multi {
-            Some(multi) => exec && multi.writes,
-            None => self.index.is_write(args),
-        };
-        if !writes || session.primary {
-            return false;
-        }
-        self.lock_for_writing(session);
-        self.shared.failover.is_active()
+        flow
     }
 
     /// Decides whether a request is run, queued or refused.
-    fn admit(
-        &mut self,
-        session: &mut Session,
-        args: Args<'_>,
-        reply: &mut Reply,
-    ) -> Option<(Arc<Waiter>, Option<Instant>)> {
+    fn admit(&mut self, session: &mut Session, args: Args<'_>, reply: &mut Reply) -> Flow {
         let number = match self.look_up(session, &args) {
             Ok(number) => number,
             Err(error) => {
@@ -321,17 +296,20 @@ impl<'a> Executor<'a> {
                     let why = error.0.strip_prefix(b"ERR ").unwrap_or(&error.0);
                     let text = b"EXECABORT Transaction discarded because of: ";
                     self.reply_error(reply, &Error::new([text, why].concat()));
-                    return None;
+                    return Flow::Next;
                 }
                 if let Some(multi) = &mut session.multi {
                     multi.refused = true;
                 }
                 self.reply_error(reply, &error);
-                return None;
+                return Flow::Next;
             }
         };
         session.client.last_command.store(number as u32, Relaxed);
         let command = self.index.rows[number].command;
+        if self.shared.failover.is_active() && !session.primary && writes_now(session, command) {
+            return Flow::Again; // the lock under which it would write is held, so nothing slips through
+        }
         if let Some(multi) = &mut session.multi
             && !matches!(
                 command.name,
@@ -353,11 +331,11 @@ impl<'a> Executor<'a> {
                 .queued
                 .store(multi.queue.len() as i64, Relaxed);
             reply.simple("QUEUED");
-            return None;
+            return Flow::Next;
         }
         if matches!(command.handler, Handler::Exec) {
             self.exec(session, number, reply);
-            return None;
+            return Flow::Next;
         }
         let waiter = self.call(session, number, args, reply, true);
         let others_may_want = matches!(command.handler, Handler::ReadAll(_) | Handler::WriteAll(_))
@@ -367,7 +345,10 @@ impl<'a> Executor<'a> {
         if others_may_want {
             self.release();
         }
-        waiter
+        match waiter {
+            Some((waiter, deadline)) => Flow::Block(waiter, deadline),
+            None => Flow::Next,
+        }
     }
 
     /// Finds the command, and checks all that can be checked before it begins.
@@ -408,16 +389,13 @@ impl<'a> Executor<'a> {
     /// Whether the server's place among the others forbids a command.
     fn refusal_by_role(&mut self, session: &Session, number: usize) -> Option<Error> {
         let command = self.index.rows[number].command;
-        let queued = session.multi.as_ref();
-        let write = match command.handler {
-            Handler::Exec => queued.is_some_and(|multi| multi.writes),
-            _ => command.has(flags::WRITE),
-        };
+        let writes_now = writes_now(session, command);
+        let write = writes_now || command.has(flags::WRITE);
         let link = &self.shared.link;
         if session.primary || !write && !link.is_replica() {
             return None;
         }
-        if write && (queued.is_none() || matches!(command.handler, Handler::Exec)) {
+        if writes_now {
             // Under the lock, so that the role cannot change between the question and the deed.
             self.lock_for_writing(session);
         }
@@ -624,7 +602,7 @@ impl<'a> Executor<'a> {
         let waiter = Arc::new(waiter);
         self.shared.blocking.register(&waiter);
         if let Some((offset, wanted)) = acks {
-            self.shared.replicas.register(&waiter, offset, wanted);
+            self.shared.wait_for_acks(&waiter, offset, wanted);
         }
         session.client.set_waiter(Some(waiter.clone()));
         (waiter, deadline)
@@ -681,6 +659,16 @@ impl Peer for WaitingPeer {
 
     fn send_now(&self, bytes: &[u8]) -> usize {
         (self.os.send_now)(&self.client.stream, bytes)
+    }
+}
+
+/// Whether a command, if it is let, changes data here and now: not when it is only queued; and EXEC, if something that
+/// was queued does.
+fn writes_now(session: &Session, command: &Command) -> bool {
+    match (&session.multi, command.handler) {
+        (Some(multi), Handler::Exec) => multi.writes,
+        (None, _) => command.has(flags::WRITE),
+        (Some(_), _) => false,
     }
 }
 

@@ -175,7 +175,7 @@ struct Victims {
     id: Option<u64>,
     addr: Option<Vec<u8>>,
     laddr: Option<Vec<u8>>,
-
+    /// Whether a client is of the wanted kind.
     kind: Option<fn(&Client) -> bool>,
     spare_me: bool,
 }

@@ -61,7 +61,7 @@ fn set_expiry(cx: &mut Cx, db: &mut Db, unit: i64, base: i64) -> Done {
         .min(NEVER - 1);
     let done = match cx.find_mut(db, 1).map(|o| o.expiry()) {
         Some(old) if when.allows(old, at) => {
-            if at <= cx.now && !cx.shared.link.is_replica() {
+            if db.goes_at_once(at, cx.now) {
                 db.delete(&cx.args[1], cx.now);
                 cx.effects.instead(&[b"DEL", &cx.args[1]]);
             } else {

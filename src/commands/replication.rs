@@ -39,11 +39,8 @@ pub fn replicaof(cx: &mut Cx, _: &mut Store) -> Done {
     cx.effects.flush(&shared.journal);
     if primary.is_some() {
         shared.become_replica(primary);
-        let text = "REPLICAOF enabled (user request from a client)";
-        shared.log.notice(text);
     } else if shared.link.is_replica() {
         shared.become_primary();
-        shared.log.notice("MASTER MODE enabled (user request)");
     }
     let is_primary = !shared.link.is_replica();
     cx.effects.begin(&shared.journal, is_primary);
@@ -59,7 +56,7 @@ pub fn failover(cx: &mut Cx, _: &mut Store) -> Done {
         if !failover.is_active() {
             return refused("ERR No failover in progress.");
         }
-        shared.end_failover("manually aborted");
+        shared.end_failover();
         cx.reply.ok();
         return Ok(());
     }
@@ -114,7 +111,6 @@ pub fn failover(cx: &mut Cx, _: &mut Store) -> Done {
             }
         }
     };
-    shared.log.notice("FAILOVER requested.");
     let deadline = timeout.and_then(|time| Instant::now().checked_add(time));
     failover.set(Phase::WaitingForSync(Plan {
         target,
@@ -303,10 +299,6 @@ fn take_over(cx: &Cx, replid: &str) -> Done {
         ));
     }
     shared.become_primary();
-    let peer = cx.session.client.peer;
-    shared.log.notice(&format!(
-        "MASTER MODE enabled (failover request from {peer})"
-    ));
     Ok(())
 }
 
@@ -337,16 +329,13 @@ pub fn wait(cx: &mut Cx) -> Done {
         return Ok(());
     }
     ask_for_acks(cx, offset);
-    // What the client gets if time runs out is how many there are then.
-    let handle = shared.myself.clone();
     cx.wait = Some(Wait {
         keys: vec![],
         timeout,
         service: Box::new(|_, _, _| false),
-        on_timeout: Some(Box::new(move |reply| {
-            let shared = handle.upgrade();
-            let acked = shared.map_or(0, |s| s.replicas.count_acked(offset));
-            reply.int(acked as i64);
+        // If time runs out the client gets how many there are then.
+        on_timeout: Some(Box::new(move |shared, reply| {
+            reply.int(shared.replicas.count_acked(offset) as i64);
         })),
         acks: Some((offset, usize::try_from(wanted).unwrap_or(0))),
     });
@@ -357,18 +346,20 @@ pub fn wait(cx: &mut Cx) -> Done {
 fn ask_for_acks(cx: &Cx, offset: u64) {
     let shared = cx.shared;
     // Under the lock, nobody makes a replica of us in the meantime, whose journal is not its own.
-    let _store = shared.read();
+    let store = shared.read();
     let asks = shared.journal.is_active() && !shared.link.is_replica();
-    if asks && shared.replicas.must_ask(offset) {
-        let mut question = vec![];
-        let words = [&b"REPLCONF"[..], b"GETACK", b"*"];
-        push_request(&mut question, 3, words.into_iter());
-        let end = shared.journal.append_quietly(&question);
-        shared.replicas.asked(end);
-        // At once, and not by way of the feeders: somebody waits.
-        shared
-            .replicas
-            .send_now(&shared.journal, shared.os.send_now);
-        shared.journal.wake_readers();
+    if !asks || !shared.replicas.must_ask(offset) {
+        return;
     }
+    let mut question = vec![];
+    let words = [&b"REPLCONF"[..], b"GETACK", b"*"];
+    push_request(&mut question, 3, words.into_iter());
+    let end = shared.journal.append_quietly(&question);
+    shared.replicas.asked(end);
+    drop(store);
+    // At once, and not by way of the feeders: somebody waits.
+    shared
+        .replicas
+        .send_now(&shared.journal, shared.os.send_now);
+    shared.journal.wake_readers();
 }

@@ -242,8 +242,9 @@ pub fn getex(cx: &mut Cx, db: &mut Db) -> Done {
     object.value.as_string()?;
     let until = options.expiry.map(|e| deadline(cx, e)).transpose()?;
     reply_value(cx.reply, &object.value)?;
+    let expires = object.expiry().is_some();
     match until {
-        Some(at) if at <= cx.now && !cx.shared.link.is_replica() => {
+        Some(at) if db.goes_at_once(at, cx.now) => {
             db.delete(&cx.args[1], cx.now);
             cx.effects.instead(&[b"DEL", &cx.args[1]]);
             cx.dirty += 1;
@@ -255,7 +256,7 @@ pub fn getex(cx: &mut Cx, db: &mut Db) -> Done {
                 .instead(&[b"PEXPIREAT", &cx.args[1], at.as_bytes()]);
             cx.dirty += 1;
         }
-        None if options.persist && object.expiry().is_some() => {
+        None if options.persist && expires => {
             db.set_expiry(&cx.args[1], NEVER);
             cx.effects.instead(&[b"PERSIST", &cx.args[1]]);
             cx.dirty += 1;

@@ -26,3 +26,29 @@
 
 pub mod primary;
 pub mod replica;
+
+use std::io;
+use std::thread;
+
+use crate::state::Os;
+
+/// How far a thread that makes or takes in a copy gives way to others.
+const NICE: i32 = 5;
+
+/// Does something lengthy on a thread of its own that gives way to all others. (A thread that has given way may not be
+/// allowed to take that back.)
+///
+/// # Errors
+///
+/// Those of `body`; or if there can be no thread, or it panics.
+fn in_background<T: Send>(os: Os, body: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+    thread::scope(|scope| {
+        let body = move || {
+            (os.set_nice)(NICE);
+            body()
+        };
+        let thread = thread::Builder::new().name("copy".into());
+        let done = thread.spawn_scoped(scope, body)?.join();
+        done.unwrap_or_else(|_| Err(io::Error::other("its thread has panicked")))
+    })
+}

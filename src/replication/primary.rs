@@ -14,6 +14,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use super::in_background;
 use crate::persistence::rdb::save::Snapshot;
 use crate::state::journal::Lost;
 use crate::state::replication::{History, Replica, Stage, lost};
@@ -107,7 +108,7 @@ fn feed(shared: &Shared, replica: &Replica, request: SyncRequest) -> io::Result<
                 out.write_all(format!("+FULLRESYNC {replid} {offset}\r\n").as_bytes())?;
             }
             // It takes long, and nobody but the replica waits for it.
-            shared.os.in_background(|| send_copy(&mut out, *snapshot))?;
+            in_background(shared.os, || send_copy(&mut out, *snapshot))?;
             if replica.rdb_only.load(Relaxed) {
                 return Ok(());
             }

@@ -23,10 +23,12 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use super::in_background;
 use crate::commands::INDEX;
 use crate::consequences::{Aftermath, replace_all};
 use crate::execute::Executor;
@@ -57,16 +59,25 @@ const ID_LEN: usize = 40;
 
 /// Follows whoever is to be followed, until the server stops.
 pub fn run(shared: &Shared) {
+    let mut followed_somebody = false;
     while !shared.stop.is_requested() {
         let (link, generation) = (&shared.link, shared.link.generation());
-        let Some((host, port)) = shared.settings.current().replicaof.clone() else {
+        let primary = shared.settings.current().replicaof.clone();
+        // Said here, and not where it was decided: that was under the store's lock.
+        if std::mem::replace(&mut followed_somebody, primary.is_some()) && primary.is_none() {
+            shared.log.notice("MASTER MODE enabled");
+        }
+        let Some((host, port)) = primary else {
             link.pause(Duration::from_secs(60), generation);
             continue;
         };
         let name = format!("{host}:{port}");
         shared.log.notice(&format!("Connecting to MASTER {name}"));
         link.update(generation, |s| s.state = LinkState::Connecting);
-        let followed = Wire::connect(shared, &host, port, generation).and_then(follow);
+        // A panic is a bug in one command of the stream. It must not end the following for good.
+        let attempt = || Wire::connect(shared, &host, port, generation).and_then(follow);
+        let followed = panic::catch_unwind(AssertUnwindSafe(attempt))
+            .unwrap_or_else(|_| failed("a command of the primary has caused a panic"));
         link.update(generation, |s| s.state = LinkState::Connect);
         if shared.stop.is_requested() {
             return;
@@ -100,7 +111,7 @@ fn follow(mut wire: Wire<'_>) -> io::Result<()> {
         } => {
             wire.set_state(LinkState::Sync);
             let receive = || receive_copy(&mut wire, replid, offset);
-            shared.os.in_background(receive)?;
+            in_background(shared.os, receive)?;
             psync
         }
     };
@@ -183,13 +194,21 @@ fn handshake(wire: &mut Wire<'_>) -> io::Result<Start> {
     wire.send(&psync)?;
     let answer = wire.answer()?;
     if hands_over {
-        let _store = shared.write();
-        wire.check()?;
-        if answer.starts_with('-') {
-            shared.end_failover("Failover target rejected psync request");
+        let refused = answer.starts_with('-');
+        {
+            let _store = shared.write();
+            wire.check()?;
+            if refused {
+                shared.end_failover();
+            } else {
+                shared.failover.set(Phase::None);
+            }
+        }
+        if refused {
+            let text = "Aborting failover: Failover target rejected psync request";
+            shared.log.notice(text);
             return Err(superseded());
         }
-        shared.failover.set(Phase::None);
     }
     let mut words = answer.split(' ');
     match words.next() {

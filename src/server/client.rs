@@ -242,7 +242,7 @@ impl Connection<'_> {
                 self.session.output_bytes.update(|sum| sum + sent as u64);
                 self.reply.out.extend_from_slice(&rest);
             }
-            Outcome::TimedOut => waiter.reply_timeout(&mut self.reply),
+            Outcome::TimedOut => waiter.reply_timeout(self.shared, &mut self.reply),
             Outcome::Failed(error) => {
                 self.shared.stats.count_error(error.code());
                 self.reply.error(&error);

@@ -128,11 +128,12 @@ fn look_after_journal(shared: &Shared) {
     if shared.link.is_replica() || !shared.journal.is_active() || !long_absent() {
         return;
     }
-    let _store = shared.write();
+    let store = shared.write();
     if !shared.link.is_replica() && long_absent() {
         shared.journal.end_recording();
         // What comes now is not recorded, and so no part of the old history.
         *lock(&shared.history) = History::new(shared.random.hex40());
+        drop(store);
         shared.log.notice(&format!(
             "Replication backlog freed after {} seconds without connected replicas.",
             ttl.as_secs()
@@ -140,8 +141,8 @@ fn look_after_journal(shared: &Shared) {
     }
 }
 
-/// Closes the clients that have been silent for longer than `timeout`; those who wait for a key are not silent, and servers are
-/// looked after elsewhere.
+/// Closes the clients that have been silent for longer than `timeout`; those who wait for a key are not silent, and
+/// servers are looked after elsewhere.
 fn close_idle_clients(shared: &Shared) {
     let timeout = i64::from(shared.settings.current().timeout) * 1000;
     if timeout == 0 {

@@ -34,7 +34,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::journal::Effects;
-use super::lock;
+use super::{Shared, lock};
 use crate::resp::{Error, Reply};
 use crate::store::Db;
 
@@ -52,7 +52,7 @@ pub struct Serving<'a> {
 }
 
 /// Writes the reply of a client whose time is up.
-pub type OnTimeout = Box<dyn Fn(&mut Reply) + Send + Sync>;
+pub type OnTimeout = Box<dyn Fn(&Shared, &mut Reply) + Send + Sync>;
 
 /// What a command asks for when it cannot be answered yet.
 pub struct Wait {
@@ -182,9 +182,9 @@ impl Waiter {
     }
 
     /// Writes what is to be replied when time is up.
-    pub fn reply_timeout(&self, reply: &mut Reply) {
+    pub fn reply_timeout(&self, shared: &Shared, reply: &mut Reply) {
         match &self.on_timeout {
-            Some(write) => write(reply),
+            Some(write) => write(shared, reply),
             None => reply.null_array(),
         }
     }

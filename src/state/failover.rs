@@ -97,7 +97,7 @@ impl Shared {
         let Phase::WaitingForSync(plan) = self.failover.phase() else {
             return;
         };
-        let _store = self.write(); // nothing is written from here on
+        let store = self.write(); // nothing is written from here on
         if !matches!(self.failover.phase(), Phase::WaitingForSync(_)) {
             return;
         }
@@ -109,22 +109,24 @@ impl Shared {
             let wanted = plan.target.as_ref();
             replica.is_online() && has_all && wanted.is_none_or(|w| *w == replica.address())
         });
-        if let Some(replica) = candidates.next() {
+        let news = if let Some(replica) = candidates.next() {
             let target = replica.address();
-            self.log.notice(&format!(
-                "Failover target {}:{} is synced, failing over.",
-                target.0, target.1
-            ));
+            let news = format!("Failover to {}:{}: failing over.", target.0, target.1);
             self.failover.set(Phase::InProgress);
             self.become_replica(Some(target));
+            news
         } else if late {
-            self.end_failover("Replica never caught up before timeout");
-        }
+            self.end_failover();
+            "Aborting failover: Replica never caught up before timeout".into()
+        } else {
+            return;
+        };
+        drop(store);
+        self.log.notice(&news);
     }
 
     /// Gives up the handing over. The caller holds the store's write lock.
-    pub fn end_failover(&self, why: &str) {
-        self.log.notice(&format!("Aborting failover: {why}"));
+    pub fn end_failover(&self) {
         if self.failover.phase() == Phase::InProgress && self.link.is_replica() {
             self.become_primary();
         }

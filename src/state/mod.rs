@@ -41,7 +41,7 @@ pub mod watch;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::sync::{
-    Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
+    Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
 };
 use std::time::{Duration, Instant};
 
@@ -49,7 +49,7 @@ use crate::resp::Error;
 use crate::store::Store;
 use crate::util::clock;
 use crate::util::random::Random;
-use blocking::{Blocking, Outcome};
+use blocking::{Blocking, Outcome, Waiter};
 use clients::Clients;
 use config::{Config, Settings};
 use failover::Failover;
@@ -73,29 +73,6 @@ pub struct Os {
     pub set_nice: fn(i32),
 }
 
-impl Os {
-    /// Does something lengthy on a thread that gives way to all others.
-    ///
-    /// # Errors
-    ///
-    /// Those of `body`; or if there can be no thread, or it panics.
-    pub fn in_background<T: Send>(
-        &self,
-        body: impl FnOnce() -> std::io::Result<T> + Send,
-    ) -> std::io::Result<T> {
-        const NICE: i32 = 5;
-        std::thread::scope(|scope| {
-            let body = || {
-                (self.set_nice)(NICE);
-                body()
-            };
-            let thread = std::thread::Builder::new().name("copy".into());
-            let done = thread.spawn_scoped(scope, body)?.join();
-            done.unwrap_or_else(|_| Err(std::io::Error::other("its thread has panicked")))
-        })
-    }
-}
-
 /// Everything that the threads of one server share.
 pub struct Shared {
     store: RwLock<Store>,
@@ -116,8 +93,6 @@ pub struct Shared {
     pub replicas: Replicas,
     pub link: Link,
     pub failover: Failover,
-    /// For what outlives the call that made it.
-    pub myself: Weak<Shared>,
     pub started: Instant,
     /// The addresses being listened on; set once when the server starts.
     pub addresses: Mutex<Vec<SocketAddr>>,
@@ -136,8 +111,7 @@ impl Shared {
         if config.replicaof.is_some() {
             link.change(true);
         }
-        Ok(Arc::new_cyclic(|myself| Shared {
-            myself: myself.clone(),
+        Ok(Arc::new(Shared {
             store: RwLock::new(Store::new(config.databases)),
             clients: Clients::default(),
             blocking: Blocking::default(),
@@ -166,11 +140,24 @@ impl Shared {
     pub fn become_replica(&self, primary: Option<(String, u16)>) {
         self.follow(primary);
         self.link.change(true);
+        self.free_waiters();
+    }
+
+    fn free_waiters(&self) {
         let freed = Outcome::Failed(Error::text(
             "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
         ));
         self.blocking.end_all(&freed);
         self.replicas.unblock_all(&freed);
+    }
+
+    /// Has a client wait until `wanted` replicas have acknowledged `offset`. No lock is held, so the server may have become
+    /// a replica since the client was let wait.
+    pub fn wait_for_acks(&self, waiter: &Arc<Waiter>, offset: u64, wanted: usize) {
+        self.replicas.register(waiter, offset, wanted);
+        if self.link.is_replica() {
+            self.free_waiters();
+        }
     }
 
     /// Follows nobody any more: a new history begins, with the same past. The caller holds the store's write lock, or no

@@ -182,6 +182,9 @@ impl Db {
 
     /// A picture of all keys as they are now.
     pub fn snapshot(&mut self) -> Keyspace {
+        if self.is_empty() {
+            return Keyspace(vec![]); // most databases are
+        }
         Keyspace(self.shards.0.iter_mut().map(Part::share).collect())
     }
 
@@ -190,6 +193,11 @@ impl Db {
         if self.expiry == Expiry::Delete && self.get_any(key).is_some_and(|o| o.is_expired(now)) {
             self.expire_key(key);
         }
+    }
+
+    /// Whether a key that is told to expire at `at` goes at once. On a replica it stays until the primary deletes it.
+    pub fn goes_at_once(&self, at: i64, now: i64) -> bool {
+        at <= now && self.expiry == Expiry::Delete
     }
 
     /// A writer meets a key whose time has come: tells whether it counts as gone, which it then is if it may be.
