@@ -59,20 +59,29 @@
 //! executor has to hold the right lock to be able to call it at all, and a reader that changes a key does not
 //! compile. That sentence is most of the concurrency of this server.
 #![deny(unsafe_code)]
+// The tour links to the modules, which are private: `cargo doc --document-private-items` shows them.
+#![allow(rustdoc::private_intra_doc_links)]
 
-pub mod commands;
-pub mod consequences;
-pub mod execute;
-pub mod persistence;
-pub mod replication;
+mod commands;
+mod consequences;
+mod execute;
+mod persistence;
+mod replication;
 pub mod resp;
-pub mod server;
-pub mod state;
-pub mod store;
-pub mod util;
+mod server;
+mod state;
+mod store;
+mod sys;
+mod util;
 
 pub use server::Server;
 pub use state::config::Config;
+pub use state::config::{LogLevel, LogTo};
 
 /// The version of Redis whose behaviour this server has.
 pub const VERSION: &str = "7.0.15";
+
+/// What concerns the whole process and not one server: a program that *is* a server, as `main.rs` is, uses it.
+pub mod process {
+    pub use crate::sys::{Counting, signalled, watch_signals};
+}

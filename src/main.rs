@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use redis_clone::server::sys;
-use redis_clone::state::config::{Config, LogTo};
+use redis_clone::process as sys;
+use redis_clone::{Config, LogTo};
 use redis_clone::{Server, VERSION};
 
 /// So that INFO can tell how much memory is used.

@@ -6,8 +6,8 @@
 mod common;
 
 use common::chance::{Dice, command};
+use common::words;
 use common::{Client, RealRedis, Reply, show};
-use redis_clone::util::words;
 use redis_clone::{Config, Server};
 
 /// Plays one seed, and tells what differed.

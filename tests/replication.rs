@@ -12,8 +12,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::chance::{Dice, command};
+use common::words;
 use common::{Client, RealRedis, Reply, show, wait_for};
-use redis_clone::util::words;
 use redis_clone::{Config, Server};
 
 /// A server of either kind.

@@ -33,8 +33,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use common::words;
 use common::{Client, RealRedis, show};
-use redis_clone::util::words;
 use redis_clone::{Config, Server};
 
 /// Nothing has come for so long: the client waits.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::Cx;
+use super::command::Command;
+use super::context::{CommandResult, Context};
 use crate::resp::{Args, Error};
 use crate::util::number;
 
@@ -31,15 +32,15 @@ pub fn int32(text: &[u8]) -> Result<i32, Error> {
 }
 
 /// The number of a database.
-pub fn db_index(cx: &Cx, i: usize) -> Result<usize, Error> {
-    db_index_of(int32(&cx.args[i])?, cx)
+pub fn db_index(ctx: &Context, i: usize) -> Result<usize, Error> {
+    db_index_of(int32(&ctx.args[i])?, ctx)
 }
 
 /// The same for a number that was read already.
-pub fn db_index_of(index: i32, cx: &Cx) -> Result<usize, Error> {
+pub fn db_index_of(index: i32, ctx: &Context) -> Result<usize, Error> {
     usize::try_from(index)
         .ok()
-        .filter(|&i| i < cx.config.databases)
+        .filter(|&i| i < ctx.config.databases)
         .ok_or(Error::text("ERR DB index is out of range"))
 }
 
@@ -59,23 +60,20 @@ pub fn wrong_arity(full_name: &str) -> Error {
     ))
 }
 
-/// Replies with the lines of a HELP subcommand: the commands of a container with their summaries.
-pub fn help(cx: &mut Cx, container: &str) {
-    let Some(number) = super::INDEX.find(container.as_bytes()) else {
-        return;
-    };
-    let command = super::INDEX.rows[number].command;
-    let name = command.name.to_uppercase();
+/// Replies with the lines of a HELP subcommand: the subcommands of a container with their summaries.
+pub fn help(ctx: &mut Context, container: &str, subcommands: &[Command]) -> CommandResult {
+    let name = container.to_uppercase();
     let mut lines = vec![format!(
         "{name} <subcommand> [<arg> ...], where <subcommand> is one of:"
     )];
-    for sub in command.subcommands {
+    for sub in subcommands {
         let space = if sub.syntax.is_empty() { "" } else { " " };
         lines.push(format!("{}{space}{}", sub.name.to_uppercase(), sub.syntax));
         lines.push(format!("    {}", sub.summary));
     }
-    cx.reply.array(lines.len());
-    lines.iter().for_each(|line| cx.reply.simple(line));
+    ctx.reply.array(lines.len());
+    lines.iter().for_each(|line| ctx.reply.simple(line));
+    Ok(())
 }
 
 /// Redis's words for a command that is not in the table: its first words are quoted, up to 128 bytes.

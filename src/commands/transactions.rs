@@ -1,39 +1,66 @@
 //! MULTI, DISCARD, WATCH, UNWATCH. EXEC is in [`crate::execute`], since it runs commands.
 
+use crate::commands::command::Handler::{Exec, Plain, WriteAll};
+use crate::commands::command::flags::{
+    ALLOW_BUSY, FAST, LOADING, NOSCRIPT, NOT_QUEUED, SKIP_SLOWLOG, STALE,
+};
+use crate::commands::command::{Command, acl, cmd};
+use crate::commands::key_spec::flags::RO;
+use crate::commands::key_spec::keys;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{Cx, Done};
+use crate::commands::context::{CommandResult, Context};
 use crate::resp::Error;
 use crate::state::session::{Multi, Watched};
 use crate::store::Store;
 
-pub fn multi(cx: &mut Cx) -> Done {
-    if cx.session.multi.is_some() {
+/// The commands of this file.
+#[rustfmt::skip]
+pub static COMMANDS: &[Command] = &[
+    cmd("multi", 1, Plain(multi), NOSCRIPT | LOADING | STALE | FAST | ALLOW_BUSY | NOT_QUEUED, acl::TRANSACTION, &[])
+        .doc("transactions", "1.2.0", "O(1)", "",
+             "Opens a transaction: commands are queued from here on."),
+    cmd("exec", 1, Exec, NOSCRIPT | LOADING | STALE | SKIP_SLOWLOG | NOT_QUEUED, acl::TRANSACTION, &[])
+        .doc("transactions", "1.2.0", "O(1)", "",
+             "Runs the queued commands, with nothing in between."),
+    cmd("discard", 1, Plain(discard), NOSCRIPT | LOADING | STALE | FAST | ALLOW_BUSY | NOT_QUEUED, acl::TRANSACTION, &[])
+        .doc("transactions", "2.0.0", "O(N)", "",
+             "Forgets the queued commands and closes the transaction."),
+    cmd("watch", -2, WriteAll(watch), NOSCRIPT | LOADING | STALE | FAST | ALLOW_BUSY | NOT_QUEUED, acl::TRANSACTION, &[keys(1, -1, 1, RO)])
+        .doc("transactions", "2.2.0", "O(1) for every key.", "key...",
+             "Makes the next EXEC depend on these keys staying as they are."),
+    cmd("unwatch", 1, Plain(unwatch), NOSCRIPT | LOADING | STALE | FAST | ALLOW_BUSY, acl::TRANSACTION, &[])
+        .doc("transactions", "2.2.0", "O(1)", "",
+             "Forgets all watched keys."),
+];
+
+pub fn multi(ctx: &mut Context) -> CommandResult {
+    if ctx.session.multi.is_some() {
         return Err(Error::text("ERR MULTI calls can not be nested"));
     }
-    cx.session.set_multi(Some(Multi::default()));
-    cx.reply.ok();
+    ctx.session.set_multi(Some(Multi::default()));
+    ctx.reply.ok();
     Ok(())
 }
 
-pub fn discard(cx: &mut Cx) -> Done {
-    if cx.session.set_multi(None).is_none() {
+pub fn discard(ctx: &mut Context) -> CommandResult {
+    if ctx.session.set_multi(None).is_none() {
         return Err(Error::text("ERR DISCARD without MULTI"));
     }
-    cx.session.unwatch(cx.shared);
-    cx.reply.ok();
+    ctx.session.unwatch(ctx.shared);
+    ctx.reply.ok();
     Ok(())
 }
 
 /// Changes nothing, but needs the keys as they really are: one that has expired is deleted before it is watched, so
 /// that its deletion is not a change later. Hence a handler that may write.
-pub fn watch(cx: &mut Cx, store: &mut Store) -> Done {
-    if cx.session.multi.is_some() {
+pub fn watch(ctx: &mut Context, store: &mut Store) -> CommandResult {
+    if ctx.session.multi.is_some() {
         return Err(Error::text("ERR WATCH inside MULTI is not allowed"));
     }
-    let index = cx.session.db;
-    for key in cx.args.iter_from(1) {
-        if cx
+    let index = ctx.session.db;
+    for key in ctx.args.iter_from(1) {
+        if ctx
             .session
             .watched
             .iter()
@@ -41,20 +68,20 @@ pub fn watch(cx: &mut Cx, store: &mut Store) -> Done {
         {
             continue;
         }
-        store.dbs[index].get_mut(key, cx.now);
-        cx.shared.watches.add(index, key, &cx.session.watch_flag);
-        cx.session.watched.push(Watched {
+        store.dbs[index].get_mut(key, ctx.now);
+        ctx.shared.watches.add(index, key, &ctx.session.watch_flag);
+        ctx.session.watched.push(Watched {
             db: index,
             key: key.to_vec(),
         });
     }
-    cx.session.client.watching.store(true, Relaxed);
-    cx.reply.ok();
+    ctx.session.client.watching.store(true, Relaxed);
+    ctx.reply.ok();
     Ok(())
 }
 
-pub fn unwatch(cx: &mut Cx) -> Done {
-    cx.session.unwatch(cx.shared);
-    cx.reply.ok();
+pub fn unwatch(ctx: &mut Context) -> CommandResult {
+    ctx.session.unwatch(ctx.shared);
+    ctx.reply.ok();
     Ok(())
 }

@@ -29,7 +29,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::in_background;
-use crate::commands::INDEX;
+use crate::commands::table::INDEX;
 use crate::consequences::{Aftermath, replace_all};
 use crate::execute::Executor;
 use crate::persistence::rdb::load::load;

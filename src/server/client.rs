@@ -23,7 +23,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::sys;
 use crate::execute::{Executor, Flow};
 use crate::replication::primary;
 use crate::resp::request::{BIG_ARGUMENT, Step};
@@ -33,6 +32,7 @@ use crate::state::blocking::{Outcome, Waiter};
 use crate::state::clients::Client;
 use crate::state::session::Session;
 use crate::store::Db;
+use crate::sys;
 use crate::util::clock;
 
 /// The read buffer of a new or idle connection, and the size it reads at once when much comes.

@@ -11,7 +11,6 @@
 
 mod client;
 mod cron;
-pub mod sys;
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
@@ -21,11 +20,12 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::VERSION;
-use crate::commands::INDEX;
+use crate::commands::table::INDEX;
 use crate::replication::replica;
 use crate::state::clients::Client;
 use crate::state::config::Config;
 use crate::state::{Handle, Os, Shared, lock};
+use crate::sys;
 
 /// A client's thread needs little: no recursion, and buffers on the heap.
 const CLIENT_STACK: usize = 256 * 1024;
@@ -63,7 +63,11 @@ impl Server {
             send_now: sys::send_now,
             set_nice: sys::set_nice,
         };
-        let shared = Shared::new(config, INDEX.rows.len(), os)?;
+        let shared = Shared::new(
+            config,
+            INDEX.rows.iter().map(|row| row.full_name.as_str()),
+            os,
+        )?;
         let addresses: io::Result<Vec<SocketAddr>> =
             listeners.iter().map(TcpListener::local_addr).collect();
         *lock(&shared.addresses) = addresses?;

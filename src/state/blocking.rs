@@ -82,7 +82,6 @@ pub enum Outcome {
 
 /// A client that waits.
 pub struct Waiter {
-    pub client: u64,
     pub db: usize,
     pub keys: Vec<Vec<u8>>,
     resp3: bool,
@@ -116,20 +115,12 @@ enum Progress {
 }
 
 impl Waiter {
-    pub fn new(
-        client: u64,
-        db: usize,
-        wait: Wait,
-        resp3: bool,
-        silent: bool,
-        peer: Box<dyn Peer>,
-    ) -> Waiter {
+    pub fn new(db: usize, wait: Wait, resp3: bool, silent: bool, peer: Box<dyn Peer>) -> Waiter {
         let state = State {
             progress: Progress::Waiting(wait.service),
             asleep: false,
         };
         Waiter {
-            client,
             db,
             keys: wait.keys,
             resp3,
@@ -279,6 +270,7 @@ impl Blocking {
     }
 
     /// How many keys are waited for.
+    #[cfg(test)]
     pub fn keys(&self) -> usize {
         lock(&self.queues).len()
     }
@@ -362,7 +354,7 @@ mod tests {
         }
     }
 
-    fn waiter(client: u64, connected: bool) -> Arc<Waiter> {
+    fn waiter(connected: bool) -> Arc<Waiter> {
         // Takes the key away and answers its number.
         let service: Service = Box::new(|db, key, serving| {
             let Some(object) = db.remove(key, serving.now) else {
@@ -381,7 +373,6 @@ mod tests {
             acks: None,
         };
         Arc::new(Waiter::new(
-            client,
             0,
             wait,
             false,
@@ -393,7 +384,7 @@ mod tests {
     #[test]
     fn the_first_who_is_still_there_is_served() {
         let (blocking, mut db) = (Blocking::default(), Db::default());
-        let all = [waiter(1, false), waiter(2, true), waiter(3, true)];
+        let all = [waiter(false), waiter(true), waiter(true)];
         all.iter().for_each(|w| blocking.register(w));
         db.set(
             b"k",
@@ -423,7 +414,7 @@ mod tests {
 
     #[test]
     fn a_sleeper_is_answered_by_the_writer() {
-        let (blocking, mut db, waiter) = (Blocking::default(), Db::default(), waiter(1, true));
+        let (blocking, mut db, waiter) = (Blocking::default(), Db::default(), waiter(true));
         blocking.register(&waiter);
         std::thread::scope(|scope| {
             let sleeper = scope.spawn(|| waiter.sleep(None));
@@ -448,7 +439,7 @@ mod tests {
     #[test]
     fn a_wait_ends_by_itself() {
         let soon = Instant::now() + Duration::from_millis(20);
-        assert_eq!(waiter(1, true).sleep(Some(soon)), Outcome::TimedOut);
-        assert_eq!(waiter(1, false).sleep(None), Outcome::Gone);
+        assert_eq!(waiter(true).sleep(Some(soon)), Outcome::TimedOut);
+        assert_eq!(waiter(false).sleep(None), Outcome::Gone);
     }
 }

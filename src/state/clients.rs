@@ -176,8 +176,4 @@ impl Clients {
     pub fn len(&self) -> usize {
         self.count.load(Relaxed)
     }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }

@@ -103,8 +103,12 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// What a server with these settings shares. `commands` is the number of rows in the table of commands.
-    pub fn new(config: Config, commands: usize, os: Os) -> std::io::Result<Handle> {
+    /// What a server with these settings shares. `commands` are the names of all commands, by number.
+    pub fn new(
+        config: Config,
+        commands: impl Iterator<Item = &'static str>,
+        os: Os,
+    ) -> std::io::Result<Handle> {
         let random = Random::default();
         let log = Log::open(&config)?;
         let link = Link::default();
@@ -261,7 +265,7 @@ mod tests {
             send_now: |_, _| 0,
             set_nice: |_| {},
         };
-        let shared = Shared::new(Config::default(), 0, os).unwrap();
+        let shared = Shared::new(Config::default(), std::iter::empty(), os).unwrap();
         let other = shared.clone();
         let died = std::thread::spawn(move || {
             let mut store = other.write();

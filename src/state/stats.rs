@@ -12,13 +12,26 @@ use std::time::Instant;
 use super::lock;
 
 /// Figures of one command.
-#[derive(Default)]
 pub struct CommandStats {
+    /// As INFO and CLIENT LIST show it.
+    pub name: &'static str,
     pub calls: AtomicU64,
     pub nanos: AtomicU64,
     /// Calls refused before the command began, and calls that answered with an error.
     pub rejected: AtomicU64,
     pub failed: AtomicU64,
+}
+
+impl CommandStats {
+    fn new(name: &'static str) -> CommandStats {
+        CommandStats {
+            name,
+            calls: AtomicU64::new(0),
+            nanos: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+        }
+    }
 }
 
 /// Figures of the whole server. Those that every batch adds to come first, and together: they are on one line of the
@@ -54,9 +67,10 @@ pub struct Stats {
 const MAX_CODES: usize = 128;
 
 impl Stats {
-    pub fn new(commands: usize) -> Stats {
+    /// No figures yet. `names` are those of the commands, by number.
+    pub fn new(names: impl Iterator<Item = &'static str>) -> Stats {
         Stats {
-            commands: (0..commands).map(|_| CommandStats::default()).collect(),
+            commands: names.map(CommandStats::new).collect(),
             connections: AtomicU64::new(0),
             rejected_connections: AtomicU64::new(0),
             dirty: AtomicU64::new(0),

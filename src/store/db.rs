@@ -15,7 +15,7 @@
 //!
 //! Whoever wants to write all of a database to a file or to a replica needs it as it was at one moment, while clients go
 //! on changing it. Redis forks for that, and lets the kernel copy each page that is written to. Here a snapshot takes a
-//! share in each shard ([`Part`]), and a writer that comes to a shard in which somebody else has a share copies that
+//! share in each shard ([`Cow`]), and a writer that comes to a shard in which somebody else has a share copies that
 //! shard first. So a snapshot stops nobody; the first change of each shard costs the copying of a thousandth of the
 //! keys, and what is inside a stream is shared in the same way, node by node.
 //!
@@ -30,10 +30,10 @@ use std::hash::RandomState;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use super::cow::Cow;
 use super::dict::{self, Dict, Entry};
 use super::object::{NEVER, Object, Usage, Value};
-use super::part::Part;
-use super::sds::Sds;
+use super::small_bytes::SmallBytes;
 
 /// The number of shards is 2 to this power.
 const SHARD_BITS: u32 = 10;
@@ -52,7 +52,7 @@ pub struct Shard {
 /// What was taken out of the store, to be dropped when the lock is free.
 pub enum Garbage {
     Value(#[allow(dead_code, reason = "kept to be dropped")] Value),
-    Keyspace(#[allow(dead_code, reason = "kept to be dropped")] Keyspace<Part<Shard>>),
+    Keyspace(#[allow(dead_code, reason = "kept to be dropped")] Keyspace<Cow<Shard>>),
 }
 
 /// All keys of a database: those of a snapshot, or, in parts that can be shared with one, those that live.
@@ -69,7 +69,7 @@ pub enum Keep {
 
 /// One database.
 pub struct Db {
-    shards: Keyspace<Part<Shard>>,
+    shards: Keyspace<Cow<Shard>>,
     seed: RandomState,
     /// True while anyone watches or waits for any key: only then are touched keys noted.
     pub observed: bool,
@@ -96,9 +96,9 @@ impl Default for Db {
     }
 }
 
-impl Keyspace<Part<Shard>> {
-    fn new(seed: &RandomState) -> Keyspace<Part<Shard>> {
-        let shards = (0..SHARDS).map(|_| Part::Own(Shard::new(seed.clone())));
+impl Keyspace<Cow<Shard>> {
+    fn new(seed: &RandomState) -> Keyspace<Cow<Shard>> {
+        let shards = (0..SHARDS).map(|_| Cow::Own(Shard::new(seed.clone())));
         Keyspace(shards.collect())
     }
 }
@@ -177,7 +177,7 @@ impl Db {
     /// The shard of a hash, to be changed: copied first if a snapshot still holds it.
     #[inline]
     fn shard_mut(&mut self, hash: u64) -> &mut Shard {
-        self.shards.0[shard_of(hash)].own()
+        self.shards.0[shard_of(hash)].make_mut()
     }
 
     /// A picture of all keys as they are now.
@@ -185,7 +185,7 @@ impl Db {
         if self.is_empty() {
             return Keyspace(vec![]); // most databases are
         }
-        Keyspace(self.shards.0.iter_mut().map(Part::share).collect())
+        Keyspace(self.shards.0.iter_mut().map(Cow::share).collect())
     }
 
     /// Prepares for deleting or overwriting a key: if its time has come, it goes now, and is noted as expired.
@@ -558,7 +558,7 @@ impl Db {
     /// When it was not stopped by the limit it has seen every expiry of the shard, and knows the next.
     pub fn sweep(&mut self, shard: usize, now: i64, limit: usize) -> usize {
         let mut removed: Vec<Entry<Object>> = vec![];
-        let part = self.shards.0[shard].own();
+        let part = self.shards.0[shard].make_mut();
         let mut next = NEVER;
         let mut at = part.dict.len();
         while at > 0 && removed.len() < limit {
@@ -586,7 +586,7 @@ impl Db {
 
     /// The stored form of a key, for MEMORY USAGE.
     pub fn key_overhead(key: &[u8]) -> usize {
-        size_of::<Entry<Object>>() + 2 * size_of::<u64>() + Sds::from(key).heap_size()
+        size_of::<Entry<Object>>() + 2 * size_of::<u64>() + SmallBytes::from(key).heap_size()
     }
 }
 

@@ -33,12 +33,12 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use super::sds::Sds;
+use super::small_bytes::SmallBytes;
 
 /// A key and its value.
 #[derive(Clone)]
 pub struct Entry<V> {
-    pub key: Sds,
+    pub key: SmallBytes,
     pub value: V,
 }
 
@@ -120,7 +120,7 @@ impl<V> Dict<V> {
     }
 
     /// Adds a key that is known not to be there.
-    pub fn insert_new(&mut self, hash: u64, key: Sds, value: V) -> &mut V {
+    pub fn insert_new(&mut self, hash: u64, key: SmallBytes, value: V) -> &mut V {
         if (self.entries.len() + 1) * 4 > self.slots.len() * 3 {
             self.resize((self.slots.len() * 2).max(8));
         }

@@ -3,21 +3,21 @@
 //! A [`Store`] is a row of databases, and a [`Db`] maps keys to objects. Nothing in here knows of
 //! clients, sockets or locks; it is a library of data structures, and can be read from the bottom up:
 //!
-//! * [`sds`], short byte strings in place; [`dict`], the hash table; [`object`], a value, its
+//! * [`small_bytes`], short byte strings in place; [`dict`], the hash table; [`object`], a value, its
 //!   expiry and its last use;
 //! * [`stream`], the type this project is about;
-//! * [`part`], what a snapshot can share; [`db`], the keyspace: shards, expiry, scanning.
+//! * [`cow`], what a snapshot can share; [`db`], the keyspace: shards, expiry, scanning.
 
+pub mod cow;
 pub mod db;
 pub mod dict;
+pub mod listpack;
 pub mod object;
-pub mod part;
-pub mod sds;
+pub mod small_bytes;
 pub mod stream;
 
 pub use db::{Db, Expiry, Garbage, Keep, Keyspace};
 pub use object::{NEVER, Object, Usage, Value};
-pub use sds::Sds;
 
 /// All databases of a server.
 pub struct Store {

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use super::sds::Sds;
+use super::small_bytes::SmallBytes;
 use super::stream::Stream;
 use crate::resp::Error;
 use crate::util::number;
@@ -24,10 +24,14 @@ const EMBSTR: usize = 44;
 #[derive(Clone)]
 pub enum Value {
     /// A string stored as it came.
-    Str(Sds),
+    Str(SmallBytes),
     /// A string that is the decimal form of an integer.
     Int(i64),
-    /// A string that was changed in place (APPEND, SETRANGE), with room to grow.
+    /// A string that was changed in place (APPEND, SETRANGE), with room to grow. Boxed, so that a value has 24 bytes.
+    #[allow(
+        clippy::box_collection,
+        reason = "a `Vec` here would make every value larger"
+    )]
     Raw(Box<Vec<u8>>),
     /// Shared with a snapshot for as long as neither changes.
     Stream(Arc<Stream>),
@@ -84,7 +88,7 @@ impl Value {
     pub fn as_raw_mut(&mut self) -> Result<&mut Vec<u8>, Error> {
         let bytes = match self {
             Value::Raw(_) => None,
-            Value::Str(Sds::Heap(bytes)) => Some(std::mem::take(bytes).into_vec()),
+            Value::Str(SmallBytes::Heap(bytes)) => Some(std::mem::take(bytes).into_vec()),
             Value::Str(s) => Some(s.to_vec()),
             Value::Int(n) => Some(decimal(*n)),
             _ => return Err(Error::WRONG_TYPE),

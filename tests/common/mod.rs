@@ -4,13 +4,15 @@
 
 pub mod chance;
 
+/// The server's own splitting of a line into words, which is private to its crate.
+#[path = "../../src/util/words.rs"]
+pub mod words;
+
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-
-use redis_clone::util::words;
 
 /// A redis-server process, which ends with this value.
 pub struct RealRedis {

@@ -97,10 +97,6 @@ impl Snapshot {
         let _ = self.write(&mut counter, used_memory);
         counter.0
     }
-
-    pub fn is_empty(&self) -> bool {
-        self.dbs.iter().all(Keyspace::is_empty)
-    }
 }
 
 /// Takes bytes and only counts them.

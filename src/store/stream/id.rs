@@ -37,6 +37,7 @@ impl StreamId {
     pub const INVALID: Error =
         Error::text("ERR Invalid stream ID specified as stream command argument");
 
+    #[cfg(test)]
     pub const fn new(ms: u64, seq: u64) -> StreamId {
         StreamId { ms, seq }
     }

@@ -18,20 +18,19 @@
 //! entries are deleted), how many entries were ever added, and the largest ID that was deleted. From these
 //! a consumer group tells how far behind it is.
 //!
-//! Read on with [`id`], then [`listpack`], then [`node`], and then [`group`].
+//! Read on with [`id`], then [`super::listpack`], then [`node`], and then [`group`].
 
 pub mod group;
 pub mod id;
-pub mod listpack;
 pub mod node;
 pub mod restore;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+pub use super::listpack::Element;
 pub use group::{Group, Nack};
 pub use id::{NewId, StreamId};
-pub use listpack::Element;
 pub use node::EntryRef;
 use node::{Master, Node};
 

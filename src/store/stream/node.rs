@@ -20,7 +20,7 @@
 //! Redis's own format.
 
 use super::id::StreamId;
-use super::listpack::{Element, Listpack};
+use crate::store::listpack::{Element, Listpack};
 
 const DELETED: i64 = 1;
 const SAME_FIELDS: i64 = 2;

@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
-use super::listpack::{Element, Listpack};
 use super::node::Node;
 use super::{Group, Nack, Stream, StreamId};
+use crate::store::listpack::{Element, Listpack};
 
 /// What a stream consists of.
 pub struct Parts {

@@ -1,13 +1,46 @@
 //! Streams: appending, reading, trimming, waiting.
 
+use crate::commands::command::Handler::{Read, Write};
+use crate::commands::command::flags::{BLOCKING, DENYOOM, FAST, READONLY, WRITE};
+use crate::commands::command::{Command, acl, cmd};
+use crate::commands::key_spec::flags::{ACCESS, DELETE, RO, RW, UPDATE};
+use crate::commands::key_spec::{after, key};
 use std::sync::Arc;
 
-use super::args::{int, timeout_ms, wrong_arity};
-use super::{Cx, Done};
+use crate::commands::args::{int, timeout_ms, wrong_arity};
+use crate::commands::context::{CommandResult, Context};
 use crate::resp::{Args, Error, Reply};
 use crate::state::blocking::Service;
 use crate::store::stream::{AddError, Element, EntryRef, NewId, Stream, StreamId, Trim};
 use crate::store::{Db, Keep, NEVER, Value};
+
+/// The commands of this file.
+#[rustfmt::skip]
+pub static COMMANDS: &[Command] = &[
+    cmd("xadd", -5, Write(xadd), WRITE | DENYOOM | FAST, acl::STREAM, &[key(1, RW | UPDATE).note("may trim as well as add")])
+        .doc("stream", "5.0.0", "O(1)", "key [NOMKSTREAM] [<MAXLEN|MINID> [=|~] threshold [LIMIT count]] <*|id> <field value>...",
+             "Appends an entry to a stream.")
+        .tips(&["nondeterministic_output"]),
+    cmd("xlen", 2, Read(xlen), READONLY | FAST, acl::STREAM, &[key(1, RO)])
+        .doc("stream", "5.0.0", "O(1)", "key",
+             "Counts the entries of a stream."),
+    cmd("xrange", -4, Read(xrange), READONLY, acl::STREAM, &[key(1, RO | ACCESS)])
+        .doc("stream", "5.0.0", "O(N)", "key start end [COUNT count]",
+             "Reads the entries between two IDs, oldest first."),
+    cmd("xrevrange", -4, Read(xrevrange), READONLY, acl::STREAM, &[key(1, RO | ACCESS)])
+        .doc("stream", "5.0.0", "O(N)", "key end start [COUNT count]",
+             "Reads the entries between two IDs, newest first."),
+    cmd("xread", -4, Read(xread), READONLY | BLOCKING, acl::STREAM, &[after("STREAMS", 1, RO | ACCESS)])
+        .doc("stream", "5.0.0", "O(N)", "[COUNT count] [BLOCK milliseconds] STREAMS key... id...",
+             "Reads what came after given IDs from one or more streams, and can wait for it."),
+    cmd("xdel", -3, Write(xdel), WRITE | FAST, acl::STREAM, &[key(1, RW | DELETE)])
+        .doc("stream", "5.0.0", "O(1)", "key id...",
+             "Removes entries from a stream."),
+    cmd("xtrim", -4, Write(xtrim), WRITE, acl::STREAM, &[key(1, RW | DELETE)])
+        .doc("stream", "5.0.0", "O(N)", "key <MAXLEN|MINID> [=|~] threshold [LIMIT count]",
+             "Cuts old entries off a stream.")
+        .tips(&["nondeterministic_output"]),
+];
 
 /// Writes an ID as a reply.
 pub fn reply_id(reply: &mut Reply, id: StreamId) {
@@ -63,8 +96,8 @@ struct CutOptions {
 }
 
 impl CutOptions {
-    fn read(cx: &Cx, xadd: bool) -> Result<CutOptions, Error> {
-        let (args, config) = (&cx.args, cx.config);
+    fn read(ctx: &Context, xadd: bool) -> Result<CutOptions, Error> {
+        let (args, config) = (&ctx.args, ctx.config);
         let mut options = CutOptions::default();
         let mut limit = None;
         let mut i = 2;
@@ -125,7 +158,7 @@ impl CutOptions {
                 "ERR syntax error, XTRIM must be called with a trimming strategy",
             )),
             // The primary has made its approximate cut exact, and left the limit where it was.
-            (Some(_), _) if cx.session.primary => Ok(options),
+            (Some(_), _) if ctx.session.primary => Ok(options),
             (
                 Some(Cut {
                     approximate: false, ..
@@ -175,15 +208,15 @@ impl Cut {
     }
 }
 
-/// Words to propagate, as [`Cx::propagate_with`] takes them.
+/// Words to propagate, as [`Context::propagate_with`] takes them.
 fn borrowed(changes: &[(usize, Vec<u8>)]) -> Vec<(usize, &[u8])> {
     changes.iter().map(|(i, w)| (*i, w.as_slice())).collect()
 }
 
-pub fn xadd(cx: &mut Cx, db: &mut Db) -> Done {
-    let options = CutOptions::read(cx, true)?;
+pub fn xadd(ctx: &mut Context, db: &mut Db) -> CommandResult {
+    let options = CutOptions::read(ctx, true)?;
     let (at, wanted) = match options.id {
-        Some((at, id)) if cx.args.len() - at > 2 && (cx.args.len() - at) % 2 == 1 => (at, id),
+        Some((at, id)) if ctx.args.len() - at > 2 && (ctx.args.len() - at) % 2 == 1 => (at, id),
         _ => return Err(wrong_arity("xadd")),
     };
     if wanted == NewId::Exact(StreamId::MIN) {
@@ -191,85 +224,87 @@ pub fn xadd(cx: &mut Cx, db: &mut Db) -> Done {
             "ERR The ID specified in XADD must be greater than 0-0",
         ));
     }
-    if cx.find_mut(db, 1).is_none() {
+    if ctx.find_mut(db, 1).is_none() {
         if options.no_create {
-            cx.reply.null();
+            ctx.reply.null();
             return Ok(());
         }
         let stream = Value::Stream(Arc::default());
-        db.set(&cx.args[1], stream, Keep::Until(NEVER), cx.usage, cx.now);
+        db.set(&ctx.args[1], stream, Keep::Until(NEVER), ctx.usage, ctx.now);
     }
     // It exists now; the error is never seen.
-    let object = db.get_mut(&cx.args[1], cx.now).ok_or(Error::NO_SUCH_KEY)?;
+    let object = db
+        .get_mut(&ctx.args[1], ctx.now)
+        .ok_or(Error::NO_SUCH_KEY)?;
     let stream = object.value.as_stream_mut()?;
     if stream.last_id == StreamId::MAX {
         return Err(Error::text(
             "ERR The stream has exhausted the last possible ID, unable to add more items",
         ));
     }
-    let args = &cx.args;
+    let args = &ctx.args;
     let fields = (at + 1..args.len())
         .step_by(2)
         .map(|i| (&args[i], &args[i + 1]));
-    let added = stream.add(wanted, cx.now as u64, fields, cx.config.node_limits());
+    let added = stream.add(wanted, ctx.now as u64, fields, ctx.config.node_limits());
     let id = added.map_err(|why| match why {
         AddError::NotLarger => Error::text(
             "ERR The ID specified in XADD is equal or smaller than the target stream top item",
         ),
         AddError::TooLarge => Error::text("ERR Elements are too large to be stored"),
     })?;
-    reply_id(cx.reply, id);
+    reply_id(ctx.reply, id);
     let cut = options.cut.as_ref();
     if let Some(cut) = cut {
         cut.apply(stream);
     }
-    if cx.effects.on() {
+    if ctx.effects.on() {
         // Replicas get the very ID, and cut just where this server did.
         let mut changes = match wanted {
             NewId::Exact(_) => vec![],
             NewId::Auto | NewId::AutoSeq(_) => vec![(at, id.to_string().into_bytes())],
         };
         changes.extend(cut.map(|cut| cut.exact(stream)).unwrap_or_default());
-        cx.propagate_with(&borrowed(&changes));
+        ctx.propagate_with(&borrowed(&changes));
     }
-    db.touch(&cx.args[1]);
-    cx.dirty += 1;
+    db.touch(&ctx.args[1]);
+    ctx.dirty += 1;
     Ok(())
 }
 
-pub fn xtrim(cx: &mut Cx, db: &mut Db) -> Done {
-    let options = CutOptions::read(cx, false)?;
+pub fn xtrim(ctx: &mut Context, db: &mut Db) -> CommandResult {
+    let options = CutOptions::read(ctx, false)?;
     let (mut deleted, mut exact) = (0, vec![]);
-    if let (Some(object), Some(cut)) = (cx.find_mut(db, 1), options.cut) {
+    if let (Some(object), Some(cut)) = (ctx.find_mut(db, 1), options.cut) {
         let stream = object.value.as_stream_mut()?;
         deleted = cut.apply(stream);
         exact = cut.exact(stream);
     }
     if deleted > 0 {
         if !exact.is_empty() {
-            cx.propagate_with(&borrowed(&exact));
+            ctx.propagate_with(&borrowed(&exact));
         }
-        db.touch(&cx.args[1]);
-        cx.dirty += deleted;
+        db.touch(&ctx.args[1]);
+        ctx.dirty += deleted;
     }
-    cx.reply.int(deleted as i64);
+    ctx.reply.int(deleted as i64);
     Ok(())
 }
 
-pub fn xlen(cx: &mut Cx, db: &Db) -> Done {
-    let len = match cx.find(db, 1) {
+pub fn xlen(ctx: &mut Context, db: &Db) -> CommandResult {
+    let len = match ctx.find(db, 1) {
         Some(object) => object.value.as_stream()?.len(),
         None => 0,
     };
-    cx.reply.int(len as i64);
+    ctx.reply.int(len as i64);
     Ok(())
 }
 
-pub fn xdel(cx: &mut Cx, db: &mut Db) -> Done {
+pub fn xdel(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let mut deleted = 0;
-    if let Some(object) = cx.find_mut(db, 1) {
+    if let Some(object) = ctx.find_mut(db, 1) {
         let stream = object.value.as_stream_mut()?;
-        let ids: Result<Vec<_>, _> = cx
+        let ids: Result<Vec<_>, _> = ctx
             .args
             .iter_from(2)
             .map(|id| StreamId::parse_strict(id, 0))
@@ -277,10 +312,10 @@ pub fn xdel(cx: &mut Cx, db: &mut Db) -> Done {
         deleted = ids?.into_iter().filter(|&id| stream.delete(id)).count();
     }
     if deleted > 0 {
-        db.touch(&cx.args[1]);
-        cx.dirty += deleted as u64;
+        db.touch(&ctx.args[1]);
+        ctx.dirty += deleted as u64;
     }
-    cx.reply.int(deleted as i64);
+    ctx.reply.int(deleted as i64);
     Ok(())
 }
 
@@ -304,37 +339,45 @@ pub fn bound(text: &[u8], start: bool) -> Result<StreamId, Error> {
     }
 }
 
-fn range(cx: &mut Cx, db: &Db, (start, end): (usize, usize), backwards: bool) -> Done {
-    let (start, end) = (bound(&cx.args[start], true)?, bound(&cx.args[end], false)?);
+fn range(
+    ctx: &mut Context,
+    db: &Db,
+    (start, end): (usize, usize),
+    backwards: bool,
+) -> CommandResult {
+    let (start, end) = (
+        bound(&ctx.args[start], true)?,
+        bound(&ctx.args[end], false)?,
+    );
     let mut count = None;
     let mut i = 4;
-    while i < cx.args.len() {
-        if !cx.args.is(i, "COUNT") || i + 1 >= cx.args.len() {
+    while i < ctx.args.len() {
+        if !ctx.args.is(i, "COUNT") || i + 1 >= ctx.args.len() {
             return Err(Error::SYNTAX);
         }
-        count = Some(int(&cx.args[i + 1])?.max(0) as usize);
+        count = Some(int(&ctx.args[i + 1])?.max(0) as usize);
         i += 2;
     }
-    let Some(object) = cx.find(db, 1) else {
-        cx.reply.array(0);
+    let Some(object) = ctx.find(db, 1) else {
+        ctx.reply.array(0);
         return Ok(());
     };
     let stream = object.value.as_stream()?;
     let count = count.unwrap_or(usize::MAX);
     match (count, backwards) {
-        (0, _) => cx.reply.null_array(),
-        (_, false) => reply_entries(cx.reply, stream.range(start, end), count),
-        (_, true) => reply_entries(cx.reply, stream.range_backwards(start, end), count),
+        (0, _) => ctx.reply.null_array(),
+        (_, false) => reply_entries(ctx.reply, stream.range(start, end), count),
+        (_, true) => reply_entries(ctx.reply, stream.range_backwards(start, end), count),
     }
     Ok(())
 }
 
-pub fn xrange(cx: &mut Cx, db: &Db) -> Done {
-    range(cx, db, (2, 3), false)
+pub fn xrange(ctx: &mut Context, db: &Db) -> CommandResult {
+    range(ctx, db, (2, 3), false)
 }
 
-pub fn xrevrange(cx: &mut Cx, db: &Db) -> Done {
-    range(cx, db, (3, 2), true)
+pub fn xrevrange(ctx: &mut Context, db: &Db) -> CommandResult {
+    range(ctx, db, (3, 2), true)
 }
 
 /// The options that XREAD and XREADGROUP share, up to where the streams begin.
@@ -412,23 +455,23 @@ impl ReadOptions {
     /// `start` on; if none was, the client waits with this service, or is told that there is nothing.
     pub fn finish(
         self,
-        cx: &mut Cx,
+        ctx: &mut Context,
         start: usize,
         served: usize,
         service: impl FnOnce(&[Vec<u8>]) -> Service,
-    ) -> Done {
+    ) -> CommandResult {
         match self.block {
             _ if served > 0 => {
-                let kind = stream_list_kind(cx.reply);
-                cx.reply.insert_header(start, kind, served);
+                let kind = stream_list_kind(ctx.reply);
+                ctx.reply.insert_header(start, kind, served);
             }
-            Some(timeout) if cx.may_block => {
+            Some(timeout) if ctx.may_block => {
                 let keys = self.keys..self.keys + self.streams;
-                let keys: Vec<_> = keys.map(|i| cx.args[i].to_vec()).collect();
+                let keys: Vec<_> = keys.map(|i| ctx.args[i].to_vec()).collect();
                 let service = service(&keys);
-                cx.block(keys, timeout, service);
+                ctx.block(keys, timeout, service);
             }
-            _ => cx.reply.null_array(),
+            _ => ctx.reply.null_array(),
         }
         Ok(())
     }
@@ -451,31 +494,31 @@ pub fn stream_list_kind(reply: &Reply) -> u8 {
     if reply.resp3 { b'%' } else { b'*' }
 }
 
-pub fn xread(cx: &mut Cx, db: &Db) -> Done {
-    let options = ReadOptions::read(&cx.args, false)?;
+pub fn xread(ctx: &mut Context, db: &Db) -> CommandResult {
+    let options = ReadOptions::read(&ctx.args, false)?;
     let mut positions = Vec::with_capacity(options.streams);
     for key in options.keys..options.keys + options.streams {
-        let stream = match cx.find(db, key) {
+        let stream = match ctx.find(db, key) {
             Some(object) => Some(object.value.as_stream()?),
             None => None,
         };
-        positions.push(position(&cx.args[key + options.streams], stream)?);
+        positions.push(position(&ctx.args[key + options.streams], stream)?);
     }
-    let start = cx.reply.out.len();
+    let start = ctx.reply.out.len();
     let mut served = 0;
     for (i, &after) in positions.iter().enumerate() {
-        let key = &cx.args[options.keys + i];
-        let Some(object) = db.get(key, cx.now) else {
+        let key = &ctx.args[options.keys + i];
+        let Some(object) = db.get(key, ctx.now) else {
             continue;
         };
         let stream = object.value.as_stream()?;
         if stream.last_entry_id().is_some_and(|last| last > after) {
-            reply_stream(cx.reply, key, stream, after, options.count);
+            reply_stream(ctx.reply, key, stream, after, options.count);
             served += 1;
         }
     }
     let count = options.count;
-    options.finish(cx, start, served, |keys| {
+    options.finish(ctx, start, served, |keys| {
         waiting_read(keys.iter().cloned().zip(positions).collect(), count)
     })
 }

@@ -1,50 +1,72 @@
 //! Pending entries: looking at them (XPENDING), and taking them over from a consumer that has not finished its work
 //! (XCLAIM, XAUTOCLAIM).
 
-use super::args::int;
+use super::entries::{bound, reply_entry, reply_id};
 use super::groups::{no_group, propagate_claim, propagate_group_id};
-use super::streams::{bound, reply_entry, reply_id};
-use super::{Cx, Done};
+use crate::commands::args::int;
+use crate::commands::command::Handler::{Read, Write};
+use crate::commands::command::flags::{FAST, READONLY, WRITE};
+use crate::commands::command::{Command, acl, cmd};
+use crate::commands::context::{CommandResult, Context};
+use crate::commands::key_spec::flags::{ACCESS, DELETE, RO, RW, UPDATE};
+use crate::commands::key_spec::key;
 use crate::resp::{Error, Reply};
 use crate::state::journal::Effects;
 use crate::store::Db;
 use crate::store::stream::{Group, Nack, Stream, StreamId};
 use crate::util::number;
 
-pub fn xpending(cx: &mut Cx, db: &Db) -> Done {
-    let words = cx.args.len();
+/// The commands of this file.
+#[rustfmt::skip]
+pub static COMMANDS: &[Command] = &[
+    cmd("xpending", -3, Read(xpending), READONLY, acl::STREAM, &[key(1, RO | ACCESS)])
+        .doc("stream", "5.0.0", "O(N)", "key group [[IDLE min-idle-time] start end count [consumer]]",
+             "Looks at the entries that were delivered and not acknowledged.")
+        .tips(&["nondeterministic_output"]),
+    cmd("xclaim", -6, Write(xclaim), WRITE | FAST, acl::STREAM, &[key(1, RW | UPDATE)])
+        .doc("stream", "5.0.0", "O(log N)", "key group consumer min-idle-time id... [IDLE ms] [TIME unix-time-milliseconds] [RETRYCOUNT count] [FORCE] [JUSTID] [LASTID id]",
+             "Takes pending entries over from another consumer.")
+        .tips(&["nondeterministic_output"]),
+    cmd("xautoclaim", -6, Write(xautoclaim), WRITE | FAST, acl::STREAM, &[key(1, RW | DELETE)])
+        .doc("stream", "6.2.0", "O(1) if COUNT is small.", "key group consumer min-idle-time start [COUNT count] [JUSTID]",
+             "Takes over pending entries that have been idle for long.")
+        .tips(&["nondeterministic_output"]),
+];
+
+pub fn xpending(ctx: &mut Context, db: &Db) -> CommandResult {
+    let words = ctx.args.len();
     if words != 3 && !(6..=9).contains(&words) {
         return Err(Error::SYNTAX);
     }
     let (mut min_idle, mut at) = (0, 3);
     let mut range = None;
     if words >= 6 {
-        if cx.args.is(3, "IDLE") {
-            min_idle = int(&cx.args[4])?;
+        if ctx.args.is(3, "IDLE") {
+            min_idle = int(&ctx.args[4])?;
             if words < 8 {
                 return Err(Error::SYNTAX);
             }
             at = 5;
         }
-        let count = int(&cx.args[at + 2])?.max(0) as usize;
+        let count = int(&ctx.args[at + 2])?.max(0) as usize;
         range = Some((
-            bound(&cx.args[at], true)?,
-            bound(&cx.args[at + 1], false)?,
+            bound(&ctx.args[at], true)?,
+            bound(&ctx.args[at + 1], false)?,
             count,
         ));
     }
-    let missing = || no_group(&cx.args[1], &cx.args[2]);
-    let object = cx.find(db, 1).ok_or_else(missing)?;
+    let missing = || no_group(&ctx.args[1], &ctx.args[2]);
+    let object = ctx.find(db, 1).ok_or_else(missing)?;
     let group = object
         .value
         .as_stream()?
-        .group(&cx.args[2])
+        .group(&ctx.args[2])
         .ok_or_else(missing)?;
     let Some((start, end, count)) = range else {
-        reply_summary(cx.reply, group);
+        reply_summary(ctx.reply, group);
         return Ok(());
     };
-    let now = cx.now;
+    let now = ctx.now;
     let idle = |nack: &Nack| (now - nack.delivered).max(0);
     let wanted = |(_, nack): &(&StreamId, &Nack)| min_idle == 0 || idle(nack) >= min_idle;
     let show = |reply: &mut Reply, (id, nack): (&StreamId, &Nack)| {
@@ -55,20 +77,20 @@ pub fn xpending(cx: &mut Cx, db: &Db) -> Done {
         reply.int(nack.count as i64);
     };
     let empty = start > end;
-    match cx.args.get(at + 3) {
-        _ if empty => cx.reply.array(0),
+    match ctx.args.get(at + 3) {
+        _ if empty => ctx.reply.array(0),
         Some(name) => {
             let pel = group.consumers.get(name).map(|consumer| &consumer.pel);
             let ids = pel.into_iter().flat_map(|pel| pel.range(start..=end));
             let entries = ids
                 .filter_map(|id| group.pel.get_key_value(id))
                 .filter(wanted);
-            cx.reply
+            ctx.reply
                 .array_of(|reply| entries.take(count).map(|entry| show(reply, entry)).count());
         }
         None => {
             let entries = group.pel.range(start..=end).filter(wanted);
-            cx.reply
+            ctx.reply
                 .array_of(|reply| entries.take(count).map(|entry| show(reply, entry)).count());
         }
     }
@@ -116,45 +138,45 @@ struct ClaimOptions {
 }
 
 impl ClaimOptions {
-    fn read(cx: &Cx) -> Result<ClaimOptions, Error> {
+    fn read(ctx: &Context) -> Result<ClaimOptions, Error> {
         let mut o = ClaimOptions::default();
-        let integer = |i: usize, error| number::parse_i64(&cx.args[i]).ok_or(Error::text(error));
+        let integer = |i: usize, error| number::parse_i64(&ctx.args[i]).ok_or(Error::text(error));
         let mut i = 5;
         // What is no ID any more is an option.
-        while let Some(Ok(id)) = cx.args.get(i).map(|text| StreamId::parse_strict(text, 0)) {
+        while let Some(Ok(id)) = ctx.args.get(i).map(|text| StreamId::parse_strict(text, 0)) {
             o.ids.push(id);
             i += 1;
         }
-        while i < cx.args.len() {
-            let more = i + 1 < cx.args.len();
-            if cx.args.is(i, "FORCE") {
+        while i < ctx.args.len() {
+            let more = i + 1 < ctx.args.len();
+            if ctx.args.is(i, "FORCE") {
                 o.force = true;
-            } else if cx.args.is(i, "JUSTID") {
+            } else if ctx.args.is(i, "JUSTID") {
                 o.just_id = true;
-            } else if cx.args.is(i, "IDLE") && more {
+            } else if ctx.args.is(i, "IDLE") && more {
                 i += 1;
                 o.delivered = Some(
-                    cx.now
+                    ctx.now
                         .wrapping_sub(integer(i, "ERR Invalid IDLE option argument for XCLAIM")?),
                 );
-            } else if cx.args.is(i, "TIME") && more {
+            } else if ctx.args.is(i, "TIME") && more {
                 i += 1;
                 o.delivered = Some(integer(i, "ERR Invalid TIME option argument for XCLAIM")?);
-            } else if cx.args.is(i, "RETRYCOUNT") && more {
+            } else if ctx.args.is(i, "RETRYCOUNT") && more {
                 i += 1;
                 let n = integer(i, "ERR Invalid RETRYCOUNT option argument for XCLAIM")?;
                 o.retry_count = u64::try_from(n).ok();
-            } else if cx.args.is(i, "LASTID") && more {
+            } else if ctx.args.is(i, "LASTID") && more {
                 i += 1;
-                o.last_id = StreamId::parse_strict(&cx.args[i], 0)?;
+                o.last_id = StreamId::parse_strict(&ctx.args[i], 0)?;
             } else {
-                let text = [b"ERR Unrecognized XCLAIM option '", &cx.args[i], b"'"];
+                let text = [b"ERR Unrecognized XCLAIM option '", &ctx.args[i], b"'"];
                 return Err(Error::new(text.concat()));
             }
             i += 1;
         }
         // A time that lies ahead, or before all time, is taken for now: clocks differ.
-        o.delivered = o.delivered.filter(|&at| (0..=cx.now).contains(&at));
+        o.delivered = o.delivered.filter(|&at| (0..=ctx.now).contains(&at));
         Ok(o)
     }
 }
@@ -236,47 +258,47 @@ impl Claim<'_> {
 }
 
 /// The shortest idle time, which is argument 4 of both commands.
-fn min_idle(cx: &Cx, error: &'static str) -> Result<i64, Error> {
-    Ok(number::parse_i64(&cx.args[4])
+fn min_idle(ctx: &Context, error: &'static str) -> Result<i64, Error> {
+    Ok(number::parse_i64(&ctx.args[4])
         .ok_or(Error::text(error))?
         .max(0))
 }
 
 /// The stream that has the group which arguments 1 and 2 name.
-fn stream_with_group<'d>(cx: &Cx, db: &'d mut Db) -> Result<&'d mut Stream, Error> {
-    let missing = || no_group(&cx.args[1], &cx.args[2]);
-    let stream = cx
+fn stream_with_group<'d>(ctx: &Context, db: &'d mut Db) -> Result<&'d mut Stream, Error> {
+    let missing = || no_group(&ctx.args[1], &ctx.args[2]);
+    let stream = ctx
         .find_mut(db, 1)
         .ok_or_else(missing)?
         .value
         .as_stream_mut()?;
-    stream.group(&cx.args[2]).ok_or_else(missing)?;
+    stream.group(&ctx.args[2]).ok_or_else(missing)?;
     Ok(stream)
 }
 
-pub fn xclaim(cx: &mut Cx, db: &mut Db) -> Done {
-    let stream = stream_with_group(cx, db)?;
-    let min_idle = min_idle(cx, "ERR Invalid min-idle-time argument for XCLAIM")?;
-    let options = ClaimOptions::read(cx)?;
-    cx.effects.nothing_else();
+pub fn xclaim(ctx: &mut Context, db: &mut Db) -> CommandResult {
+    let stream = stream_with_group(ctx, db)?;
+    let min_idle = min_idle(ctx, "ERR Invalid min-idle-time argument for XCLAIM")?;
+    let options = ClaimOptions::read(ctx)?;
+    ctx.effects.nothing_else();
     let mut moved = false;
-    if let Some(group) = stream.group_mut(&cx.args[2]) {
+    if let Some(group) = stream.group_mut(&ctx.args[2]) {
         moved = options.last_id > group.last_id;
         group.last_id = group.last_id.max(options.last_id);
     }
     let claim = Claim {
-        key: &cx.args[1],
-        group: &cx.args[2],
-        consumer: &cx.args[3],
+        key: &ctx.args[1],
+        group: &ctx.args[2],
+        consumer: &ctx.args[3],
         min_idle,
-        delivered: options.delivered.unwrap_or(cx.now),
+        delivered: options.delivered.unwrap_or(ctx.now),
         retry_count: options.retry_count,
         just_id: options.just_id,
-        now: cx.now,
+        now: ctx.now,
     };
-    let (dirty, effects) = (&mut cx.dirty, &mut *cx.effects);
+    let (dirty, effects) = (&mut ctx.dirty, &mut *ctx.effects);
     let before = *dirty;
-    cx.reply.array_of(|reply| {
+    ctx.reply.array_of(|reply| {
         let mut claimed = 0;
         for id in options.ids {
             match claim.take(reply, effects, stream, id, options.force) {
@@ -288,49 +310,49 @@ pub fn xclaim(cx: &mut Cx, db: &mut Db) -> Done {
         }
         claimed
     });
-    if let Some(group) = stream.group(&cx.args[2])
+    if let Some(group) = stream.group(&ctx.args[2])
         && moved
-        && cx.dirty == before
+        && ctx.dirty == before
     {
-        propagate_group_id(cx.effects, &cx.args[1], &cx.args[2], group);
-        cx.dirty += 1;
+        propagate_group_id(ctx.effects, &ctx.args[1], &ctx.args[2], group);
+        ctx.dirty += 1;
     }
     Ok(())
 }
 
-pub fn xautoclaim(cx: &mut Cx, db: &mut Db) -> Done {
-    let min_idle = min_idle(cx, "ERR Invalid min-idle-time argument for XAUTOCLAIM")?;
-    let start = bound(&cx.args[5], true)?;
+pub fn xautoclaim(ctx: &mut Context, db: &mut Db) -> CommandResult {
+    let min_idle = min_idle(ctx, "ERR Invalid min-idle-time argument for XAUTOCLAIM")?;
+    let start = bound(&ctx.args[5], true)?;
     let (mut count, mut just_id, mut i) = (100, false, 6);
-    while i < cx.args.len() {
-        if cx.args.is(i, "COUNT") && i + 1 < cx.args.len() {
+    while i < ctx.args.len() {
+        if ctx.args.is(i, "COUNT") && i + 1 < ctx.args.len() {
             i += 1;
             // Ten entries are looked at for each that is wanted, and that must fit a number, too.
             let fits = |n: &i64| (1..=i64::MAX / 16).contains(n);
-            let n = number::parse_i64(&cx.args[i]).filter(fits);
+            let n = number::parse_i64(&ctx.args[i]).filter(fits);
             count = n.ok_or(Error::text("ERR COUNT must be > 0"))? as usize;
-        } else if cx.args.is(i, "JUSTID") {
+        } else if ctx.args.is(i, "JUSTID") {
             just_id = true;
         } else {
             return Err(Error::SYNTAX);
         }
         i += 1;
     }
-    cx.effects.nothing_else();
-    let stream = stream_with_group(cx, db)?;
+    ctx.effects.nothing_else();
+    let stream = stream_with_group(ctx, db)?;
     let claim = Claim {
-        key: &cx.args[1],
-        group: &cx.args[2],
-        consumer: &cx.args[3],
+        key: &ctx.args[1],
+        group: &ctx.args[2],
+        consumer: &ctx.args[3],
         min_idle,
-        delivered: cx.now,
+        delivered: ctx.now,
         retry_count: None,
         just_id,
-        now: cx.now,
+        now: ctx.now,
     };
     let mut attempts = count.saturating_mul(10);
     let (mut deleted, mut claimed, mut from) = (vec![], 0, Some(start));
-    let entries = std::mem::take(&mut cx.reply.out);
+    let entries = std::mem::take(&mut ctx.reply.out);
     let next = |stream: &Stream, from: Option<StreamId>| {
         let group = stream.group(claim.group)?;
         group.pel.range(from?..).next().map(|(id, _)| *id)
@@ -342,21 +364,21 @@ pub fn xautoclaim(cx: &mut Cx, db: &mut Db) -> Done {
         };
         from = id.next();
         attempts -= 1;
-        match claim.take(cx.reply, cx.effects, stream, id, false) {
+        match claim.take(ctx.reply, ctx.effects, stream, id, false) {
             Claimed::Yes => claimed += 1,
             Claimed::Gone => deleted.push(id),
             Claimed::No => continue,
         }
-        cx.dirty += 1;
+        ctx.dirty += 1;
         count -= 1;
     }
     let cursor = next(stream, from).unwrap_or(StreamId::MIN);
-    let entries = std::mem::replace(&mut cx.reply.out, entries);
-    cx.reply.array(3);
-    reply_id(cx.reply, cursor);
-    cx.reply.array(claimed);
-    cx.reply.out.extend_from_slice(&entries);
-    cx.reply.array(deleted.len());
-    deleted.into_iter().for_each(|id| reply_id(cx.reply, id));
+    let entries = std::mem::replace(&mut ctx.reply.out, entries);
+    ctx.reply.array(3);
+    reply_id(ctx.reply, cursor);
+    ctx.reply.array(claimed);
+    ctx.reply.out.extend_from_slice(&entries);
+    ctx.reply.array(deleted.len());
+    deleted.into_iter().for_each(|id| reply_id(ctx.reply, id));
     Ok(())
 }

@@ -1,16 +1,60 @@
 //! Consumer groups: managing them, reading as one of their consumers, acknowledging. What is pending in them is looked at
 //! and taken over in [`super::pending`].
 
+use crate::commands::command::Handler::{Container, Plain, Write};
+use crate::commands::command::flags::{BLOCKING, DENYOOM, FAST, LOADING, NONE, STALE, WRITE};
+use crate::commands::command::{Command, acl, cmd};
+use crate::commands::key_spec::flags::{ACCESS, DELETE, INSERT, RO, RW, UPDATE};
+use crate::commands::key_spec::{after, key};
 use std::sync::Arc;
 
-use super::args::int;
-use super::streams::{ReadOptions, reply_entry, reply_id, stream_list_kind};
-use super::{Cx, Done, args::help as reply_help};
+use super::entries::{ReadOptions, reply_entry, reply_id, stream_list_kind};
+use crate::commands::args::help as reply_help;
+use crate::commands::args::int;
+use crate::commands::context::{CommandResult, Context};
 use crate::resp::{Error, Reply};
 use crate::state::blocking::Service;
 use crate::state::journal::Effects;
 use crate::store::stream::{Group, Nack, Stream, StreamId};
 use crate::store::{Db, Keep, NEVER, Value};
+
+/// The commands of this file.
+#[rustfmt::skip]
+pub static COMMANDS: &[Command] = &[
+    cmd("xgroup", -2, Container, NONE, 0, &[])
+        .doc("stream", "5.0.0", "Depends on subcommand.", "",
+             "Manages consumer groups.")
+        .subcommands(SUBCOMMANDS),
+    cmd("xreadgroup", -7, Write(xreadgroup), WRITE | BLOCKING, acl::STREAM, &[after("STREAMS", 4, RO | ACCESS)])
+        .doc("stream", "5.0.0", "O(M)", "GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key... id...",
+             "Reads from streams as a consumer of a group, and can wait."),
+    cmd("xack", -4, Write(xack), WRITE | FAST, acl::STREAM, &[key(1, RW | UPDATE)])
+        .doc("stream", "5.0.0", "O(1)", "key group id...",
+             "Acknowledges entries, which are pending no more."),
+];
+
+/// The subcommands.
+#[rustfmt::skip]
+static SUBCOMMANDS: &[Command] = &[
+    cmd("create", -5, Write(create), WRITE | DENYOOM, acl::STREAM, &[key(2, RW | INSERT)])
+        .doc("stream", "5.0.0", "O(1)", "key groupname <id|$> [MKSTREAM] [ENTRIESREAD entries_read]",
+             "Creates a consumer group."),
+    cmd("createconsumer", 5, Write(createconsumer), WRITE | DENYOOM, acl::STREAM, &[key(2, RW | INSERT)])
+        .doc("stream", "6.2.0", "O(1)", "key groupname consumername",
+             "Adds a consumer to a group."),
+    cmd("delconsumer", 5, Write(delconsumer), WRITE, acl::STREAM, &[key(2, RW | DELETE)])
+        .doc("stream", "5.0.0", "O(1)", "key groupname consumername",
+             "Removes a consumer and its pending entries."),
+    cmd("destroy", 4, Write(destroy), WRITE, acl::STREAM, &[key(2, RW | DELETE)])
+        .doc("stream", "5.0.0", "O(N)", "key groupname",
+             "Removes a consumer group."),
+    cmd("help", 2, Plain(help), LOADING | STALE, acl::STREAM, &[])
+        .doc("stream", "5.0.0", "O(1)", "",
+             "Explains the subcommands of XGROUP."),
+    cmd("setid", -5, Write(setid), WRITE, acl::STREAM, &[key(2, RW | UPDATE)])
+        .doc("stream", "5.0.0", "O(1)", "key groupname <id|$> [ENTRIESREAD entries_read]",
+             "Sets where a group reads on from."),
+];
 
 /// The error for a group, or its key, that is not there.
 pub fn no_group(key: &[u8], group: &[u8]) -> Error {
@@ -99,8 +143,8 @@ fn wrong_subcommand(container: &str, name: &[u8]) -> Error {
 }
 
 /// The error of a subcommand whose options do not fit.
-pub fn bad_options(cx: &Cx, container: &str) -> Error {
-    wrong_subcommand(container, &cx.args[1])
+pub fn bad_options(ctx: &Context, container: &str) -> Error {
+    wrong_subcommand(container, &ctx.args[1])
 }
 
 const NO_KEY: Error = Error::text(
@@ -109,14 +153,14 @@ const NO_KEY: Error = Error::text(
 );
 
 /// The stream that XGROUP works on.
-fn stream_of<'d>(cx: &Cx, db: &'d mut Db) -> Result<&'d mut Stream, Error> {
-    cx.find_mut(db, 2).ok_or(NO_KEY)?.value.as_stream_mut()
+fn stream_of<'d>(ctx: &Context, db: &'d mut Db) -> Result<&'d mut Stream, Error> {
+    ctx.find_mut(db, 2).ok_or(NO_KEY)?.value.as_stream_mut()
 }
 
 /// The group that XGROUP works on.
-fn group_of<'d>(cx: &Cx, db: &'d mut Db) -> Result<&'d mut Group, Error> {
-    let error = no_group_for_key(&cx.args[2], &cx.args[3]);
-    stream_of(cx, db)?.group_mut(&cx.args[3]).ok_or(error)
+fn group_of<'d>(ctx: &Context, db: &'d mut Db) -> Result<&'d mut Group, Error> {
+    let error = no_group_for_key(&ctx.args[2], &ctx.args[3]);
+    stream_of(ctx, db)?.group_mut(&ctx.args[3]).ok_or(error)
 }
 
 /// The options of XGROUP CREATE and SETID.
@@ -125,117 +169,116 @@ struct GroupOptions {
     entries_read: Option<u64>,
 }
 
-fn group_options(cx: &Cx, create: bool) -> Result<GroupOptions, Error> {
+fn group_options(ctx: &Context, create: bool) -> Result<GroupOptions, Error> {
     let mut options = GroupOptions {
         make_stream: false,
         entries_read: None,
     };
     let mut i = 5;
-    while i < cx.args.len() {
-        if create && cx.args.is(i, "MKSTREAM") {
+    while i < ctx.args.len() {
+        if create && ctx.args.is(i, "MKSTREAM") {
             options.make_stream = true;
-        } else if cx.args.is(i, "ENTRIESREAD") && i + 1 < cx.args.len() {
+        } else if ctx.args.is(i, "ENTRIESREAD") && i + 1 < ctx.args.len() {
             i += 1;
-            options.entries_read = match int(&cx.args[i])? {
+            options.entries_read = match int(&ctx.args[i])? {
                 -1 => None,
                 n => Some(u64::try_from(n).map_err(|_| {
                     Error::text("ERR value for ENTRIESREAD must be positive or -1")
                 })?),
             };
         } else {
-            return Err(bad_options(cx, "XGROUP"));
+            return Err(bad_options(ctx, "XGROUP"));
         }
         i += 1;
     }
     Ok(options)
 }
 
-pub fn create(cx: &mut Cx, db: &mut Db) -> Done {
-    let options = group_options(cx, true)?;
-    let stream = match cx.find_mut(db, 2) {
+pub fn create(ctx: &mut Context, db: &mut Db) -> CommandResult {
+    let options = group_options(ctx, true)?;
+    let stream = match ctx.find_mut(db, 2) {
         Some(object) => Some(object.value.as_stream_mut()?),
         None if !options.make_stream => return Err(NO_KEY),
         None => None,
     };
-    if cx.args.len() > 8 {
-        return Err(bad_options(cx, "XGROUP"));
+    if ctx.args.len() > 8 {
+        return Err(bad_options(ctx, "XGROUP"));
     }
-    let start = match &cx.args[4] {
+    let start = match &ctx.args[4] {
         b"$" => stream.as_ref().map_or(StreamId::MIN, |s| s.last_id),
         id => StreamId::parse_strict(id, 0)?,
     };
     if stream.is_none() {
         db.set(
-            &cx.args[2],
+            &ctx.args[2],
             Value::Stream(Arc::default()),
             Keep::Until(NEVER),
-            cx.usage,
-            cx.now,
+            ctx.usage,
+            ctx.now,
         );
     }
-    if !stream_of(cx, db)?.add_group(&cx.args[3], Group::new(start, options.entries_read)) {
+    if !stream_of(ctx, db)?.add_group(&ctx.args[3], Group::new(start, options.entries_read)) {
         return Err(Error::text("BUSYGROUP Consumer Group name already exists"));
     }
-    db.touch(&cx.args[2]);
-    cx.dirty += 1;
-    cx.reply.ok();
+    db.touch(&ctx.args[2]);
+    ctx.dirty += 1;
+    ctx.reply.ok();
     Ok(())
 }
 
-pub fn setid(cx: &mut Cx, db: &mut Db) -> Done {
-    let options = group_options(cx, false)?;
-    group_of(cx, db)?;
-    if cx.args.len() > 7 {
-        return Err(bad_options(cx, "XGROUP"));
+pub fn setid(ctx: &mut Context, db: &mut Db) -> CommandResult {
+    let options = group_options(ctx, false)?;
+    group_of(ctx, db)?;
+    if ctx.args.len() > 7 {
+        return Err(bad_options(ctx, "XGROUP"));
     }
-    let start = match &cx.args[4] {
-        b"$" => stream_of(cx, db)?.last_id,
+    let start = match &ctx.args[4] {
+        b"$" => stream_of(ctx, db)?.last_id,
         id => StreamId::parse(id, 0)?,
     };
-    let group = group_of(cx, db)?;
+    let group = group_of(ctx, db)?;
     group.last_id = start;
     group.entries_read = options.entries_read;
-    cx.dirty += 1;
-    cx.reply.ok();
+    ctx.dirty += 1;
+    ctx.reply.ok();
     Ok(())
 }
 
-pub fn destroy(cx: &mut Cx, db: &mut Db) -> Done {
-    let removed = stream_of(cx, db)?.remove_group(&cx.args[3]);
+pub fn destroy(ctx: &mut Context, db: &mut Db) -> CommandResult {
+    let removed = stream_of(ctx, db)?.remove_group(&ctx.args[3]);
     if removed {
         // Those who wait for the group's entries hear that there will be none.
-        db.touch(&cx.args[2]);
-        cx.dirty += 1;
+        db.touch(&ctx.args[2]);
+        ctx.dirty += 1;
     }
-    cx.reply.int(removed.into());
+    ctx.reply.int(removed.into());
     Ok(())
 }
 
-pub fn createconsumer(cx: &mut Cx, db: &mut Db) -> Done {
-    let group = group_of(cx, db)?;
-    let new = !group.consumers.contains_key(&cx.args[4]);
+pub fn createconsumer(ctx: &mut Context, db: &mut Db) -> CommandResult {
+    let group = group_of(ctx, db)?;
+    let new = !group.consumers.contains_key(&ctx.args[4]);
     if new {
-        group.meet(&cx.args[4], cx.now);
-        db.touch(&cx.args[2]);
-        cx.dirty += 1;
+        group.meet(&ctx.args[4], ctx.now);
+        db.touch(&ctx.args[2]);
+        ctx.dirty += 1;
     }
-    cx.reply.int(new.into());
+    ctx.reply.int(new.into());
     Ok(())
 }
 
-pub fn delconsumer(cx: &mut Cx, db: &mut Db) -> Done {
-    let pending = group_of(cx, db)?.remove_consumer(&cx.args[4]);
+pub fn delconsumer(ctx: &mut Context, db: &mut Db) -> CommandResult {
+    let pending = group_of(ctx, db)?.remove_consumer(&ctx.args[4]);
     if pending.is_some() {
-        db.touch(&cx.args[2]);
-        cx.dirty += 1;
+        db.touch(&ctx.args[2]);
+        ctx.dirty += 1;
     }
-    cx.reply.int(pending.unwrap_or(0) as i64);
+    ctx.reply.int(pending.unwrap_or(0) as i64);
     Ok(())
 }
 
-pub fn help(cx: &mut Cx) -> Done {
-    reply_help(cx, "xgroup");
-    Ok(())
+pub fn help(ctx: &mut Context) -> CommandResult {
+    reply_help(ctx, "xgroup", SUBCOMMANDS)
 }
 
 /// What a consumer wants of a stream.
@@ -247,12 +290,12 @@ enum From {
     History(StreamId),
 }
 
-pub fn xreadgroup(cx: &mut Cx, db: &mut Db) -> Done {
-    let options = ReadOptions::read(&cx.args, true)?;
+pub fn xreadgroup(ctx: &mut Context, db: &mut Db) -> CommandResult {
+    let options = ReadOptions::read(&ctx.args, true)?;
     let group_at = options.group.ok_or(Error::SYNTAX)?;
     let mut wanted = Vec::with_capacity(options.streams);
     for i in options.keys..options.keys + options.streams {
-        let (key, group) = (&cx.args[i], &cx.args[group_at]);
+        let (key, group) = (&ctx.args[i], &ctx.args[group_at]);
         let missing = || {
             let text = [
                 b"NOGROUP No such key '",
@@ -268,13 +311,13 @@ pub fn xreadgroup(cx: &mut Cx, db: &mut Db) -> Done {
                 .concat(),
             )
         };
-        let stream = cx
+        let stream = ctx
             .find_mut(db, i)
             .map(|o| o.value.as_stream_mut())
             .transpose()?
             .ok_or_else(missing)?;
         stream.group(group).ok_or_else(missing)?;
-        wanted.push(match &cx.args[i + options.streams] {
+        wanted.push(match &ctx.args[i + options.streams] {
             b">" => From::New,
             b"$" => {
                 return Err(Error::text(
@@ -290,16 +333,16 @@ pub fn xreadgroup(cx: &mut Cx, db: &mut Db) -> Done {
         });
     }
     // What it does to a group is told entry by entry.
-    cx.effects.nothing_else();
-    let start = cx.reply.out.len();
+    ctx.effects.nothing_else();
+    let start = ctx.reply.out.len();
     let mut served = 0;
     for (i, &from) in wanted.iter().enumerate() {
         let (key, group, consumer) = (
-            &cx.args[options.keys + i],
-            &cx.args[group_at],
-            &cx.args[group_at + 1],
+            &ctx.args[options.keys + i],
+            &ctx.args[group_at],
+            &ctx.args[group_at + 1],
         );
-        let Some(object) = db.get_mut(key, cx.now) else {
+        let Some(object) = db.get_mut(key, ctx.now) else {
             continue;
         };
         let request = Request {
@@ -307,17 +350,17 @@ pub fn xreadgroup(cx: &mut Cx, db: &mut Db) -> Done {
             consumer,
             count: options.count,
             no_ack: options.no_ack,
-            now: cx.now,
+            now: ctx.now,
         };
         let stream = object.value.as_stream_mut()?;
-        if request.serve(cx.reply, cx.effects, key, stream, from) {
-            cx.dirty += 1;
+        if request.serve(ctx.reply, ctx.effects, key, stream, from) {
+            ctx.dirty += 1;
             served += 1;
         }
     }
-    let (group, consumer) = (cx.args[group_at].to_vec(), cx.args[group_at + 1].to_vec());
+    let (group, consumer) = (ctx.args[group_at].to_vec(), ctx.args[group_at + 1].to_vec());
     let (count, no_ack) = (options.count, options.no_ack);
-    options.finish(cx, start, served, |_| {
+    options.finish(ctx, start, served, |_| {
         waiting_consumer(group, consumer, count, no_ack)
     })
 }
@@ -463,19 +506,19 @@ fn waiting_consumer(group: Vec<u8>, consumer: Vec<u8>, count: usize, no_ack: boo
     })
 }
 
-pub fn xack(cx: &mut Cx, db: &mut Db) -> Done {
+pub fn xack(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let mut acknowledged = 0;
-    if let Some(object) = cx.find_mut(db, 1)
-        && let Some(group) = object.value.as_stream_mut()?.group_mut(&cx.args[2])
+    if let Some(object) = ctx.find_mut(db, 1)
+        && let Some(group) = object.value.as_stream_mut()?.group_mut(&ctx.args[2])
     {
-        let ids: Result<Vec<_>, _> = cx
+        let ids: Result<Vec<_>, _> = ctx
             .args
             .iter_from(3)
             .map(|id| StreamId::parse_strict(id, 0))
             .collect();
         acknowledged = ids?.into_iter().filter(|&id| group.acknowledge(id)).count();
     }
-    cx.dirty += acknowledged as u64;
-    cx.reply.int(acknowledged as i64);
+    ctx.dirty += acknowledged as u64;
+    ctx.reply.int(acknowledged as i64);
     Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! Most keys and many values of a Redis are shorter than 23 bytes. A `Vec<u8>` spends 24 bytes on
 //! where such a string is, and then an allocation (32 bytes at least, and a cache miss at each visit)
-//! on the string. [`Sds`] spends the same 24 bytes on the string itself: a tag, a length and 22 bytes in
+//! on the string. [`SmallBytes`] spends the same 24 bytes on the string itself: a tag, a length and 22 bytes in
 //! place, and only longer strings go to the heap. The name is Redis's: *simple dynamic string*.
 //!
 //! ```text
@@ -19,56 +19,56 @@ const INLINE: usize = 22;
 
 /// An immutable byte string of 24 bytes, or of 24 bytes and an allocation.
 #[derive(Clone)]
-pub enum Sds {
+pub enum SmallBytes {
     Inline { len: u8, bytes: [u8; INLINE] },
     Heap(Box<[u8]>),
 }
 
-impl Sds {
+impl SmallBytes {
     #[inline]
     pub fn as_slice(&self) -> &[u8] {
         match self {
-            Sds::Inline { len, bytes } => &bytes[..usize::from(*len)],
-            Sds::Heap(bytes) => bytes,
+            SmallBytes::Inline { len, bytes } => &bytes[..usize::from(*len)],
+            SmallBytes::Heap(bytes) => bytes,
         }
     }
 
     /// Bytes allocated beside the value itself.
     pub fn heap_size(&self) -> usize {
         match self {
-            Sds::Inline { .. } => 0,
-            Sds::Heap(bytes) => bytes.len(),
+            SmallBytes::Inline { .. } => 0,
+            SmallBytes::Heap(bytes) => bytes.len(),
         }
     }
 }
 
-impl From<&[u8]> for Sds {
+impl From<&[u8]> for SmallBytes {
     #[inline]
-    fn from(source: &[u8]) -> Sds {
+    fn from(source: &[u8]) -> SmallBytes {
         if source.len() > INLINE {
-            return Sds::Heap(source.into());
+            return SmallBytes::Heap(source.into());
         }
         let mut bytes = [0; INLINE];
         bytes[..source.len()].copy_from_slice(source);
-        Sds::Inline {
+        SmallBytes::Inline {
             len: source.len() as u8,
             bytes,
         }
     }
 }
 
-impl From<Vec<u8>> for Sds {
+impl From<Vec<u8>> for SmallBytes {
     /// Keeps the vector's own memory if the string is long.
-    fn from(source: Vec<u8>) -> Sds {
+    fn from(source: Vec<u8>) -> SmallBytes {
         if source.len() > INLINE {
-            Sds::Heap(source.into_boxed_slice())
+            SmallBytes::Heap(source.into_boxed_slice())
         } else {
             source.as_slice().into()
         }
     }
 }
 
-impl std::ops::Deref for Sds {
+impl std::ops::Deref for SmallBytes {
     type Target = [u8];
 
     #[inline]
@@ -77,13 +77,13 @@ impl std::ops::Deref for Sds {
     }
 }
 
-impl PartialEq for Sds {
-    fn eq(&self, other: &Sds) -> bool {
+impl PartialEq for SmallBytes {
+    fn eq(&self, other: &SmallBytes) -> bool {
         self.as_slice() == other.as_slice()
     }
 }
 
-impl std::fmt::Debug for Sds {
+impl std::fmt::Debug for SmallBytes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?}", String::from_utf8_lossy(self))
     }
@@ -95,13 +95,13 @@ mod tests {
 
     #[test]
     fn any_length_comes_back() {
-        assert_eq!(size_of::<Sds>(), 24);
+        assert_eq!(size_of::<SmallBytes>(), 24);
         for len in [0, 1, 21, 22, 23, 24, 1000] {
             let bytes: Vec<u8> = (0..len).map(|i| i as u8).collect();
-            assert_eq!(&*Sds::from(bytes.as_slice()), bytes);
-            assert_eq!(&*Sds::from(bytes.clone()), bytes);
+            assert_eq!(&*SmallBytes::from(bytes.as_slice()), bytes);
+            assert_eq!(&*SmallBytes::from(bytes.clone()), bytes);
             assert_eq!(
-                Sds::from(bytes.as_slice()).heap_size(),
+                SmallBytes::from(bytes.as_slice()).heap_size(),
                 if len > 22 { len } else { 0 }
             );
         }

@@ -1,12 +1,17 @@
 //! Replication: whom to follow, and talking with those who follow us. The copying itself is done by the threads of
 //! [`crate::replication`].
 
+use crate::commands::command::Handler::{Plain, WriteAll};
+use crate::commands::command::flags::{
+    ADMIN, ALLOW_BUSY, FAST, LOADING, NO_ASYNC_LOADING, NO_MULTI, NOSCRIPT, STALE,
+};
+use crate::commands::command::{Command, acl, cmd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use super::args::{int, timeout_ms};
-use super::{Cx, Done};
+use crate::commands::args::{int, timeout_ms};
+use crate::commands::context::{CommandResult, Context};
 use crate::resp::Error;
 use crate::state::blocking::Wait;
 use crate::state::failover::{Phase, Plan};
@@ -17,66 +22,96 @@ use crate::state::session::SyncRequest;
 use crate::store::Store;
 use crate::util::{number, words};
 
+/// The commands of this file.
+#[rustfmt::skip]
+pub static COMMANDS: &[Command] = &[
+    cmd("replicaof", 3, WriteAll(replicaof), ADMIN | NOSCRIPT | STALE | NO_ASYNC_LOADING, 0, &[])
+        .doc("server", "5.0.0", "O(1)", "host port",
+             "Makes the server a replica of another one, or a primary with NO ONE."),
+    cmd("slaveof", 3, WriteAll(replicaof), ADMIN | NOSCRIPT | STALE | NO_ASYNC_LOADING, 0, &[])
+        .doc("server", "1.0.0", "O(1)", "host port",
+             "The old name of REPLICAOF."),
+    cmd("failover", -1, WriteAll(failover), ADMIN | NOSCRIPT | STALE, 0, &[])
+        .doc("server", "6.2.0", "O(1)", "[TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]",
+             "Hands over to a replica that has everything."),
+    cmd("role", 1, Plain(role), NOSCRIPT | LOADING | STALE | FAST, acl::ADMIN | acl::DANGEROUS, &[])
+        .doc("server", "2.8.12", "O(1)", "",
+             "Tells whether the server is a primary or a replica, and of whom."),
+    cmd("psync", -3, WriteAll(psync), ADMIN | NOSCRIPT | NO_ASYNC_LOADING | NO_MULTI, 0, &[])
+        .doc("server", "2.8.0", "", "replicationid offset",
+             "What a replica says to be sent the data, or what it has missed."),
+    cmd("sync", 1, Plain(sync), ADMIN | NOSCRIPT | NO_ASYNC_LOADING | NO_MULTI, 0, &[])
+        .doc("server", "1.0.0", "", "",
+             "What an old replica says to be sent the data."),
+    cmd("replconf", -1, Plain(replconf), ADMIN | NOSCRIPT | LOADING | STALE | ALLOW_BUSY, 0, &[])
+        .doc("server", "3.0.0", "O(1)", "",
+             "What a replica tells its primary about itself."),
+    cmd("wait", 3, Plain(wait), NOSCRIPT, acl::CONNECTION, &[])
+        .doc("generic", "3.0.0", "O(1)", "numreplicas timeout",
+             "Waits until so many replicas have everything that this connection has written.")
+        .tips(&["request_policy:all_shards", "response_policy:agg_min"]),
+];
+
 /// REPLICAOF host port, REPLICAOF NO ONE. It has the store's write lock, so that no write is under way while the server's
 /// role changes.
-pub fn replicaof(cx: &mut Cx, _: &mut Store) -> Done {
-    let shared = cx.shared;
+pub fn replicaof(ctx: &mut Context, _: &mut Store) -> CommandResult {
+    let shared = ctx.shared;
     if shared.failover.is_active() {
         return Err(Error::text("ERR REPLICAOF not allowed while failing over."));
     }
-    let primary = if cx.args.is(1, "NO") && cx.args.is(2, "ONE") {
+    let primary = if ctx.args.is(1, "NO") && ctx.args.is(2, "ONE") {
         None
     } else {
-        let port = number::parse_i64(&cx.args[2]).and_then(|p| u16::try_from(p).ok());
+        let port = number::parse_i64(&ctx.args[2]).and_then(|p| u16::try_from(p).ok());
         let port = port.ok_or(Error::text("ERR Invalid master port"))?;
-        Some((String::from_utf8_lossy(&cx.args[1]).into_owned(), port))
+        Some((String::from_utf8_lossy(&ctx.args[1]).into_owned(), port))
     };
     if primary.is_some() && shared.settings.current().replicaof == primary {
-        cx.reply.simple("OK Already connected to specified master");
+        ctx.reply.simple("OK Already connected to specified master");
         return Ok(());
     }
     // In a transaction there may be writes before and after this: each belongs to the history of its time.
-    cx.effects.flush(&shared.journal);
+    ctx.effects.flush(&shared.journal);
     if primary.is_some() {
         shared.become_replica(primary);
     } else if shared.link.is_replica() {
         shared.become_primary();
     }
     let is_primary = !shared.link.is_replica();
-    cx.effects.begin(&shared.journal, is_primary);
-    cx.reply.ok();
+    ctx.effects.begin(&shared.journal, is_primary);
+    ctx.reply.ok();
     Ok(())
 }
 
 /// FAILOVER: hands over to a replica as soon as one has everything.
-pub fn failover(cx: &mut Cx, _: &mut Store) -> Done {
-    let (shared, failover) = (cx.shared, &cx.shared.failover);
+pub fn failover(ctx: &mut Context, _: &mut Store) -> CommandResult {
+    let (shared, failover) = (ctx.shared, &ctx.shared.failover);
     let refused = |text| Err(Error::text(text));
-    if cx.args.len() == 2 && cx.args.is(1, "ABORT") {
+    if ctx.args.len() == 2 && ctx.args.is(1, "ABORT") {
         if !failover.is_active() {
             return refused("ERR No failover in progress.");
         }
         shared.end_failover();
-        cx.reply.ok();
+        ctx.reply.ok();
         return Ok(());
     }
     let (mut target, mut timeout, mut force) = (None, None, false);
     let mut i = 1;
-    while i < cx.args.len() {
-        let more = cx.args.len() - 1 - i;
-        if cx.args.is(i, "TIMEOUT") && more >= 1 && timeout.is_none() {
-            let ms = int(&cx.args[i + 1])?;
+    while i < ctx.args.len() {
+        let more = ctx.args.len() - 1 - i;
+        if ctx.args.is(i, "TIMEOUT") && more >= 1 && timeout.is_none() {
+            let ms = int(&ctx.args[i + 1])?;
             match u64::try_from(ms) {
                 Ok(ms @ 1..) => timeout = Some(Duration::from_millis(ms)),
                 _ => return refused("ERR FAILOVER timeout must be greater than 0"),
             }
             i += 1;
-        } else if cx.args.is(i, "TO") && more >= 2 && target.is_none() {
-            let port = int(&cx.args[i + 2])?;
-            let host = String::from_utf8_lossy(&cx.args[i + 1]).into_owned();
+        } else if ctx.args.is(i, "TO") && more >= 2 && target.is_none() {
+            let port = int(&ctx.args[i + 2])?;
+            let host = String::from_utf8_lossy(&ctx.args[i + 1]).into_owned();
             target = Some((host, port));
             i += 2;
-        } else if cx.args.is(i, "FORCE") && !force {
+        } else if ctx.args.is(i, "FORCE") && !force {
             force = true;
         } else {
             return Err(Error::SYNTAX);
@@ -117,32 +152,32 @@ pub fn failover(cx: &mut Cx, _: &mut Store) -> Done {
         deadline,
         force,
     }));
-    cx.reply.ok();
+    ctx.reply.ok();
     Ok(())
 }
 
-pub fn role(cx: &mut Cx) -> Done {
-    let shared = cx.shared;
+pub fn role(ctx: &mut Context) -> CommandResult {
+    let shared = ctx.shared;
     let primary = shared.settings.current().replicaof.clone();
     if let (true, Some((host, port))) = (shared.link.is_replica(), primary) {
         let state = shared.link.status().state;
-        cx.reply.array(5);
-        cx.reply.bulk(b"slave");
-        cx.reply.bulk(host.as_bytes());
-        cx.reply.int(port.into());
-        cx.reply.bulk(state.name().as_bytes());
-        cx.reply.int(if shared.link.is_connected() {
+        ctx.reply.array(5);
+        ctx.reply.bulk(b"slave");
+        ctx.reply.bulk(host.as_bytes());
+        ctx.reply.int(port.into());
+        ctx.reply.bulk(state.name().as_bytes());
+        ctx.reply.int(if shared.link.is_connected() {
             shared.journal.end() as i64
         } else {
             -1
         });
         return Ok(());
     }
-    cx.reply.array(3);
-    cx.reply.bulk(b"master");
-    cx.reply.int(shared.journal.end() as i64);
+    ctx.reply.array(3);
+    ctx.reply.bulk(b"master");
+    ctx.reply.int(shared.journal.end() as i64);
     let online = shared.replicas.all().into_iter().filter(|r| r.is_online());
-    cx.reply.array_of(|reply| {
+    ctx.reply.array_of(|reply| {
         let shown = online.map(|replica| {
             let (ip, port) = replica.address();
             reply.array(3);
@@ -156,25 +191,25 @@ pub fn role(cx: &mut Cx) -> Done {
 }
 
 /// The replica that this connection belongs to, or will.
-fn replica_of(cx: &mut Cx) -> Arc<Replica> {
-    let client = cx.session.client.clone();
-    cx.session
+fn replica_of(ctx: &mut Context) -> Arc<Replica> {
+    let client = ctx.session.client.clone();
+    ctx.session
         .replica
         .get_or_insert_with(|| Arc::new(Replica::new(client)))
         .clone()
 }
 
 /// What a replica tells its primary about itself, and how far it has come.
-pub fn replconf(cx: &mut Cx) -> Done {
-    if cx.args.len().is_multiple_of(2) {
+pub fn replconf(ctx: &mut Context) -> CommandResult {
+    if ctx.args.len().is_multiple_of(2) {
         return Err(Error::SYNTAX);
     }
-    for i in (1..cx.args.len()).step_by(2) {
-        if cx.args.is(i, "listening-port") {
-            let port = int(&cx.args[i + 1])?;
-            replica_of(cx).port.store(port as u16, Relaxed);
-        } else if cx.args.is(i, "ip-address") {
-            let address = &cx.args[i + 1];
+    for i in (1..ctx.args.len()).step_by(2) {
+        if ctx.args.is(i, "listening-port") {
+            let port = int(&ctx.args[i + 1])?;
+            replica_of(ctx).port.store(port as u16, Relaxed);
+        } else if ctx.args.is(i, "ip-address") {
+            let address = &ctx.args[i + 1];
             if address.len() >= 256 {
                 let text = format!(
                     "ERR REPLCONF ip-address provided by replica instance is too long: {} bytes",
@@ -183,33 +218,33 @@ pub fn replconf(cx: &mut Cx) -> Done {
                 return Err(Error::new(text));
             }
             let address = String::from_utf8_lossy(address).into_owned();
-            *lock(&replica_of(cx).ip) = address;
-        } else if cx.args.is(i, "capa") {
+            *lock(&replica_of(ctx).ip) = address;
+        } else if ctx.args.is(i, "capa") {
             // What is not known is ignored: it is something that newer replicas can do.
-            let replica = replica_of(cx);
-            if cx.args.is(i + 1, "eof") {
+            let replica = replica_of(ctx);
+            if ctx.args.is(i + 1, "eof") {
                 replica.eof.store(true, Relaxed);
-            } else if cx.args.is(i + 1, "psync2") {
+            } else if ctx.args.is(i + 1, "psync2") {
                 replica.psync2.store(true, Relaxed);
             }
-        } else if cx.args.is(i, "ack") {
+        } else if ctx.args.is(i, "ack") {
             // Not answered, whoever says it.
             if let (Some(replica), Some(offset)) =
-                (&cx.session.replica, number::parse_i64(&cx.args[i + 1]))
+                (&ctx.session.replica, number::parse_i64(&ctx.args[i + 1]))
             {
                 let offset = u64::try_from(offset).unwrap_or(0);
-                cx.shared.replicas.acknowledge(replica, offset, cx.now);
+                ctx.shared.replicas.acknowledge(replica, offset, ctx.now);
             }
             return Ok(());
-        } else if cx.args.is(i, "getack") {
+        } else if ctx.args.is(i, "getack") {
             // Asked by a primary; its link answers. From anyone else it means nothing.
             return Ok(());
-        } else if cx.args.is(i, "rdb-only") {
-            let only = int(&cx.args[i + 1])? == 1;
-            replica_of(cx).rdb_only.store(only, Relaxed);
-        } else if cx.args.is(i, "rdb-filter-only") {
+        } else if ctx.args.is(i, "rdb-only") {
+            let only = int(&ctx.args[i + 1])? == 1;
+            replica_of(ctx).rdb_only.store(only, Relaxed);
+        } else if ctx.args.is(i, "rdb-filter-only") {
             // What a copy shall have at most. There are no functions here, so either way nothing is left.
-            let Some(wanted) = words::split(&cx.args[i + 1]) else {
+            let Some(wanted) = words::split(&ctx.args[i + 1]) else {
                 return Err(Error::text("ERR Missing rdb-filter-only values"));
             };
             let unknown = |word: &&Vec<u8>| !word.eq_ignore_ascii_case(b"functions");
@@ -218,37 +253,37 @@ pub fn replconf(cx: &mut Cx) -> Done {
                 let text = format!("ERR Unsupported rdb-filter-only option: {word}");
                 return Err(Error::new(text));
             }
-            replica_of(cx).without_keys.store(true, Relaxed);
+            replica_of(ctx).without_keys.store(true, Relaxed);
         } else {
-            let name = String::from_utf8_lossy(&cx.args[i]);
+            let name = String::from_utf8_lossy(&ctx.args[i]);
             let text = format!("ERR Unrecognized REPLCONF option: {name}");
             return Err(Error::new(text));
         }
     }
-    cx.reply.ok();
+    ctx.reply.ok();
     Ok(())
 }
 
 /// PSYNC replid offset: a replica asks for what it has missed, or for everything. With FAILOVER its primary asks, who
 /// becomes a replica itself: that changes this server's role, so the store's write lock is held.
-pub fn psync(cx: &mut Cx, _: &mut Store) -> Done {
-    let replid = String::from_utf8_lossy(&cx.args[1]).into_owned();
-    if cx.session.is_replica() {
+pub fn psync(ctx: &mut Context, _: &mut Store) -> CommandResult {
+    let replid = String::from_utf8_lossy(&ctx.args[1]).into_owned();
+    if ctx.session.is_replica() {
         return Ok(());
     }
-    check_link(cx)?;
+    check_link(ctx)?;
     // Redis, too, passes over anything else that stands there.
-    if cx.args.len() > 3 && cx.args.is(3, "FAILOVER") {
-        take_over(cx, &replid)?;
+    if ctx.args.len() > 3 && ctx.args.is(3, "FAILOVER") {
+        take_over(ctx, &replid)?;
     }
-    check_failover(cx)?;
+    check_failover(ctx)?;
     // A replica names the first byte that it does not have; they are counted from one.
-    let wanted = u64::try_from(int(&cx.args[2])?)
+    let wanted = u64::try_from(int(&ctx.args[2])?)
         .ok()
         .and_then(|offset| offset.checked_sub(1))
         .map(|have| (replid, have));
     begin_sync(
-        cx,
+        ctx,
         SyncRequest {
             wanted,
             psync: true,
@@ -258,20 +293,20 @@ pub fn psync(cx: &mut Cx, _: &mut Store) -> Done {
 }
 
 /// SYNC: everything, for replicas that know of nothing else.
-pub fn sync(cx: &mut Cx) -> Done {
-    if cx.session.is_replica() {
+pub fn sync(ctx: &mut Context) -> CommandResult {
+    if ctx.session.is_replica() {
         return Ok(());
     }
-    check_link(cx)?;
-    check_failover(cx)?;
+    check_link(ctx)?;
+    check_failover(ctx)?;
     let (wanted, psync) = (None, false);
-    begin_sync(cx, SyncRequest { wanted, psync });
+    begin_sync(ctx, SyncRequest { wanted, psync });
     Ok(())
 }
 
 /// A replica can pass on only what it gets itself.
-fn check_link(cx: &Cx) -> Done {
-    let link = &cx.shared.link;
+fn check_link(ctx: &Context) -> CommandResult {
+    let link = &ctx.shared.link;
     if link.is_replica() && !link.is_connected() {
         return Err(Error::text(
             "NOMASTERLINK Can't SYNC while not connected with my master",
@@ -280,16 +315,16 @@ fn check_link(cx: &Cx) -> Done {
     Ok(())
 }
 
-fn check_failover(cx: &Cx) -> Done {
-    if cx.shared.failover.is_active() {
+fn check_failover(ctx: &Context) -> CommandResult {
+    if ctx.shared.failover.is_active() {
         return Err(Error::text("NOMASTERLINK Can't SYNC while failing over"));
     }
     Ok(())
 }
 
 /// Takes the place of a primary that hands over to us.
-fn take_over(cx: &Cx, replid: &str) -> Done {
-    let shared = cx.shared;
+fn take_over(ctx: &Context, replid: &str) -> CommandResult {
+    let shared = ctx.shared;
     if !shared.link.is_replica() {
         return Err(Error::text("ERR PSYNC FAILOVER can't be sent to a master."));
     }
@@ -303,33 +338,33 @@ fn take_over(cx: &Cx, replid: &str) -> Done {
 }
 
 /// The connection is a replica's from now on: its thread has the data sent when this command is done.
-fn begin_sync(cx: &mut Cx, request: SyncRequest) {
-    let replica = replica_of(cx);
-    replica.acked_at.store(cx.now, Relaxed);
+fn begin_sync(ctx: &mut Context, request: SyncRequest) {
+    let replica = replica_of(ctx);
+    replica.acked_at.store(ctx.now, Relaxed);
     replica.client.replica.store(true, Relaxed);
-    cx.shared.replicas.add(&replica);
-    cx.session.sync = Some(request);
+    ctx.shared.replicas.add(&replica);
+    ctx.session.sync = Some(request);
 }
 
 /// WAIT: until so many replicas have all that this client has written.
-pub fn wait(cx: &mut Cx) -> Done {
-    if cx.shared.link.is_replica() {
+pub fn wait(ctx: &mut Context) -> CommandResult {
+    if ctx.shared.link.is_replica() {
         return Err(Error::text(
             "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is \
              configured to be writable (which is not the default) writes to replicas are just local and are not \
              propagated.",
         ));
     }
-    let wanted = int(&cx.args[1])?;
-    let timeout = timeout_ms(&cx.args[2])?;
-    let (shared, offset) = (cx.shared, cx.session.written);
+    let wanted = int(&ctx.args[1])?;
+    let timeout = timeout_ms(&ctx.args[2])?;
+    let (shared, offset) = (ctx.shared, ctx.session.written);
     let acked = shared.replicas.count_acked(offset);
-    if acked as i64 >= wanted || !cx.may_block {
-        cx.reply.int(acked as i64);
+    if acked as i64 >= wanted || !ctx.may_block {
+        ctx.reply.int(acked as i64);
         return Ok(());
     }
-    ask_for_acks(cx, offset);
-    cx.wait = Some(Wait {
+    ask_for_acks(ctx, offset);
+    ctx.wait = Some(Wait {
         keys: vec![],
         timeout,
         service: Box::new(|_, _, _| false),
@@ -343,8 +378,8 @@ pub fn wait(cx: &mut Cx) -> Done {
 }
 
 /// Has the replicas tell how far they are; once for all who wait for the same.
-fn ask_for_acks(cx: &Cx, offset: u64) {
-    let shared = cx.shared;
+fn ask_for_acks(ctx: &Context, offset: u64) {
+    let shared = ctx.shared;
     // Under the lock, nobody makes a replica of us in the meantime, whose journal is not its own.
     let store = shared.read();
     let asks = shared.journal.is_active() && !shared.link.is_replica();

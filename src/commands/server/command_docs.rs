@@ -8,7 +8,7 @@
 //!   `EX seconds`;
 //! * `[…]` may be left out, `a|b` is one of them, `…...` can be repeated, `<…>` groups.
 
-use super::Row;
+use crate::commands::command::Command;
 use crate::resp::Reply;
 
 /// An argument, or a group of them.
@@ -23,8 +23,7 @@ struct Node {
 }
 
 /// Writes the entry of COMMAND DOCS for a command.
-pub fn reply_docs(reply: &mut Reply, row: &Row) {
-    let command = row.command;
+pub fn reply_docs(reply: &mut Reply, command: &Command) {
     let arguments = parse(command.syntax);
     let fields =
         4 + usize::from(!arguments.is_empty()) + usize::from(!command.subcommands.is_empty());
@@ -49,14 +48,7 @@ pub fn reply_docs(reply: &mut Reply, row: &Row) {
         for sub in command.subcommands {
             let full_name = format!("{}|{}", command.name, sub.name);
             reply.bulk(full_name.as_bytes());
-            reply_docs(
-                reply,
-                &Row {
-                    command: sub,
-                    full_name,
-                    subcommands: 0,
-                },
-            );
+            reply_docs(reply, sub);
         }
     }
 }
@@ -247,7 +239,7 @@ mod tests {
 
     #[test]
     fn every_syntax_of_the_table_balances() {
-        for row in &super::super::INDEX.rows {
+        for row in &crate::commands::table::INDEX.rows {
             let syntax = row.command.syntax;
             let count = |c| syntax.matches(c).count();
             assert_eq!(

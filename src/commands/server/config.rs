@@ -1,15 +1,48 @@
 //! CONFIG: the settings, while the server runs.
 
-use super::args::help as reply_help;
-use super::{Cx, Done};
+use crate::commands::args::help as reply_help;
+use crate::commands::command::Handler::{Container, Plain};
+use crate::commands::command::flags::{ADMIN, LOADING, NONE, NOSCRIPT, STALE};
+use crate::commands::command::{Command, cmd};
+use crate::commands::context::{CommandResult, Context};
 use crate::resp::Error;
 use crate::state::config;
 use crate::state::settings::{self, Change, SETTINGS, Setting};
 use crate::util::glob;
 
-pub fn get(cx: &mut Cx) -> Done {
+/// The commands of this file.
+#[rustfmt::skip]
+pub static COMMANDS: &[Command] = &[
+    cmd("config", -2, Container, NONE, 0, &[])
+        .doc("server", "2.0.0", "Depends on subcommand.", "",
+             "Reads and changes the server's settings.")
+        .subcommands(SUBCOMMANDS),
+];
+
+/// The subcommands.
+#[rustfmt::skip]
+static SUBCOMMANDS: &[Command] = &[
+    cmd("get", -3, Plain(get), ADMIN | NOSCRIPT | LOADING | STALE, 0, &[])
+        .doc("server", "2.0.0", "O(N)", "parameter...",
+             "Reads every setting that matches a pattern."),
+    cmd("help", 2, Plain(help), LOADING | STALE, 0, &[])
+        .doc("server", "5.0.0", "O(1)", "",
+             "Explains the subcommands of CONFIG."),
+    cmd("resetstat", 2, Plain(resetstat), ADMIN | NOSCRIPT | LOADING | STALE, 0, &[])
+        .doc("server", "2.0.0", "O(1)", "",
+             "Sets the statistics back to zero."),
+    cmd("rewrite", 2, Plain(rewrite), ADMIN | NOSCRIPT | LOADING | STALE, 0, &[])
+        .doc("server", "2.8.0", "O(1)", "",
+             "Writes the settings in force back to the configuration file."),
+    cmd("set", -4, Plain(set), ADMIN | NOSCRIPT | LOADING | STALE, 0, &[])
+        .doc("server", "2.0.0", "O(N)", "<parameter value>...",
+             "Changes settings, all of them or none.")
+        .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
+];
+
+pub fn get(ctx: &mut Context) -> CommandResult {
     let mut found: Vec<(String, &Setting)> = vec![];
-    for pattern in cx.args.iter_from(2) {
+    for pattern in ctx.args.iter_from(2) {
         let is_pattern = pattern.iter().any(|b| b"*?[\\".contains(b));
         let named = SETTINGS.iter().flat_map(|s| s.names().map(move |n| (s, n)));
         for (setting, name) in
@@ -27,23 +60,23 @@ pub fn get(cx: &mut Cx) -> Done {
         }
     }
     // The settings in force, not those this batch began with: CONFIG SET may have come just before.
-    let current = cx.shared.settings.current();
-    cx.reply.map(found.len());
+    let current = ctx.shared.settings.current();
+    ctx.reply.map(found.len());
     for (name, setting) in found {
-        cx.reply.bulk(name.as_bytes());
-        cx.reply.bulk(setting.get(&current).as_bytes());
+        ctx.reply.bulk(name.as_bytes());
+        ctx.reply.bulk(setting.get(&current).as_bytes());
     }
     Ok(())
 }
 
-pub fn set(cx: &mut Cx) -> Done {
-    if !cx.args.len().is_multiple_of(2) {
+pub fn set(ctx: &mut Context) -> CommandResult {
+    if !ctx.args.len().is_multiple_of(2) {
         return Err(Error::SYNTAX);
     }
-    let pairs: Vec<(String, String)> = (2..cx.args.len())
+    let pairs: Vec<(String, String)> = (2..ctx.args.len())
         .step_by(2)
         .map(|i| {
-            let text = |i| String::from_utf8_lossy(&cx.args[i]).into_owned();
+            let text = |i| String::from_utf8_lossy(&ctx.args[i]).into_owned();
             (text(i), text(i + 1))
         })
         .collect();
@@ -64,7 +97,7 @@ pub fn set(cx: &mut Cx) -> Done {
             return Err(failed(name, "duplicate parameter"));
         }
     }
-    let changed = cx.shared.settings.update(|config| {
+    let changed = ctx.shared.settings.update(|config| {
         for (name, value) in &pairs {
             let setting = settings::find(name).ok_or_else(|| failed(name, "unknown"))?;
             setting
@@ -73,8 +106,8 @@ pub fn set(cx: &mut Cx) -> Done {
         }
         Ok(())
     })?;
-    cx.shared.log.set_level(changed.loglevel);
-    cx.reply.ok();
+    ctx.shared.log.set_level(changed.loglevel);
+    ctx.reply.ok();
     Ok(())
 }
 
@@ -84,8 +117,8 @@ fn failed(name: &str, why: &str) -> Error {
     ))
 }
 
-pub fn rewrite(cx: &mut Cx) -> Done {
-    let current = cx.shared.settings.current();
+pub fn rewrite(ctx: &mut Context) -> CommandResult {
+    let current = ctx.shared.settings.current();
     let Some(path) = &current.file else {
         return Err(Error::text(
             "ERR The server is running without a config file",
@@ -98,14 +131,14 @@ pub fn rewrite(cx: &mut Cx) -> Done {
     let written = std::fs::write(&beside, config::rewrite(&old, &current));
     match written.and_then(|()| std::fs::rename(&beside, path)) {
         Ok(()) => {
-            cx.shared
+            ctx.shared
                 .log
                 .notice("CONFIG REWRITE executed with success.");
-            cx.reply.ok();
+            ctx.reply.ok();
             Ok(())
         }
         Err(e) => {
-            cx.shared
+            ctx.shared
                 .log
                 .warning(&format!("CONFIG REWRITE failed: {e}"));
             Err(Error::new(format!("ERR Rewriting config file: {e}")))
@@ -113,13 +146,12 @@ pub fn rewrite(cx: &mut Cx) -> Done {
     }
 }
 
-pub fn resetstat(cx: &mut Cx) -> Done {
-    cx.shared.stats.reset();
-    cx.reply.ok();
+pub fn resetstat(ctx: &mut Context) -> CommandResult {
+    ctx.shared.stats.reset();
+    ctx.reply.ok();
     Ok(())
 }
 
-pub fn help(cx: &mut Cx) -> Done {
-    reply_help(cx, "config");
-    Ok(())
+pub fn help(ctx: &mut Context) -> CommandResult {
+    reply_help(ctx, "config", SUBCOMMANDS)
 }

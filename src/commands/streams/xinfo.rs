@@ -1,12 +1,47 @@
 //! XINFO: looking into streams, groups and consumers. And XSETID, which sets by hand what XINFO shows.
 
-use super::args::{help as reply_help, int};
+use super::entries::{reply_entries, reply_entry, reply_id};
 use super::groups::{bad_options, no_group_for_key};
-use super::streams::{reply_entries, reply_entry, reply_id};
-use super::{Cx, Done};
+use crate::commands::args::{help as reply_help, int};
+use crate::commands::command::Handler::{Container, Plain, Read, Write};
+use crate::commands::command::flags::{DENYOOM, FAST, LOADING, NONE, READONLY, STALE, WRITE};
+use crate::commands::command::{Command, acl, cmd};
+use crate::commands::context::{CommandResult, Context};
+use crate::commands::key_spec::flags::{ACCESS, RO, RW, UPDATE};
+use crate::commands::key_spec::key;
 use crate::resp::{Error, Reply};
 use crate::store::Db;
 use crate::store::stream::{Group, Stream, StreamId};
+
+/// The commands of this file.
+#[rustfmt::skip]
+pub static COMMANDS: &[Command] = &[
+    cmd("xsetid", -3, Write(xsetid), WRITE | DENYOOM | FAST, acl::STREAM, &[key(1, RW | UPDATE)])
+        .doc("stream", "5.0.0", "O(1)", "key last-id [ENTRIESADDED entries_added] [MAXDELETEDID max_deleted_entry_id]",
+             "Sets the counters of a stream by hand."),
+    cmd("xinfo", -2, Container, NONE, 0, &[])
+        .doc("stream", "5.0.0", "Depends on subcommand.", "",
+             "Looks into streams, groups and consumers.")
+        .subcommands(SUBCOMMANDS),
+];
+
+/// The subcommands.
+#[rustfmt::skip]
+static SUBCOMMANDS: &[Command] = &[
+    cmd("consumers", 4, Read(consumers), READONLY, acl::STREAM, &[key(2, RO | ACCESS)])
+        .doc("stream", "5.0.0", "O(1)", "key groupname",
+             "Lists the consumers of a group.")
+        .tips(&["nondeterministic_output"]),
+    cmd("groups", 3, Read(groups), READONLY, acl::STREAM, &[key(2, RO | ACCESS)])
+        .doc("stream", "5.0.0", "O(1)", "key",
+             "Lists the groups of a stream."),
+    cmd("help", 2, Plain(help), LOADING | STALE, acl::STREAM, &[])
+        .doc("stream", "5.0.0", "O(1)", "",
+             "Explains the subcommands of XINFO."),
+    cmd("stream", -3, Read(stream), READONLY, acl::STREAM, &[key(2, RO | ACCESS)])
+        .doc("stream", "5.0.0", "O(1)", "key [FULL [COUNT count]]",
+             "Describes a stream, in short or in full."),
+];
 
 fn name(reply: &mut Reply, text: &str) {
     reply.bulk(text.as_bytes());
@@ -17,28 +52,28 @@ fn count(reply: &mut Reply, text: &str, n: usize) {
     reply.int(n as i64);
 }
 
-fn stream_of<'d>(cx: &Cx, db: &'d Db) -> Result<&'d Stream, Error> {
-    cx.find(db, 2).ok_or(Error::NO_SUCH_KEY)?.value.as_stream()
+fn stream_of<'d>(ctx: &Context, db: &'d Db) -> Result<&'d Stream, Error> {
+    ctx.find(db, 2).ok_or(Error::NO_SUCH_KEY)?.value.as_stream()
 }
 
-pub fn stream(cx: &mut Cx, db: &Db) -> Done {
-    let full = cx.args.len() > 3;
+pub fn stream(ctx: &mut Context, db: &Db) -> CommandResult {
+    let full = ctx.args.len() > 3;
     let mut limit = 10;
     if full {
-        let fits = cx.args.is(3, "FULL")
-            && (cx.args.len() == 4 || cx.args.len() == 6 && cx.args.is(4, "COUNT"));
+        let fits = ctx.args.is(3, "FULL")
+            && (ctx.args.len() == 4 || ctx.args.len() == 6 && ctx.args.is(4, "COUNT"));
         if !fits {
-            return Err(bad_options(cx, "XINFO"));
+            return Err(bad_options(ctx, "XINFO"));
         }
-        if cx.args.len() == 6 {
-            limit = match int(&cx.args[5])? {
+        if ctx.args.len() == 6 {
+            limit = match int(&ctx.args[5])? {
                 0 => usize::MAX,
                 n => usize::try_from(n).unwrap_or(10),
             };
         }
     }
-    let stream = stream_of(cx, db)?;
-    let reply = &mut *cx.reply;
+    let stream = stream_of(ctx, db)?;
+    let reply = &mut *ctx.reply;
     reply.map(if full { 9 } else { 10 });
     count(reply, "length", stream.len() as usize);
     count(reply, "radix-tree-keys", stream.node_count());
@@ -138,54 +173,53 @@ fn reply_full_group(
     }
 }
 
-pub fn groups(cx: &mut Cx, db: &Db) -> Done {
-    let stream = stream_of(cx, db)?;
-    cx.reply.array(stream.group_count());
+pub fn groups(ctx: &mut Context, db: &Db) -> CommandResult {
+    let stream = stream_of(ctx, db)?;
+    ctx.reply.array(stream.group_count());
     for (group_name, group) in stream.groups() {
-        cx.reply.map(6);
-        name(cx.reply, "name");
-        cx.reply.bulk(group_name);
-        count(cx.reply, "consumers", group.consumers.len());
-        count(cx.reply, "pending", group.pel.len());
-        reply_progress(cx.reply, stream, group);
+        ctx.reply.map(6);
+        name(ctx.reply, "name");
+        ctx.reply.bulk(group_name);
+        count(ctx.reply, "consumers", group.consumers.len());
+        count(ctx.reply, "pending", group.pel.len());
+        reply_progress(ctx.reply, stream, group);
     }
     Ok(())
 }
 
-pub fn consumers(cx: &mut Cx, db: &Db) -> Done {
-    let stream = stream_of(cx, db)?;
-    let missing = || no_group_for_key(&cx.args[2], &cx.args[3]);
-    let group = stream.group(&cx.args[3]).ok_or_else(missing)?;
-    cx.reply.array(group.consumers.len());
+pub fn consumers(ctx: &mut Context, db: &Db) -> CommandResult {
+    let stream = stream_of(ctx, db)?;
+    let missing = || no_group_for_key(&ctx.args[2], &ctx.args[3]);
+    let group = stream.group(&ctx.args[3]).ok_or_else(missing)?;
+    ctx.reply.array(group.consumers.len());
     for (consumer_name, consumer) in &group.consumers {
-        cx.reply.map(3);
-        name(cx.reply, "name");
-        cx.reply.bulk(consumer_name);
-        count(cx.reply, "pending", consumer.pel.len());
-        name(cx.reply, "idle");
-        cx.reply.int((cx.now - consumer.seen).max(0));
+        ctx.reply.map(3);
+        name(ctx.reply, "name");
+        ctx.reply.bulk(consumer_name);
+        count(ctx.reply, "pending", consumer.pel.len());
+        name(ctx.reply, "idle");
+        ctx.reply.int((ctx.now - consumer.seen).max(0));
     }
     Ok(())
 }
 
-pub fn help(cx: &mut Cx) -> Done {
-    reply_help(cx, "xinfo");
-    Ok(())
+pub fn help(ctx: &mut Context) -> CommandResult {
+    reply_help(ctx, "xinfo", SUBCOMMANDS)
 }
 
-pub fn xsetid(cx: &mut Cx, db: &mut Db) -> Done {
-    let id = StreamId::parse_strict(&cx.args[2], 0)?;
+pub fn xsetid(ctx: &mut Context, db: &mut Db) -> CommandResult {
+    let id = StreamId::parse_strict(&ctx.args[2], 0)?;
     let (mut entries_added, mut max_deleted) = (None, StreamId::MIN);
     let mut i = 3;
-    while i < cx.args.len() {
-        let more = i + 1 < cx.args.len();
-        if cx.args.is(i, "ENTRIESADDED") && more {
-            let n = int(&cx.args[i + 1])?;
+    while i < ctx.args.len() {
+        let more = i + 1 < ctx.args.len();
+        if ctx.args.is(i, "ENTRIESADDED") && more {
+            let n = int(&ctx.args[i + 1])?;
             entries_added = Some(
                 u64::try_from(n).map_err(|_| Error::text("ERR entries_added must be positive"))?,
             );
-        } else if cx.args.is(i, "MAXDELETEDID") && more {
-            max_deleted = StreamId::parse_strict(&cx.args[i + 1], 0)?;
+        } else if ctx.args.is(i, "MAXDELETEDID") && more {
+            max_deleted = StreamId::parse_strict(&ctx.args[i + 1], 0)?;
             if id < max_deleted {
                 let text = "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id";
                 return Err(Error::text(text));
@@ -195,7 +229,7 @@ pub fn xsetid(cx: &mut Cx, db: &mut Db) -> Done {
         }
         i += 2;
     }
-    let stream = cx
+    let stream = ctx
         .find_mut(db, 1)
         .ok_or(Error::NO_SUCH_KEY)?
         .value
@@ -215,8 +249,8 @@ pub fn xsetid(cx: &mut Cx, db: &mut Db) -> Done {
     if max_deleted != StreamId::MIN {
         stream.max_deleted_id = max_deleted;
     }
-    db.touch(&cx.args[1]);
-    cx.dirty += 1;
-    cx.reply.ok();
+    db.touch(&ctx.args[1]);
+    ctx.dirty += 1;
+    ctx.reply.ok();
     Ok(())
 }

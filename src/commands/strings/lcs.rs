@@ -4,12 +4,25 @@
 //! the first j of the other. Walking back from the last cell gives the subsequence, and the
 //! stretches in which both strings run along it.
 
+use crate::commands::command::Handler::Read;
+use crate::commands::command::flags::READONLY;
+use crate::commands::command::{Command, acl, cmd};
+use crate::commands::key_spec::flags::{ACCESS, RO};
+use crate::commands::key_spec::keys;
 use std::borrow::Cow;
 
-use super::args::int;
-use super::{Cx, Done};
+use crate::commands::args::int;
+use crate::commands::context::{CommandResult, Context};
 use crate::resp::{Error, Reply};
 use crate::store::Db;
+
+/// The commands of this file.
+#[rustfmt::skip]
+pub static COMMANDS: &[Command] = &[
+    cmd("lcs", -3, Read(lcs), READONLY, acl::STRING, &[keys(1, 1, 1, RO | ACCESS)])
+        .doc("string", "7.0.0", "O(N*M)", "key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]",
+             "Finds the longest common subsequence of two strings."),
+];
 
 /// Tables larger than this are refused: 512 million cells.
 const MAX_CELLS: usize = 512 << 20;
@@ -26,21 +39,21 @@ impl Match {
     }
 }
 
-pub fn lcs(cx: &mut Cx, db: &Db) -> Done {
+pub fn lcs(ctx: &mut Context, db: &Db) -> CommandResult {
     // Looked at where they are: many clients at once may ask for the longest strings there can be.
-    let a = string_at(cx, db, 1)?;
-    let b = string_at(cx, db, 2)?;
+    let a = string_at(ctx, db, 1)?;
+    let b = string_at(ctx, db, 2)?;
     let (mut len_only, mut idx, mut with_len, mut min_len) = (false, false, false, 0);
     let mut i = 3;
-    while i < cx.args.len() {
-        if cx.args.is(i, "IDX") {
+    while i < ctx.args.len() {
+        if ctx.args.is(i, "IDX") {
             idx = true;
-        } else if cx.args.is(i, "LEN") {
+        } else if ctx.args.is(i, "LEN") {
             len_only = true;
-        } else if cx.args.is(i, "WITHMATCHLEN") {
+        } else if ctx.args.is(i, "WITHMATCHLEN") {
             with_len = true;
-        } else if cx.args.is(i, "MINMATCHLEN") && i + 1 < cx.args.len() {
-            min_len = int(&cx.args[i + 1])?.max(0) as usize;
+        } else if ctx.args.is(i, "MINMATCHLEN") && i + 1 < ctx.args.len() {
+            min_len = int(&ctx.args[i + 1])?.max(0) as usize;
             i += 1;
         } else {
             return Err(Error::SYNTAX);
@@ -54,34 +67,34 @@ pub fn lcs(cx: &mut Cx, db: &Db) -> Done {
     }
     let table = Table::build(&a, &b)?;
     if len_only {
-        cx.reply.int(i64::from(table.at(a.len(), b.len())));
+        ctx.reply.int(i64::from(table.at(a.len(), b.len())));
         return Ok(());
     }
     let (common, matches) = table.walk_back(&a, &b);
     if !idx {
-        cx.reply.bulk(&common);
+        ctx.reply.bulk(&common);
         return Ok(());
     }
-    cx.reply.map(2);
-    cx.reply.bulk(b"matches");
+    ctx.reply.map(2);
+    ctx.reply.bulk(b"matches");
     let shown: Vec<_> = matches.iter().filter(|m| m.len() >= min_len).collect();
-    cx.reply.array(shown.len());
+    ctx.reply.array(shown.len());
     for m in shown {
-        cx.reply.array(if with_len { 3 } else { 2 });
-        reply_pair(cx.reply, m.a);
-        reply_pair(cx.reply, m.b);
+        ctx.reply.array(if with_len { 3 } else { 2 });
+        reply_pair(ctx.reply, m.a);
+        reply_pair(ctx.reply, m.b);
         if with_len {
-            cx.reply.int(m.len() as i64);
+            ctx.reply.int(m.len() as i64);
         }
     }
-    cx.reply.bulk(b"len");
-    cx.reply.int(common.len() as i64);
+    ctx.reply.bulk(b"len");
+    ctx.reply.int(common.len() as i64);
     Ok(())
 }
 
-fn string_at<'d>(cx: &Cx, db: &'d Db, i: usize) -> Result<Cow<'d, [u8]>, Error> {
+fn string_at<'d>(ctx: &Context, db: &'d Db, i: usize) -> Result<Cow<'d, [u8]>, Error> {
     const WRONG: Error = Error::text("ERR The specified keys must contain string values");
-    match cx.find(db, i) {
+    match ctx.find(db, i) {
         Some(object) => object.value.as_string().map_err(|_| WRONG),
         None => Ok(Cow::Borrowed(b"")),
     }

@@ -1,15 +1,27 @@
 //! INFO: what the server is and does, in sections of `name:value` lines.
 
+use crate::commands::command::Handler::ReadAll;
+use crate::commands::command::flags::{LOADING, STALE};
+use crate::commands::command::{Command, acl, cmd};
 use std::fmt::Write;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use super::{Cx, Done, INDEX};
 use crate::VERSION;
+use crate::commands::context::{CommandResult, Context};
 use crate::state::lock;
 use crate::state::replication::{LinkState, Stage};
 use crate::store::Store;
 use crate::util::{clock, number, process};
+
+/// The commands of this file.
+#[rustfmt::skip]
+pub static COMMANDS: &[Command] = &[
+    cmd("info", -1, ReadAll(info), LOADING | STALE, acl::DANGEROUS, &[])
+        .doc("server", "1.0.0", "O(1)", "[section]...",
+             "Reports what the server is and does, section by section.")
+        .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"]),
+];
 
 /// The sections, in Redis's order, and whether plain INFO shows them.
 const SECTIONS: &[(&str, bool)] = &[
@@ -27,8 +39,8 @@ const SECTIONS: &[(&str, bool)] = &[
     ("keyspace", true),
 ];
 
-pub fn info(cx: &mut Cx, store: &Store) -> Done {
-    let asked: Vec<String> = cx
+pub fn info(ctx: &mut Context, store: &Store) -> CommandResult {
+    let asked: Vec<String> = ctx
         .args
         .iter_from(1)
         .map(|a| String::from_utf8_lossy(a).to_lowercase())
@@ -44,9 +56,9 @@ pub fn info(cx: &mut Cx, store: &Store) -> Done {
         if !text.is_empty() {
             text.push_str("\r\n");
         }
-        section(cx, store, name, &mut text);
+        section(ctx, store, name, &mut text);
     }
-    cx.reply.verbatim("txt", text.as_bytes());
+    ctx.reply.verbatim("txt", text.as_bytes());
     Ok(())
 }
 
@@ -58,8 +70,8 @@ macro_rules! lines {
     }};
 }
 
-fn section(cx: &Cx, store: &Store, name: &str, text: &mut String) {
-    let shared = cx.shared;
+fn section(ctx: &Context, store: &Store, name: &str, text: &mut String) {
+    let shared = ctx.shared;
     let mut title = name.to_string();
     title[..1].make_ascii_uppercase();
     let title = if name == "cpu" {
@@ -91,11 +103,11 @@ fn section(cx: &Cx, store: &Store, name: &str, text: &mut String) {
                 "server_time_usec": clock::since_epoch().as_micros(),
                 "uptime_in_seconds": uptime,
                 "uptime_in_days": uptime / 86400,
-                "hz": cx.config.hz,
-                "configured_hz": cx.config.hz,
-                "lru_clock": (cx.now / 1000) & 0xFF_FFFF,
+                "hz": ctx.config.hz,
+                "configured_hz": ctx.config.hz,
+                "lru_clock": (ctx.now / 1000) & 0xFF_FFFF,
                 "executable": path(std::env::current_exe()),
-                "config_file": cx.config.file.as_ref().map(|p| p.display().to_string()).unwrap_or_default(),
+                "config_file": ctx.config.file.as_ref().map(|p| p.display().to_string()).unwrap_or_default(),
                 "io_threads_active": 0,
             );
         }
@@ -107,7 +119,7 @@ fn section(cx: &Cx, store: &Store, name: &str, text: &mut String) {
             lines!(text,
                 "connected_clients": clients.len(),
                 "cluster_connections": 0,
-                "maxclients": cx.config.maxclients,
+                "maxclients": ctx.config.maxclients,
                 "client_recent_max_input_buffer": largest(|c| c.input_capacity.load(Relaxed)),
                 "client_recent_max_output_buffer": largest(|c| c.output_capacity.load(Relaxed)),
                 "blocked_clients": shared.blocking.len(),
@@ -115,7 +127,7 @@ fn section(cx: &Cx, store: &Store, name: &str, text: &mut String) {
                 "clients_in_timeout_table": clients.iter().filter(|c| c.is_blocked()).count(),
             );
         }
-        "memory" => memory(cx, text),
+        "memory" => memory(ctx, text),
         "persistence" => {
             lines!(text,
                 "loading": 0,
@@ -143,8 +155,8 @@ fn section(cx: &Cx, store: &Store, name: &str, text: &mut String) {
                 "total_connections_received": s.connections.load(Relaxed),
                 "total_commands_processed": s.processed.load(Relaxed),
                 "instantaneous_ops_per_sec": commands as u64,
-                "total_net_input_bytes": s.input_bytes.load(Relaxed) + cx.session.input_bytes.get(),
-                "total_net_output_bytes": s.output_bytes.load(Relaxed) + cx.session.output_bytes.get(),
+                "total_net_input_bytes": s.input_bytes.load(Relaxed) + ctx.session.input_bytes.get(),
+                "total_net_output_bytes": s.output_bytes.load(Relaxed) + ctx.session.output_bytes.get(),
                 "total_net_repl_input_bytes": s.repl_input_bytes.load(Relaxed),
                 "total_net_repl_output_bytes": s.repl_output_bytes.load(Relaxed),
                 "instantaneous_input_kbps": format!("{:.2}", input / 1024.0),
@@ -157,8 +169,8 @@ fn section(cx: &Cx, store: &Store, name: &str, text: &mut String) {
                 "expire_cycle_cpu_milliseconds": s.expire_nanos.load(Relaxed) / 1_000_000,
                 "evicted_keys": 0,
                 "evicted_clients": 0,
-                "keyspace_hits": s.hits.load(Relaxed) + cx.session.hits.get(),
-                "keyspace_misses": s.misses.load(Relaxed) + cx.session.misses.get(),
+                "keyspace_hits": s.hits.load(Relaxed) + ctx.session.hits.get(),
+                "keyspace_misses": s.misses.load(Relaxed) + ctx.session.misses.get(),
                 "pubsub_channels": 0,
                 "pubsub_patterns": 0,
                 "latest_fork_usec": 0,
@@ -168,7 +180,7 @@ fn section(cx: &Cx, store: &Store, name: &str, text: &mut String) {
                 "unexpected_error_replies": 0,
             );
         }
-        "replication" => replication(cx, text),
+        "replication" => replication(ctx, text),
         "cpu" => {
             let (user, system) = process::cpu_seconds();
             lines!(text,
@@ -177,7 +189,7 @@ fn section(cx: &Cx, store: &Store, name: &str, text: &mut String) {
             );
         }
         "commandstats" => {
-            for (row, stats) in INDEX.rows.iter().zip(&shared.stats.commands) {
+            for stats in &shared.stats.commands {
                 let [calls, nanos, rejected, failed] =
                     [&stats.calls, &stats.nanos, &stats.rejected, &stats.failed]
                         .map(|f| f.load(Relaxed));
@@ -193,7 +205,7 @@ fn section(cx: &Cx, store: &Store, name: &str, text: &mut String) {
                 let _ = write!(
                     text,
                     "cmdstat_{}:calls={calls},usec={usec},usec_per_call={each:.2},rejected_calls={rejected},failed_calls={failed}\r\n",
-                    row.full_name
+                    stats.name
                 );
             }
         }
@@ -221,7 +233,7 @@ fn section(cx: &Cx, store: &Store, name: &str, text: &mut String) {
                     "db{i}:keys={},expires={},avg_ttl={}\r\n",
                     db.len(),
                     db.volatile_len(),
-                    db.average_ttl(cx.now)
+                    db.average_ttl(ctx.now)
                 );
             }
         }
@@ -229,20 +241,20 @@ fn section(cx: &Cx, store: &Store, name: &str, text: &mut String) {
     }
 }
 
-fn replication(cx: &Cx, text: &mut String) {
-    let shared = cx.shared;
+fn replication(ctx: &Context, text: &mut String) {
+    let shared = ctx.shared;
     let offset = shared.journal.end();
     let primary = shared.settings.current().replicaof.clone();
     if let Some((host, port)) = &primary {
-        replica_side(cx, text, host, *port);
+        replica_side(ctx, text, host, *port);
     } else {
         lines!(text, "role": "master");
     }
     let replicas = shared.replicas.all();
     lines!(text, "connected_slaves": replicas.len());
-    if cx.config.min_replicas_to_write > 0 && cx.config.min_replicas_max_lag > 0 {
-        let lag = i64::from(cx.config.min_replicas_max_lag);
-        lines!(text, "min_slaves_good_slaves": shared.replicas.good(lag, cx.now));
+    if ctx.config.min_replicas_to_write > 0 && ctx.config.min_replicas_max_lag > 0 {
+        let lag = i64::from(ctx.config.min_replicas_max_lag);
+        lines!(text, "min_slaves_good_slaves": shared.replicas.good(lag, ctx.now));
     }
     for (i, replica) in replicas.iter().enumerate() {
         let (ip, port) = replica.address();
@@ -250,7 +262,7 @@ fn replication(cx: &Cx, text: &mut String) {
         let (stage, lag) = match replica.stage() {
             Stage::Talking | Stage::Waiting => ("wait_bgsave", 0),
             Stage::Sending => ("send_bulk", 0),
-            Stage::Online => ("online", replica.lag_ms(cx.now) / 1000),
+            Stage::Online => ("online", replica.lag_ms(ctx.now) / 1000),
         };
         let _ = write!(
             text,
@@ -267,15 +279,15 @@ fn replication(cx: &Cx, text: &mut String) {
         "master_repl_offset": offset,
         "second_repl_offset": history.second_offset.map_or(-1, |at| at as i64),
         "repl_backlog_active": i32::from(active),
-        "repl_backlog_size": cx.config.repl_backlog_size,
+        "repl_backlog_size": ctx.config.repl_backlog_size,
         "repl_backlog_first_byte_offset": if active { first + 1 } else { 0 },
         "repl_backlog_histlen": if active { len } else { 0 },
     );
 }
 
 /// What a replica says of its link.
-fn replica_side(cx: &Cx, text: &mut String, host: &str, port: u16) {
-    let (shared, config) = (cx.shared, cx.config);
+fn replica_side(ctx: &Context, text: &mut String, host: &str, port: u16) {
+    let (shared, config) = (ctx.shared, ctx.config);
     let link = shared.link.status();
     let up = link.state == LinkState::Connected;
     let seconds = |since: Option<Instant>| since.map_or(-1, |at| at.elapsed().as_secs() as i64);
@@ -316,16 +328,16 @@ fn replica_side(cx: &Cx, text: &mut String, host: &str, port: u16) {
     );
 }
 
-fn memory(cx: &Cx, text: &mut String) {
-    let (used, rss) = ((cx.shared.os.allocated_bytes)(), process::resident_bytes());
-    let peak = cx
+fn memory(ctx: &Context, text: &mut String) {
+    let (used, rss) = ((ctx.shared.os.allocated_bytes)(), process::resident_bytes());
+    let peak = ctx
         .shared
         .stats
         .peak_memory
         .fetch_max(used, Relaxed)
         .max(used);
     let total = process::total_memory();
-    let overhead: u64 = cx
+    let overhead: u64 = ctx
         .shared
         .clients
         .all()
@@ -356,11 +368,11 @@ fn memory(cx: &Cx, text: &mut String) {
         "used_memory_scripts": 0,
         "maxmemory": 0,
         "maxmemory_human": "0B",
-        "maxmemory_policy": cx.config.maxmemory_policy,
+        "maxmemory_policy": ctx.config.maxmemory_policy,
         "mem_fragmentation_ratio": format!("{:.2}", rss as f64 / used.max(1) as f64),
         "mem_fragmentation_bytes": rss as i64 - used as i64,
         "mem_not_counted_for_evict": 0,
-        "mem_replication_backlog": cx.shared.journal.memory(),
+        "mem_replication_backlog": ctx.shared.journal.memory(),
         "mem_clients_slaves": 0,
         "mem_clients_normal": overhead,
         "mem_aof_buffer": 0,

@@ -281,17 +281,6 @@ impl Writer<'_> {
         push_string(self.out, bytes);
         self.count += 1;
     }
-
-    /// Adds an element as it stands in another list.
-    pub fn element(&mut self, element: Element<'_>) {
-        match element {
-            Element::Int(value) => self.int(value),
-            Element::Str(bytes) => {
-                push_string(self.out, bytes);
-                self.count += 1;
-            }
-        }
-    }
 }
 
 fn push_int(out: &mut Vec<u8>, value: i64) {

@@ -35,7 +35,9 @@ use std::sync::{Arc, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
 use crate::commands::args::{unknown_command, unknown_subcommand, wrong_arity};
-use crate::commands::{Command, Cx, Done, Handler, INDEX, Index, acl, flags};
+use crate::commands::command::{Command, Handler, Index, acl, flags};
+use crate::commands::context::{CommandResult, Context};
+use crate::commands::table::INDEX;
 use crate::consequences::{Aftermath, note_expired, settle, settle_all};
 use crate::resp::{Args, Error, Reply, Requests};
 use crate::state::blocking::{Peer, Wait, Waiter};
@@ -311,10 +313,7 @@ impl<'a> Executor<'a> {
             return Flow::Again; // the lock under which it would write is held, so nothing slips through
         }
         if let Some(multi) = &mut session.multi
-            && !matches!(
-                command.name,
-                "exec" | "discard" | "multi" | "watch" | "quit" | "reset"
-            )
+            && !command.has(flags::NOT_QUEUED)
         {
             let queued = Queued {
                 command: number,
@@ -435,7 +434,7 @@ impl<'a> Executor<'a> {
         }
         self.leased += 1;
         match handler {
-            Handler::Plain(_) if alone => self.release(),
+            Handler::Plain(_) | Handler::Table(_) if alone => self.release(),
             Handler::Write(_) | Handler::WriteAll(_) => {
                 let observed = self.shared.is_observed();
                 let dbs = &mut self.lock_for_writing(session).dbs;
@@ -455,7 +454,7 @@ impl<'a> Executor<'a> {
         let usage = usage(&self.config, session, self.now, shared);
         let config = &self.config;
         let may_block = alone && !session.primary;
-        let mut cx = Cx {
+        let mut ctx = Context {
             shared,
             config,
             session,
@@ -469,22 +468,23 @@ impl<'a> Executor<'a> {
             effects: &mut self.effects,
             wait: None,
         };
-        let done: Done = match handler {
-            Handler::Plain(f) => f(&mut cx),
-            Handler::Read(f) => f(&mut cx, &self.lease.read(shared).dbs[index]),
-            Handler::ReadAll(f) => f(&mut cx, self.lease.read(shared)),
-            Handler::Write(f) => f(&mut cx, &mut self.lease.write(shared).dbs[index]),
-            Handler::WriteAll(f) => f(&mut cx, self.lease.write(shared)),
+        let done: CommandResult = match handler {
+            Handler::Plain(f) => f(&mut ctx),
+            Handler::Table(f) => f(&mut ctx, self.index),
+            Handler::Read(f) => f(&mut ctx, &self.lease.read(shared).dbs[index]),
+            Handler::ReadAll(f) => f(&mut ctx, self.lease.read(shared)),
+            Handler::Write(f) => f(&mut ctx, &mut self.lease.write(shared).dbs[index]),
+            Handler::WriteAll(f) => f(&mut ctx, self.lease.write(shared)),
             Handler::Exec | Handler::Container => Err(Error::SYNTAX), // neither gets here
         };
-        let Cx {
+        let Context {
             wait,
             dirty,
             expired,
             args,
             effects,
             ..
-        } = cx;
+        } = ctx;
         self.dirty += dirty;
         if let Lease::Write(store) = &mut self.lease
             && matches!(handler, Handler::Write(_) | Handler::WriteAll(_))
@@ -598,7 +598,7 @@ impl<'a> Executor<'a> {
         });
         let silent = session.reply_mode != ReplyMode::On;
         let acks = wait.acks;
-        let waiter = Waiter::new(session.client.id, session.db, wait, resp3, silent, peer);
+        let waiter = Waiter::new(session.db, wait, resp3, silent, peer);
         let waiter = Arc::new(waiter);
         self.shared.blocking.register(&waiter);
         if let Some((offset, wanted)) = acks {

@@ -1,0 +1,343 @@
+//! What the table says about a command: its row, and the index of all rows.
+//!
+//! A row has two parts. The first is what the server needs to run the command: its name, its arity, its handler, its
+//! flags, its ACL categories and its key specs. The second is for people: group, the Redis version that introduced
+//! it, complexity, syntax and summary. Arity, flags, categories and key specs are those of Redis 7.0, because clients
+//! route and retry by them.
+//!
+//! A handler's type says what it may touch, and so which lock the executor must hold to call it:
+//!
+//! | variant | the handler gets | lock |
+//! |---|---|---|
+//! | [`Handler::Plain`] | no data | none |
+//! | [`Handler::Read`], [`Handler::ReadAll`] | `&Db`, `&Store` | read |
+//! | [`Handler::Write`], [`Handler::WriteAll`] | `&mut Db`, `&mut Store` | write |
+//! | [`Handler::Table`] | the index of commands | none |
+//!
+//! Invariants:
+//!
+//! * A `Write` handler's row has the WRITE flag, and a `Read` handler's row does not.
+//! * Every container has subcommands.
+
+use super::context::{CommandResult, Context};
+use super::key_spec::KeySpec;
+use crate::resp::Args;
+use crate::store::{Db, Store};
+
+/// The code of a command, and what of the data it may touch.
+#[derive(Clone, Copy)]
+pub enum Handler {
+    /// Touches no data.
+    Plain(fn(&mut Context) -> CommandResult),
+    /// Reads the current database.
+    Read(fn(&mut Context, &Db) -> CommandResult),
+    /// Changes the current database.
+    Write(fn(&mut Context, &mut Db) -> CommandResult),
+    /// Reads all databases.
+    ReadAll(fn(&mut Context, &Store) -> CommandResult),
+    /// Changes all databases, or the server's role.
+    WriteAll(fn(&mut Context, &mut Store) -> CommandResult),
+    /// Reads the table of commands.
+    Table(fn(&mut Context, &'static Index) -> CommandResult),
+    /// EXEC, which runs other commands: the executor itself.
+    Exec,
+    /// Has only subcommands.
+    Container,
+}
+
+/// What is special about a command: a set of the constants in [`flags`].
+pub type Flags = u32;
+
+/// The flags of a command, in the order in which COMMAND INFO shows them; the last ones are ours and not shown.
+pub mod flags {
+    pub const NONE: u32 = 0;
+    pub const WRITE: u32 = 1 << 0;
+    pub const READONLY: u32 = 1 << 1;
+    pub const DENYOOM: u32 = 1 << 2;
+    pub const ADMIN: u32 = 1 << 3;
+    pub const NOSCRIPT: u32 = 1 << 4;
+    pub const BLOCKING: u32 = 1 << 5;
+    pub const LOADING: u32 = 1 << 6;
+    pub const STALE: u32 = 1 << 7;
+    pub const SKIP_SLOWLOG: u32 = 1 << 8;
+    pub const FAST: u32 = 1 << 9;
+    pub const NO_AUTH: u32 = 1 << 10;
+    pub const NO_ASYNC_LOADING: u32 = 1 << 11;
+    pub const NO_MULTI: u32 = 1 << 12;
+    pub const ALLOW_BUSY: u32 = 1 << 13;
+    /// Runs at once although MULTI is open.
+    pub const NOT_QUEUED: u32 = 1 << 14;
+
+    /// Names by bit, of those that COMMAND INFO shows.
+    pub const NAMES: [&str; 14] = [
+        "write",
+        "readonly",
+        "denyoom",
+        "admin",
+        "noscript",
+        "blocking",
+        "loading",
+        "stale",
+        "skip_slowlog",
+        "fast",
+        "no_auth",
+        "no_async_loading",
+        "no_multi",
+        "allow_busy",
+    ];
+}
+
+/// The ACL categories, in Redis's order.
+pub mod acl {
+    pub const KEYSPACE: u32 = 1 << 0;
+    pub const READ: u32 = 1 << 1;
+    pub const WRITE: u32 = 1 << 2;
+    pub const STRING: u32 = 1 << 7;
+    pub const STREAM: u32 = 1 << 11;
+    pub const ADMIN: u32 = 1 << 13;
+    pub const FAST: u32 = 1 << 14;
+    pub const SLOW: u32 = 1 << 15;
+    pub const BLOCKING: u32 = 1 << 16;
+    pub const DANGEROUS: u32 = 1 << 17;
+    pub const CONNECTION: u32 = 1 << 18;
+    pub const TRANSACTION: u32 = 1 << 19;
+
+    /// Names by bit.
+    pub const NAMES: [&str; 21] = [
+        "keyspace",
+        "read",
+        "write",
+        "set",
+        "sortedset",
+        "list",
+        "hash",
+        "string",
+        "bitmap",
+        "hyperloglog",
+        "geo",
+        "stream",
+        "pubsub",
+        "admin",
+        "fast",
+        "slow",
+        "blocking",
+        "dangerous",
+        "connection",
+        "transaction",
+        "scripting",
+    ];
+}
+
+/// A row of the table of commands.
+pub struct Command {
+    /// In lower case.
+    pub name: &'static str,
+    /// How many arguments the command has, its name included; -n means "n or more".
+    pub arity: i32,
+    pub handler: Handler,
+    pub flags: Flags,
+    /// The ACL categories that do not follow from the flags; see [`Command::categories`].
+    pub acl: u32,
+    pub keys: &'static [KeySpec],
+    /// Hints for clients that talk to several servers.
+    pub tips: &'static [&'static str],
+    pub group: &'static str,
+    /// The version of Redis that introduced the command.
+    pub since: &'static str,
+    pub complexity: &'static str,
+    /// The arguments after the name, in Redis's notation; COMMAND DOCS parses it.
+    pub syntax: &'static str,
+    pub summary: &'static str,
+    pub subcommands: &'static [Command],
+}
+
+/// The first part of a row.
+pub const fn cmd(
+    name: &'static str,
+    arity: i32,
+    handler: Handler,
+    flags: Flags,
+    acl: u32,
+    keys: &'static [KeySpec],
+) -> Command {
+    Command {
+        name,
+        arity,
+        handler,
+        flags,
+        acl,
+        keys,
+        tips: &[],
+        group: "",
+        since: "",
+        complexity: "",
+        syntax: "",
+        summary: "",
+        subcommands: &[],
+    }
+}
+
+impl Command {
+    /// The second part of a row.
+    pub const fn doc(
+        self,
+        group: &'static str,
+        since: &'static str,
+        complexity: &'static str,
+        syntax: &'static str,
+        summary: &'static str,
+    ) -> Command {
+        Command {
+            group,
+            since,
+            complexity,
+            syntax,
+            summary,
+            ..self
+        }
+    }
+
+    /// Adds hints for clients that talk to several servers.
+    pub const fn tips(self, tips: &'static [&'static str]) -> Command {
+        Command { tips, ..self }
+    }
+
+    /// Makes the command a container of these.
+    pub const fn subcommands(self, subcommands: &'static [Command]) -> Command {
+        Command {
+            subcommands,
+            ..self
+        }
+    }
+
+    /// Whether the row has one of these flags.
+    pub const fn has(&self, flag: Flags) -> bool {
+        self.flags & flag != 0
+    }
+
+    /// All ACL categories of the command.
+    pub fn categories(&self) -> u32 {
+        let implied = [
+            (flags::WRITE, acl::WRITE),
+            (flags::READONLY, acl::READ),
+            (flags::ADMIN, acl::ADMIN | acl::DANGEROUS),
+            (flags::BLOCKING, acl::BLOCKING),
+        ];
+        let speed = if self.has(flags::FAST) {
+            acl::FAST
+        } else {
+            acl::SLOW
+        };
+        implied
+            .iter()
+            .filter(|(flag, _)| self.has(*flag))
+            .fold(self.acl | speed, |all, (_, c)| all | c)
+    }
+
+    /// Whether the command may have `count` arguments, its name included.
+    #[inline]
+    pub fn accepts(&self, count: usize) -> bool {
+        let arity = self.arity.unsigned_abs() as usize;
+        if self.arity < 0 {
+            count >= arity
+        } else {
+            count == arity
+        }
+    }
+}
+
+/// A command or subcommand, with what the index adds to it.
+pub struct Row {
+    pub command: &'static Command,
+    /// The name that errors and statistics use: `get`, `client|id`.
+    pub full_name: String,
+    /// The number of the first subcommand; the others follow it.
+    subcommands: usize,
+}
+
+/// All commands and subcommands by number, and a hash table of the commands' names.
+///
+/// Commands come first, in the order of the table; the subcommands of all containers follow. Numbers never change
+/// while the server runs, so the statistics of a command are an array element.
+pub struct Index {
+    pub rows: Vec<Row>,
+    /// How many rows are commands and not subcommands.
+    commands: usize,
+    slots: [u16; SLOTS],
+}
+
+const SLOTS: usize = 512;
+
+impl Index {
+    /// The index of these families of commands.
+    pub fn new(families: &[&'static [Command]]) -> Index {
+        let row = |command, full_name| Row {
+            command,
+            full_name,
+            subcommands: 0,
+        };
+        let commands = families.iter().flat_map(|family| family.iter());
+        let mut rows: Vec<Row> = commands.map(|c| row(c, c.name.to_string())).collect();
+        let commands = rows.len();
+        let mut slots = [u16::MAX; SLOTS];
+        for number in 0..commands {
+            let command = rows[number].command;
+            rows[number].subcommands = rows.len();
+            let full_name = |sub: &Command| format!("{}|{}", command.name, sub.name);
+            rows.extend(command.subcommands.iter().map(|s| row(s, full_name(s))));
+            let mut at = slot_of(command.name.as_bytes());
+            while slots[at] != u16::MAX {
+                at = (at + 1) % SLOTS;
+            }
+            slots[at] = number as u16;
+        }
+        Index {
+            rows,
+            commands,
+            slots,
+        }
+    }
+
+    /// The rows of all commands, without the subcommands.
+    pub fn commands(&self) -> &[Row] {
+        &self.rows[..self.commands]
+    }
+
+    /// The number of the command with this name, in any case.
+    #[inline]
+    pub fn find(&self, name: &[u8]) -> Option<usize> {
+        let mut at = slot_of(name);
+        loop {
+            let number = usize::from(*self.slots.get(at)?);
+            let row = self.rows.get(number)?;
+            if row.command.name.as_bytes().eq_ignore_ascii_case(name) {
+                return Some(number);
+            }
+            at = (at + 1) % SLOTS;
+        }
+    }
+
+    /// The number of a subcommand of command `number`.
+    pub fn find_sub(&self, number: usize, name: &[u8]) -> Option<usize> {
+        let row = &self.rows[number];
+        let named = |s: &Command| s.name.as_bytes().eq_ignore_ascii_case(name);
+        let at = row.command.subcommands.iter().position(named)?;
+        Some(row.subcommands + at)
+    }
+
+    /// Whether a request changes data.
+    pub fn is_write(&self, args: &Args) -> bool {
+        let top = self.find(&args[0]);
+        let sub = top.and_then(|top| self.find_sub(top, args.get(1)?));
+        let number = sub.or(top);
+        number.is_some_and(|number| self.rows[number].command.has(flags::WRITE))
+    }
+}
+
+/// A name's place in the hash table. Any hash will do, because the names are ours.
+fn slot_of(name: &[u8]) -> usize {
+    let hash = name.iter().fold(0u32, |h, b| {
+        h.wrapping_mul(31).wrapping_add(u32::from(b | 0x20))
+    });
+    hash as usize % SLOTS
+}

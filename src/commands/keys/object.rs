@@ -1,0 +1,112 @@
+//! OBJECT: how a value is kept, and how it is used.
+
+use crate::commands::args::help as reply_help;
+use crate::commands::command::Handler::{Container, Plain, Read};
+use crate::commands::command::flags::{LOADING, NONE, READONLY, STALE};
+use crate::commands::command::{Command, acl, cmd};
+use crate::commands::context::{CommandResult, Context};
+use crate::commands::key_spec::flags::RO;
+use crate::commands::key_spec::key;
+use crate::resp::Error;
+use crate::store::{Db, Object, Value};
+
+/// The commands of this file.
+#[rustfmt::skip]
+pub static COMMANDS: &[Command] = &[
+    cmd("object", -2, Container, NONE, 0, &[])
+        .doc("generic", "2.2.3", "Depends on subcommand.", "",
+             "Looks at how a value is kept.")
+        .subcommands(SUBCOMMANDS),
+];
+
+/// The subcommands.
+#[rustfmt::skip]
+static SUBCOMMANDS: &[Command] = &[
+    cmd("encoding", 3, Read(encoding), READONLY, acl::KEYSPACE, &[key(2, RO)])
+        .doc("generic", "2.2.3", "O(1)", "key",
+             "Tells the representation of a value in memory.")
+        .tips(&["nondeterministic_output"]),
+    cmd("freq", 3, Read(freq), READONLY, acl::KEYSPACE, &[key(2, RO)])
+        .doc("generic", "4.0.0", "O(1)", "key",
+             "Tells how often a key is used, on a logarithmic scale.")
+        .tips(&["nondeterministic_output"]),
+    cmd("help", 2, Plain(help), LOADING | STALE, acl::KEYSPACE, &[])
+        .doc("generic", "6.2.0", "O(1)", "",
+             "Explains the subcommands of OBJECT."),
+    cmd("idletime", 3, Read(idletime), READONLY, acl::KEYSPACE, &[key(2, RO)])
+        .doc("generic", "2.2.3", "O(1)", "key",
+             "Tells the seconds since a key was last used.")
+        .tips(&["nondeterministic_output"]),
+    cmd("refcount", 3, Read(refcount), READONLY, acl::KEYSPACE, &[key(2, RO)])
+        .doc("generic", "2.2.3", "O(1)", "key",
+             "Tells the number of references to a value.")
+        .tips(&["nondeterministic_output"]),
+];
+
+/// Redis shares the integers below this; their reference count is a constant.
+const SHARED_INTEGERS: i64 = 10_000;
+
+/// What `body` replies for the object at the key, or null.
+fn with_object(
+    ctx: &mut Context,
+    db: &Db,
+    body: impl FnOnce(&mut Context, &Object) -> CommandResult,
+) -> CommandResult {
+    match ctx.peek(db, 2) {
+        Some(object) => body(ctx, object),
+        None => {
+            ctx.reply.null();
+            Ok(())
+        }
+    }
+}
+
+pub fn encoding(ctx: &mut Context, db: &Db) -> CommandResult {
+    with_object(ctx, db, |ctx, object| {
+        ctx.reply.bulk(object.value.encoding().as_bytes());
+        Ok(())
+    })
+}
+
+pub fn refcount(ctx: &mut Context, db: &Db) -> CommandResult {
+    with_object(ctx, db, |ctx, object| {
+        let shared = matches!(object.value, Value::Int(n) if (0..SHARED_INTEGERS).contains(&n));
+        ctx.reply.int(if shared { i64::from(i32::MAX) } else { 1 });
+        Ok(())
+    })
+}
+
+pub fn idletime(ctx: &mut Context, db: &Db) -> CommandResult {
+    with_object(ctx, db, |ctx, object| {
+        if ctx.config.is_lfu() {
+            return Err(Error::text(
+                "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when \
+                 switching between policies at runtime LRU and LFU data will take some time to adjust.",
+            ));
+        }
+        ctx.reply.int(idle_seconds(ctx, object));
+        Ok(())
+    })
+}
+
+/// Seconds since the object was last used.
+pub fn idle_seconds(ctx: &Context, object: &Object) -> i64 {
+    (ctx.now / 1000 - i64::from(object.used())).max(0)
+}
+
+pub fn freq(ctx: &mut Context, db: &Db) -> CommandResult {
+    with_object(ctx, db, |ctx, object| {
+        if !ctx.config.is_lfu() {
+            return Err(Error::text(
+                "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that \
+                 when switching between policies at runtime LRU and LFU data will take some time to adjust.",
+            ));
+        }
+        ctx.reply.int(i64::from(ctx.usage.frequency(object.used())));
+        Ok(())
+    })
+}
+
+pub fn help(ctx: &mut Context) -> CommandResult {
+    reply_help(ctx, "object", SUBCOMMANDS)
+}

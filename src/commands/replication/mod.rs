@@ -1,0 +1,3 @@
+//! Replication: who follows whom, and what a replica says to its primary.
+
+pub mod roles;
