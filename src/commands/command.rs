@@ -65,6 +65,8 @@ pub mod flags {
     pub const NO_ASYNC_LOADING: u32 = 1 << 11;
     pub const NO_MULTI: u32 = 1 << 12;
     pub const ALLOW_BUSY: u32 = 1 << 13;
+    /// Expired keys that the command meets are deleted one by one, each as a unit of its own in the log.
+    pub const EXPIRE_EACH: u32 = 1 << 15;
     /// Runs at once although MULTI is open.
     pub const NOT_QUEUED: u32 = 1 << 14;
 

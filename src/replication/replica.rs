@@ -30,7 +30,6 @@ use std::time::{Duration, Instant};
 
 use super::in_background;
 use crate::commands::table::INDEX;
-use crate::consequences::{Aftermath, replace_all};
 use crate::execute::Executor;
 use crate::persistence::rdb::load::load;
 use crate::resp::request::Step;
@@ -41,7 +40,9 @@ use crate::state::journal::push_request;
 use crate::state::replication::{History, LinkState};
 use crate::state::session::Session;
 use crate::state::{Shared, lock};
+use crate::sys;
 use crate::util::{clock, number};
+use crate::write::{Origin, WriteTxn};
 
 /// How long to wait before the next try, and for a connection.
 const RETRY: Duration = Duration::from_secs(1);
@@ -111,14 +112,14 @@ fn follow(mut wire: Wire<'_>) -> io::Result<()> {
         } => {
             wire.set_state(LinkState::Sync);
             let receive = || receive_copy(&mut wire, replid, offset);
-            in_background(shared.os, receive)?;
+            in_background(receive)?;
             psync
         }
     };
     // What many threads do at the primary this one does alone: as one among many it would fall behind.
-    (shared.os.set_nice)(-10);
+    sys::set_nice(-10);
     let result = Stream::new(wire, acknowledges).and_then(|mut stream| stream.run());
-    (shared.os.set_nice)(0);
+    sys::set_nice(0);
     result
 }
 
@@ -319,12 +320,10 @@ fn receive_copy(wire: &mut Wire<'_>, replid: String, offset: u64) -> io::Result<
     for warning in &loaded.warnings {
         shared.log.warning(warning);
     }
-    let mut after = Aftermath::default();
-    let mut dbs = loaded.dbs;
     {
-        let mut store = shared.write();
+        let mut txn = WriteTxn::begin(shared, Origin::Primary, clock::now_ms());
         wire.check()?;
-        replace_all(shared, &mut store, &mut dbs, &mut after);
+        txn.replace_all(loaded.dbs);
         *lock(&shared.history) = History::new(replid);
         let backlog = shared.settings.current().repl_backlog_size;
         shared.journal.begin(offset, backlog as u64);
@@ -333,8 +332,6 @@ fn receive_copy(wire: &mut Wire<'_>, replid: String, offset: u64) -> io::Result<
         shared.replicas.disconnect();
         wire.set_state(LinkState::Connected);
     }
-    after.clear();
-    drop(dbs); // the old data
     shared.log.notice(&format!(
         "MASTER <-> REPLICA sync: Finished with success, {} keys",
         loaded.keys

@@ -16,7 +16,7 @@
 //! small, grow with what the client sends, and shrink when nothing has come for two seconds: a read timeout
 //! wakes the thread for that, and is only set while there is something to give back.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -48,14 +48,11 @@ const FEW: usize = 4;
 const IDLE: Duration = Duration::from_secs(2);
 /// How often a client whose write has to wait looks whether it is still wanted.
 const LOOK_ROUND: Duration = Duration::from_millis(100);
-/// How long a write may make no progress before we look whether the peer is stuck in a write, too.
-const STUCK: Duration = Duration::from_millis(10);
 
 /// Serves a connection to its end.
 pub fn serve(shared: &Handle, client: Arc<Client>) {
     let config = shared.settings.current();
     let _ = client.stream.set_nodelay(true);
-    let _ = client.stream.set_write_timeout(Some(STUCK));
     sys::set_keepalive(&client.stream, config.tcp_keepalive);
     shared.log.verbose(&format!("Accepted {}", client.peer));
     let mut connection = Connection {
@@ -213,6 +210,9 @@ impl Connection<'_> {
     fn become_replica(&mut self) -> io::Result<()> {
         self.finish();
         self.send()?;
+        // Its feeder checks the connection from time to time while the replica takes nothing.
+        let stream = &self.session.client.stream;
+        stream.set_write_timeout(Some(Duration::from_millis(10)))?;
         if let (Some(request), Some(replica)) = (self.session.sync.take(), &self.session.replica) {
             self.feeder = Some(primary::start(self.shared, replica, request)?);
         }
@@ -238,9 +238,11 @@ impl Connection<'_> {
                 waiter.end(Outcome::Gone);
                 return Next::Close;
             }
-            Outcome::Served { sent, rest } => {
-                self.session.output_bytes.update(|sum| sum + sent as u64);
-                self.reply.out.extend_from_slice(&rest);
+            Outcome::Served { unsent, error } => {
+                self.reply.out.extend_from_slice(&unsent);
+                if let Some(error) = error {
+                    self.shared.stats.count_error(error.code());
+                }
             }
             Outcome::TimedOut => waiter.reply_timeout(self.shared, &mut self.reply),
             Outcome::Failed(error) => {
@@ -278,7 +280,7 @@ impl Connection<'_> {
             .set_read_timeout(Some(Duration::from_millis(100)))?;
         let mut rest = [0; 4096];
         for _ in 0..256 {
-            if !matches!((&self.session.client.stream).read(&mut rest), Ok(1..)) {
+            if !matches!((&*self.session.client.stream).read(&mut rest), Ok(1..)) {
                 break;
             }
         }
@@ -291,7 +293,7 @@ impl Connection<'_> {
             self.input
                 .resize((self.input.len() * 2).max(SMALL_BUFFER), 0);
         }
-        let n = match (&self.session.client.stream).read(&mut self.input[self.filled..]) {
+        let n = match (&*self.session.client.stream).read(&mut self.input[self.filled..]) {
             Ok(n) => n,
             Err(e) if e.kind() == ErrorKind::Interrupted => return Ok(()),
             Err(e) if is_timeout(&e) => return self.shrink(),
@@ -338,7 +340,7 @@ impl Connection<'_> {
         while big.len() < len + 2 {
             let piece = (len + 2 - big.len()).min(big.len().max(LARGE_BUFFER));
             big.reserve_exact(piece);
-            match (&self.session.client.stream)
+            match (&*self.session.client.stream)
                 .take(piece as u64)
                 .read_to_end(&mut big)
             {
@@ -355,29 +357,33 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// Sends all replies. While the peer does not take them, takes in what it sends.
+    /// Sends all replies. While the peer does not take them, reads what it sends.
     fn send(&mut self) -> io::Result<()> {
-        let mut sent = 0;
-        while sent < self.reply.out.len() {
-            let stream = &self.session.client.stream;
-            match (&*stream).write(&self.reply.out[sent..]) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(n) => sent += n,
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) if is_timeout(&e) => {
-                    let room =
-                        (self.filled as i64) < self.executor.config().client_query_buffer_limit;
-                    if sys::wait_to_write(stream, room && !self.at_end, 1000) {
-                        self.read()?;
-                    }
-                }
-                Err(e) => return Err(e),
-            }
+        if self.reply.out.is_empty() {
+            return Ok(());
         }
         self.counted = 0;
-        self.reply.out.clear();
+        let client = self.session.client.clone();
+        if let Some(mark) = client.outbox.send(&mut self.reply.out)? {
+            while !client.outbox.drain(mark)? {
+                self.read_while_stuck(&client)?;
+            }
+        }
         if self.reply.out.capacity() > KEEP_OUTPUT {
             self.reply.out = Vec::new();
+        }
+        Ok(())
+    }
+
+    /// Waits until the peer takes more, and reads what it sends in the meantime, up to the limit of the query buffer.
+    fn read_while_stuck(&mut self, client: &Client) -> io::Result<()> {
+        let limit = self.executor.config().client_query_buffer_limit;
+        let has_room = (self.filled as i64) < limit && !self.at_end;
+        if sys::wait_to_write(&client.stream, has_room, 1000) {
+            self.read()?;
+        }
+        if client.is_closing() {
+            return Err(ErrorKind::ConnectionAborted.into());
         }
         Ok(())
     }

@@ -24,7 +24,7 @@ use crate::commands::table::INDEX;
 use crate::replication::replica;
 use crate::state::clients::Client;
 use crate::state::config::Config;
-use crate::state::{Handle, Os, Shared, lock};
+use crate::state::{Handle, Shared, lock};
 use crate::sys;
 
 /// A client's thread needs little: no recursion, and buffers on the heap.
@@ -57,17 +57,7 @@ impl Server {
         if lowered {
             config.maxclients = (open_files.saturating_sub(32)).max(1) as u32;
         }
-        let os = Os {
-            allocated_bytes: sys::allocated_bytes,
-            has_hung_up: sys::has_hung_up,
-            send_now: sys::send_now,
-            set_nice: sys::set_nice,
-        };
-        let shared = Shared::new(
-            config,
-            INDEX.rows.iter().map(|row| row.full_name.as_str()),
-            os,
-        )?;
+        let shared = Shared::new(config, INDEX.rows.iter().map(|row| row.full_name.as_str()))?;
         let addresses: io::Result<Vec<SocketAddr>> =
             listeners.iter().map(TcpListener::local_addr).collect();
         *lock(&shared.addresses) = addresses?;

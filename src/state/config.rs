@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::journal::Limit;
 use super::lock;
+use super::outbox::Limit;
 use super::settings::{Kind, SETTINGS, Setting, find};
 use crate::store::stream::NodeLimits;
 use crate::util::{glob, words};
@@ -293,6 +293,21 @@ impl Settings {
         self.version.fetch_add(1, Ordering::Release);
         Ok(current.clone())
     }
+}
+
+/// Writes the settings to their configuration file. The new file is written beside the old one and renamed, so a crash
+/// in between loses neither.
+///
+/// # Errors
+///
+/// Those of the file system, or if the settings did not come from a file.
+pub fn rewrite_file(config: &Config) -> std::io::Result<()> {
+    let path = config.file.as_ref().ok_or(std::io::ErrorKind::NotFound)?;
+    let old = std::fs::read_to_string(path).unwrap_or_default();
+    let mut beside = path.clone().into_os_string();
+    beside.push(".tmp");
+    std::fs::write(&beside, rewrite(&old, config))?;
+    std::fs::rename(&beside, path)
 }
 
 /// The configuration file's new text: `old` with every setting brought up to date. Lines keep their place and comments

@@ -26,9 +26,8 @@
 //!
 //! # Units
 //!
-//! [`Effects`] is where a thread collects effects while it holds the write lock; they are appended before it lets go.
-//! What one command or transaction does must not be seen in halves, so more than one effect of it is put between MULTI
-//! and EXEC.
+//! What one command or transaction does must not be seen in halves, so more than one request of it stands between MULTI
+//! and EXEC. The writer puts them together before it appends: see `src/write.rs`.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -36,6 +35,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::lock;
+use super::outbox::Limit;
 use crate::util::number;
 
 const BLOCK: usize = 64 * 1024;
@@ -75,15 +75,6 @@ struct Reader {
     limit: Limit,
     /// Since when it has been further back than the soft limit.
     late_since: Option<Instant>,
-}
-
-/// How many bytes a reader may be behind: never more than `hard`, and no more than `soft` for longer than a time. Zero is
-/// no limit.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Limit {
-    pub hard: u64,
-    pub soft: u64,
-    pub soft_seconds: u64,
 }
 
 /// A reader has fallen back too far: what it needs next is gone.
@@ -175,6 +166,16 @@ impl Journal {
     /// The next effect will say which database it is in.
     pub fn forget_selected(&self) {
         self.selected.store(NO_DB, Relaxed);
+    }
+
+    /// The database that the log has selected. The caller holds the store's write lock.
+    pub fn selected(&self) -> usize {
+        self.selected.load(Relaxed)
+    }
+
+    /// Notes the database that the log has selected. The caller holds the store's write lock.
+    pub fn set_selected(&self, db: usize) {
+        self.selected.store(db, Relaxed);
     }
 
     /// Registers a reader that goes on at `position`. From now on what it needs is kept.
@@ -323,143 +324,6 @@ pub fn push_request<'a>(out: &mut Vec<u8>, words: usize, args: impl Iterator<Ite
     }
 }
 
-/// What a thread has done to the data and not journalled yet.
-#[derive(Default)]
-pub struct Effects {
-    /// Whether anybody wants to know.
-    on: bool,
-    out: Vec<u8>,
-    selected: usize,
-    /// Effects in the current unit, and where the first one is.
-    count: usize,
-    first_at: usize,
-    /// Effects of the command that is being run, and how many; and whether they stand in place of the command itself.
-    of_command: Vec<u8>,
-    commands: usize,
-    replaced: bool,
-}
-
-impl Effects {
-    /// Begins to collect, if anyone wants that. The caller has just got the store's write lock.
-    #[inline]
-    pub fn begin(&mut self, journal: &Journal, wanted: bool) {
-        self.on = wanted && journal.is_active();
-        if self.on {
-            self.selected = journal.selected.load(Relaxed);
-        }
-    }
-
-    /// Whether effects are collected at all. A handler asks before it goes to any trouble.
-    #[inline]
-    pub fn on(&self) -> bool {
-        self.on
-    }
-
-    /// Adds an effect of the command being run, beside the command as it was sent.
-    pub fn also(&mut self, words: &[&[u8]]) {
-        if self.on {
-            push_request(&mut self.of_command, words.len(), words.iter().copied());
-            self.commands += 1;
-        }
-    }
-
-    /// Adds an effect that stands for the command being run.
-    #[inline]
-    pub fn instead(&mut self, words: &[&[u8]]) {
-        self.also(words);
-        self.replaced = true;
-    }
-
-    /// A key of database `db` was found expired and is gone.
-    pub fn expired(&mut self, db: usize, key: &[u8]) {
-        if self.on {
-            self.open(db);
-            push_request(&mut self.out, 2, [b"DEL", key].into_iter());
-        }
-    }
-
-    /// Adds bytes of the primary's journal, just as they came, and returns the offset before them.
-    pub fn relay(&mut self, journal: &Journal, bytes: &[u8]) -> u64 {
-        let before = journal.end() + self.out.len() as u64;
-        self.out.extend_from_slice(bytes);
-        before
-    }
-
-    /// The command being run has no effect but those that were added.
-    #[inline]
-    pub fn nothing_else(&mut self) {
-        self.replaced = true;
-    }
-
-    /// The command has been run in database `db`; `words` are those it was sent with, if they are an effect.
-    pub fn command_done<'a>(
-        &mut self,
-        db: usize,
-        words: Option<(usize, impl Iterator<Item = &'a [u8]>)>,
-    ) {
-        let replaced = std::mem::take(&mut self.replaced);
-        if !self.on {
-            return;
-        }
-        if self.commands > 0 {
-            self.open(db);
-            self.count += self.commands - 1;
-            self.commands = 0;
-            self.out.append(&mut self.of_command);
-        }
-        if let Some((n, words)) = words
-            && !replaced
-        {
-            self.open(db);
-            push_request(&mut self.out, n, words);
-        }
-    }
-
-    /// Prepares for one more effect of the unit, in database `db`.
-    fn open(&mut self, db: usize) {
-        if self.selected != db {
-            self.selected = db;
-            let number = db.to_string();
-            push_request(&mut self.out, 2, [b"SELECT", number.as_bytes()].into_iter());
-        }
-        if self.count == 0 {
-            self.first_at = self.out.len();
-        }
-        self.count += 1;
-    }
-
-    /// Ends a unit: what belongs together stands between MULTI and EXEC.
-    #[inline]
-    pub fn unit_done(&mut self) {
-        if self.count > 1 {
-            let mut multi = vec![];
-            push_request(&mut multi, 1, [&b"MULTI"[..]].into_iter());
-            self.out.splice(self.first_at..self.first_at, multi);
-            push_request(&mut self.out, 1, [&b"EXEC"[..]].into_iter());
-        }
-        self.count = 0;
-    }
-
-    /// Appends everything to the journal, and returns the offset after it; `None` if there was nothing. The caller still
-    /// holds the write lock.
-    #[inline]
-    pub fn flush(&mut self, journal: &Journal) -> Option<u64> {
-        if self.out.is_empty() {
-            return None;
-        }
-        self.unit_done();
-        if self.on {
-            journal.selected.store(self.selected, Relaxed);
-        }
-        let end = journal.append(&self.out);
-        self.out.clear();
-        if self.out.capacity() > 1 << 20 {
-            self.out = Vec::new();
-        }
-        Some(end)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -513,34 +377,5 @@ mod tests {
         assert_eq!(read, Err(Lost));
         journal.remove_reader(2);
         assert!(journal.memory() <= BLOCK * 2);
-    }
-
-    #[test]
-    fn what_belongs_together_is_wrapped() {
-        let journal = Journal::default();
-        journal.begin(0, 1 << 20);
-        let mut effects = Effects::default();
-        effects.begin(&journal, true);
-        let words = |text: &'static str| {
-            Some((text.split(' ').count(), text.split(' ').map(str::as_bytes)))
-        };
-        effects.command_done(3, words("SET a 1"));
-        effects.unit_done();
-        effects.expired(3, b"old");
-        effects.command_done(3, words("SET b 2"));
-        effects.unit_done();
-        effects.instead(&[b"PERSIST", b"c"]);
-        effects.command_done(0, words("NOT SEEN"));
-        effects.flush(&journal);
-        journal.add_reader(1, 0, NO_LIMIT);
-        let mut text = vec![];
-        journal.read(1, &mut text, 1000).unwrap();
-        let text = String::from_utf8(text).unwrap();
-        let words: Vec<&str> = text
-            .split("\r\n")
-            .filter(|w| !w.starts_with(['*', '$']))
-            .collect();
-        let expected = "SELECT 3 SET a 1 MULTI DEL old SET b 2 EXEC SELECT 0 PERSIST c ";
-        assert_eq!(words.join(" "), expected);
     }
 }

@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 
 use super::config::{Config, LogLevel};
-use super::journal::Limit;
+use super::outbox::Limit;
 use crate::util::number;
 
 /// What values a setting takes, and where they are.

@@ -63,7 +63,7 @@ pub fn quit(ctx: &mut Context) -> CommandResult {
 pub fn reset(ctx: &mut Context) -> CommandResult {
     let session = &mut *ctx.session;
     session.set_multi(None);
-    session.unwatch(ctx.shared);
+    session.unwatch(ctx.server);
     session.select(0);
     session.set_resp3(false);
     session.reply_mode = ReplyMode::On;
@@ -181,7 +181,7 @@ pub fn hello(ctx: &mut Context) -> CommandResult {
     text(
         reply,
         "role",
-        if ctx.shared.link.is_replica() {
+        if ctx.server.link.is_replica() {
             "replica"
         } else {
             "master"

@@ -4,9 +4,8 @@ use crate::commands::args::help as reply_help;
 use crate::commands::command::Handler::{Container, Plain};
 use crate::commands::command::flags::{ADMIN, LOADING, NONE, NOSCRIPT, STALE};
 use crate::commands::command::{Command, cmd};
-use crate::commands::context::{CommandResult, Context};
+use crate::commands::context::{Action, CommandResult, Context};
 use crate::resp::Error;
-use crate::state::config;
 use crate::state::settings::{self, Change, SETTINGS, Setting};
 use crate::util::glob;
 
@@ -60,7 +59,7 @@ pub fn get(ctx: &mut Context) -> CommandResult {
         }
     }
     // The settings in force, not those this batch began with: CONFIG SET may have come just before.
-    let current = ctx.shared.settings.current();
+    let current = ctx.server.settings.current();
     ctx.reply.map(found.len());
     for (name, setting) in found {
         ctx.reply.bulk(name.as_bytes());
@@ -97,16 +96,16 @@ pub fn set(ctx: &mut Context) -> CommandResult {
             return Err(failed(name, "duplicate parameter"));
         }
     }
-    let changed = ctx.shared.settings.update(|config| {
+    let changed = ctx.server.settings.update(|config| {
         for (name, value) in &pairs {
             let setting = settings::find(name).ok_or_else(|| failed(name, "unknown"))?;
             setting
                 .set(config, value)
                 .map_err(|why| failed(name, &why))?;
         }
-        Ok(())
+        Ok::<(), Error>(())
     })?;
-    ctx.shared.log.set_level(changed.loglevel);
+    ctx.server.log.set_level(changed.loglevel);
     ctx.reply.ok();
     Ok(())
 }
@@ -118,36 +117,19 @@ fn failed(name: &str, why: &str) -> Error {
 }
 
 pub fn rewrite(ctx: &mut Context) -> CommandResult {
-    let current = ctx.shared.settings.current();
-    let Some(path) = &current.file else {
+    let current = ctx.server.settings.current();
+    if current.file.is_none() {
         return Err(Error::text(
             "ERR The server is running without a config file",
         ));
-    };
-    let old = std::fs::read_to_string(path).unwrap_or_default();
-    // Written beside the old one and put in its place at once: a crash in between loses neither.
-    let mut beside = path.clone().into_os_string();
-    beside.push(".tmp");
-    let written = std::fs::write(&beside, config::rewrite(&old, &current));
-    match written.and_then(|()| std::fs::rename(&beside, path)) {
-        Ok(()) => {
-            ctx.shared
-                .log
-                .notice("CONFIG REWRITE executed with success.");
-            ctx.reply.ok();
-            Ok(())
-        }
-        Err(e) => {
-            ctx.shared
-                .log
-                .warning(&format!("CONFIG REWRITE failed: {e}"));
-            Err(Error::new(format!("ERR Rewriting config file: {e}")))
-        }
     }
+    ctx.action = Some(Action::RewriteConfig);
+    ctx.reply.ok();
+    Ok(())
 }
 
 pub fn resetstat(ctx: &mut Context) -> CommandResult {
-    ctx.shared.stats.reset();
+    ctx.server.stats.reset();
     ctx.reply.ok();
     Ok(())
 }

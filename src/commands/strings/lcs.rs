@@ -94,7 +94,7 @@ pub fn lcs(ctx: &mut Context, db: &Db) -> CommandResult {
 
 fn string_at<'d>(ctx: &Context, db: &'d Db, i: usize) -> Result<Cow<'d, [u8]>, Error> {
     const WRONG: Error = Error::text("ERR The specified keys must contain string values");
-    match ctx.find(db, i) {
+    match ctx.find(db, &ctx.args[i]) {
         Some(object) => object.value.as_string().map_err(|_| WRONG),
         None => Ok(Cow::Borrowed(b"")),
     }
