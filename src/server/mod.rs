@@ -10,6 +10,7 @@
 //! ends when it is dropped.
 
 mod client;
+mod configure;
 mod cron;
 
 use std::io::{self, Write};
@@ -18,6 +19,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+pub use configure::ConfigError;
 
 use crate::VERSION;
 use crate::commands::table::INDEX;

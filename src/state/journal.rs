@@ -35,6 +35,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::config::Limit;
 use super::lock;
 use crate::util::number;
 
@@ -75,15 +76,6 @@ struct Reader {
     limit: Limit,
     /// Since when it has been further back than the soft limit.
     late_since: Option<Instant>,
-}
-
-/// How many bytes a reader may be behind: never more than `hard`, and no more than `soft` for longer than a time. Zero is
-/// no limit.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Limit {
-    pub hard: u64,
-    pub soft: u64,
-    pub soft_seconds: u64,
 }
 
 /// A reader has fallen back too far: what it needs next is gone.
