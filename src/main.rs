@@ -53,8 +53,11 @@ fn main() -> ExitCode {
     if let Some(code) = answer(args.first().map_or(b"", Vec::as_slice)) {
         return code;
     }
-    let server =
-        configure(&args).and_then(|config| Server::start(config).map_err(|e| e.to_string()));
+    let server = configure(&args).and_then(|config| {
+        // Before the first client can connect: from then on a signal must end the server in order.
+        sys::watch_signals();
+        Server::start(config).map_err(|e| e.to_string())
+    });
     let server = match server {
         Ok(server) => server,
         Err(why) => {
@@ -62,7 +65,6 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    sys::watch_signals();
     while !server.wait(Duration::from_millis(50)) {
         if sys::signalled() {
             server.log("Received a signal, scheduling shutdown...");

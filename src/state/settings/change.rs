@@ -84,3 +84,64 @@ fn apply_all(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::{Handle, Os};
+
+    fn shared() -> Handle {
+        let os = Os {
+            allocated_bytes: || 0,
+            has_hung_up: |_| false,
+            send_now: |_, _| 0,
+            set_nice: |_| {},
+        };
+        Shared::new(Config::for_tests(), std::iter::empty(), os).unwrap()
+    }
+
+    #[test]
+    fn a_change_has_its_effect_at_once() {
+        let shared = shared();
+        shared.journal.begin(0, 1 << 20);
+        shared.journal.append(&[0; 100_000]);
+        assert_eq!(shared.journal.backlog().1, 100_000);
+        change(&shared, &[(b"Repl-Backlog-Size", b"50000"), (b"hz", b"20")]).unwrap();
+        assert_eq!(shared.journal.backlog().1, 50_000);
+        assert_eq!(shared.settings.current().hz, 20);
+    }
+
+    #[test]
+    fn an_effect_that_fails_takes_all_changes_back() {
+        let shared = shared();
+        shared.journal.begin(0, 1 << 20);
+        shared.journal.append(&[0; 100_000]);
+        let pairs: [(&[u8], &[u8]); 3] = [
+            (b"timeout", b"7"),
+            (b"repl-backlog-size", b"50000"),
+            (b"maxclients", b"4294967295"),
+        ];
+        let Err(Refusal::Failed { name, why }) = change(&shared, &pairs) else {
+            panic!("no system opens so many files");
+        };
+        assert_eq!(name, b"maxclients");
+        assert!(why.starts_with("The operating system is not able"), "{why}");
+        let config = shared.settings.current();
+        assert_eq!((config.timeout, config.repl_backlog_size), (0, 1 << 20));
+        // What was shrunk in between is lost, but the journal grows again.
+        shared.journal.append(&[0; 100_000]);
+        assert!(shared.journal.backlog().1 > 50_000);
+    }
+
+    #[test]
+    fn names_are_checked_before_values() {
+        let shared = shared();
+        let refused = |pairs: &[(&[u8], &[u8])]| change(&shared, pairs).unwrap_err();
+        let unknown = Refusal::Unknown(b"nosuch".into());
+        assert_eq!(refused(&[(b"timeout", b"x"), (b"nosuch", b"1")]), unknown);
+        let twice = failed("TIMEOUT", "duplicate parameter");
+        assert_eq!(refused(&[(b"timeout", b"x"), (b"TIMEOUT", b"1")]), twice);
+        let fixed = failed("port", "can't set immutable config");
+        assert_eq!(refused(&[(b"port", b"x"), (b"nosuch", b"1")]), fixed);
+    }
+}
