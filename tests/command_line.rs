@@ -103,8 +103,108 @@ fn real(args: &[&str]) -> Option<Command> {
     exists.is_ok().then_some(command)
 }
 
+const DIRECTIVE: &str = "Bad directive or wrong number of arguments";
+const INTEGER: &str = "argument couldn't be parsed into an integer";
+const NUMBER: &str = "wrong number of arguments";
+
+/// Arguments that are refused: the number of the line, the line, and what is wrong with it.
+const BAD_ARGUMENTS: &[(&[&str], usize, &str, &str)] = &[
+    (&["--nosuch", "1"], 2, "nosuch \"1\"", DIRECTIVE),
+    (&["--port", "abc"], 2, "port \"abc\"", INTEGER),
+    (&["--hz", "20", "--port", ""], 3, "port \"\"", INTEGER),
+    (
+        &["--port", "70000"],
+        2,
+        "port \"70000\"",
+        "argument must be between 0 and 65535 inclusive",
+    ),
+    (&["--port"], 2, "port", NUMBER),
+    (&["--port", "1", "2"], 2, "port \"1\" \"2\"", NUMBER),
+    (
+        &["--port", "1", "-", "--hz", "20"],
+        2,
+        "port \"1\" \"-\"",
+        NUMBER,
+    ),
+    (&["--hz", "--port", "1"], 2, "hz \"--port\" \"1\"", NUMBER),
+    (&["--", "--port", "1"], 2, "\"--port\" \"1\"", DIRECTIVE),
+    (&["-x"], 2, "\"-x\"", DIRECTIVE),
+    (
+        &["--save", "900", "abc"],
+        2,
+        "save \"900\" \"abc\"",
+        "Invalid save parameters",
+    ),
+    (
+        &["--requirepass a\"b"],
+        2,
+        "requirepass a\"b",
+        "Unbalanced quotes in configuration line",
+    ),
+    (
+        &["--dir", "/no/such"],
+        2,
+        "dir \"/no/such\"",
+        "No such file or directory",
+    ),
+    (
+        &["--dbfilename", "a/b"],
+        2,
+        "dbfilename \"a/b\"",
+        "dbfilename can't be a path, just a filename",
+    ),
+    (
+        &["--replicaof", "localhost"],
+        2,
+        "replicaof \"localhost\"",
+        NUMBER,
+    ),
+    (
+        &["--replicaof", "localhost", "abc"],
+        2,
+        "replicaof \"localhost\" \"abc\"",
+        "Invalid master port",
+    ),
+    (
+        &["--rename-command", "NOSUCH", "x"],
+        2,
+        "rename-command \"NOSUCH\" \"x\"",
+        "No such command in rename-command",
+    ),
+    (
+        &["--rename-command", "get", "SET"],
+        2,
+        "rename-command \"get\" \"SET\"",
+        "Target command name already exists",
+    ),
+    (
+        &["--rename-command", "get"],
+        2,
+        "rename-command \"get\"",
+        DIRECTIVE,
+    ),
+];
+
+/// This program, and the real one, show which line is wrong, and why.
+fn assert_shown(args: &[&str], line: usize, shown: &str, why: &str) {
+    let expected = format!(
+        "\n*** FATAL CONFIG FILE ERROR (Redis 7.0.15) ***\nReading the configuration file, at line {line}\n\
+         >>> '{shown}'\n{why}\n"
+    );
+    for command in [Some(program(args)), real(args)].into_iter().flatten() {
+        assert_eq!(failure(command), expected, "{args:?}");
+    }
+}
+
 #[test]
-fn a_bad_setting_is_shown_with_its_line_as_redis_shows_it() {
+fn a_bad_argument_is_shown_as_redis_shows_it() {
+    for (args, line, shown, why) in BAD_ARGUMENTS {
+        assert_shown(args, *line, shown, why);
+    }
+}
+
+#[test]
+fn a_bad_line_of_a_file_is_shown_as_redis_shows_it() {
     let dir = directory("bad");
     let write = |name: &str, text: &str| {
         let path = dir.join(name);
@@ -118,93 +218,16 @@ fn a_bad_setting_is_shown_with_its_line_as_redis_shows_it() {
         "renaming.conf",
         "rename-command GET \"\"\nrename-command get x\n",
     );
-    let directive = "Bad directive or wrong number of arguments";
-    let integer = "argument couldn't be parsed into an integer";
-    let number = "wrong number of arguments";
     for (args, line, shown, why) in [
-        (&["--nosuch", "1"][..], 2, "nosuch \"1\"", directive),
-        (&["--port", "abc"], 2, "port \"abc\"", integer),
-        (&["--hz", "20", "--port", ""], 3, "port \"\"", integer),
         (
-            &["--port", "70000"],
+            &["--dir", &bad][..],
             2,
-            "port \"70000\"",
-            "argument must be between 0 and 65535 inclusive",
-        ),
-        (&["--port"], 2, "port", number),
-        (&["--port", "1", "2"], 2, "port \"1\" \"2\"", number),
-        (
-            &["--port", "1", "-", "--hz", "20"],
-            2,
-            "port \"1\" \"-\"",
-            number,
-        ),
-        (&["--hz", "--port", "1"], 2, "hz \"--port\" \"1\"", number),
-        (&["--", "--port", "1"], 2, "\"--port\" \"1\"", directive),
-        (&["-x"], 2, "\"-x\"", directive),
-        (
-            &["--save", "900", "abc"],
-            2,
-            "save \"900\" \"abc\"",
-            "Invalid save parameters",
-        ),
-        (
-            &["--requirepass a\"b"],
-            2,
-            "requirepass a\"b",
-            "Unbalanced quotes in configuration line",
-        ),
-        (
-            &["--dir", "/no/such"],
-            2,
-            "dir \"/no/such\"",
-            "No such file or directory",
-        ),
-        (
-            &["--dir", &bad],
-            2,
-            &format!("dir \"{bad}\""),
+            format!("dir \"{bad}\"").as_str(),
             "Not a directory",
         ),
-        (
-            &["--dbfilename", "a/b"],
-            2,
-            "dbfilename \"a/b\"",
-            "dbfilename can't be a path, just a filename",
-        ),
-        (
-            &["--replicaof", "localhost"],
-            2,
-            "replicaof \"localhost\"",
-            number,
-        ),
-        (
-            &["--replicaof", "localhost", "abc"],
-            2,
-            "replicaof \"localhost\" \"abc\"",
-            "Invalid master port",
-        ),
-        (
-            &["--rename-command", "NOSUCH", "x"],
-            2,
-            "rename-command \"NOSUCH\" \"x\"",
-            "No such command in rename-command",
-        ),
-        (
-            &["--rename-command", "get", "SET"],
-            2,
-            "rename-command \"get\" \"SET\"",
-            "Target command name already exists",
-        ),
-        (
-            &["--rename-command", "get"],
-            2,
-            "rename-command \"get\"",
-            directive,
-        ),
-        (&[&bad], 3, "nosuch setting", directive),
-        (&[&bad, "--port", "x"], 3, "nosuch setting", directive),
-        (&[&including], 3, "nosuch setting", directive),
+        (&[bad.as_str()], 3, "nosuch setting", DIRECTIVE),
+        (&[&bad, "--port", "x"], 3, "nosuch setting", DIRECTIVE),
+        (&[&including], 3, "nosuch setting", DIRECTIVE),
         (
             &[&quotes],
             1,
@@ -218,14 +241,7 @@ fn a_bad_setting_is_shown_with_its_line_as_redis_shows_it() {
             "No such command in rename-command",
         ),
     ] {
-        let expected = format!(
-            "\n*** FATAL CONFIG FILE ERROR (Redis 7.0.15) ***\nReading the configuration file, at line {line}\n\
-             >>> '{shown}'\n{why}\n"
-        );
-        assert_eq!(failure(program(args)), expected, "{args:?}");
-        if let Some(real) = real(args) {
-            assert_eq!(failure(real), expected, "{args:?}");
-        }
+        assert_shown(args, line, shown, why);
     }
 }
 
@@ -286,55 +302,57 @@ fn setting(client: &mut Client, name: &str) -> String {
     }
 }
 
+/// Arguments, and what a setting is with them.
+const GOOD_ARGUMENTS: &[(&[&str], &str, &str)] = &[
+    (&["--hz 20"], "hz", "20"),
+    (&["--HZ", "20"], "hz", "20"),
+    (&["--hz ", "20"], "hz", "20"),
+    (&["--hz", "20", "--hz", "30"], "hz", "30"),
+    (&["--replicaof '127.0.0.1' 1"], "replicaof", "127.0.0.1 1"),
+    (&["--slaveof", "127.0.0.1 1"], "replicaof", "127.0.0.1 1"),
+    (&["--replicaof", "no", "one"], "replicaof", ""),
+    (
+        &["--masterauth", "--my--pass", "--hz", "20"],
+        "masterauth",
+        "--my--pass",
+    ),
+    (&["--masterauth", "-x"], "masterauth", "-x"),
+    (
+        &["--masterauth", "a\"b 'c\\"],
+        "masterauth",
+        "a\\\"b 'c\\\\",
+    ),
+    (&["--masterauth \"a b\""], "masterauth", "a b"),
+    (&["--masterauth", "h\u{e9}"], "masterauth", "h\\xc3\\xa9"),
+    (&["--save"], "save", ""),
+    (&["--save", "--hz", "20"], "hz", "20"),
+    (&["--save", ""], "save", ""),
+    (&["--"], "hz", "10"),
+    (&["--# a comment"], "hz", "10"),
+    (&["--bind", "127.0.0.1 ::1"], "bind", "127.0.0.1 ::1"),
+    (&["--bind", "127.0.0.1", "::1"], "bind", "127.0.0.1 ::1"),
+    (
+        &[
+            "--client-output-buffer-limit",
+            "normal 1 2 3",
+            "--client-output-buffer-limit",
+            "pubsub",
+            "4",
+            "5",
+            "6",
+        ],
+        "client-output-buffer-limit",
+        "normal 1 2 3 slave 268435456 67108864 60 pubsub 4 5 6",
+    ),
+];
+
 #[test]
 fn arguments_are_joined_as_redis_joins_them() {
-    let limits = "normal 1 2 3 slave 268435456 67108864 60 pubsub 4 5 6";
-    for (args, name, value) in [
-        (&["--hz 20"][..], "hz", "20"),
-        (&["--HZ", "20"], "hz", "20"),
-        (&["--hz ", "20"], "hz", "20"),
-        (&["--hz", "20", "--hz", "30"], "hz", "30"),
-        (&["--replicaof '127.0.0.1' 1"], "replicaof", "127.0.0.1 1"),
-        (&["--slaveof", "127.0.0.1 1"], "replicaof", "127.0.0.1 1"),
-        (&["--replicaof", "no", "one"], "replicaof", ""),
-        (
-            &["--masterauth", "--my--pass", "--hz", "20"],
-            "masterauth",
-            "--my--pass",
-        ),
-        (&["--masterauth", "-x"], "masterauth", "-x"),
-        (
-            &["--masterauth", "a\"b 'c\\"],
-            "masterauth",
-            "a\\\"b 'c\\\\",
-        ),
-        (&["--masterauth \"a b\""], "masterauth", "a b"),
-        (&["--masterauth", "h\u{e9}"], "masterauth", "h\\xc3\\xa9"),
-        (&["--save"], "save", ""),
-        (&["--save", "--hz", "20"], "hz", "20"),
-        (&["--save", ""], "save", ""),
-        (&["--"], "hz", "10"),
-        (&["--# a comment"], "hz", "10"),
-        (&["--bind", "127.0.0.1 ::1"], "bind", "127.0.0.1 ::1"),
-        (&["--bind", "127.0.0.1", "::1"], "bind", "127.0.0.1 ::1"),
-        (
-            &[
-                "--client-output-buffer-limit",
-                "normal 1 2 3",
-                "--client-output-buffer-limit",
-                "pubsub",
-                "4",
-                "5",
-                "6",
-            ],
-            "client-output-buffer-limit",
-            limits,
-        ),
-    ] {
+    for (args, name, value) in GOOD_ARGUMENTS {
         let port = free_port();
         let port_flag = format!("--port {port}");
         let mut all = vec![port_flag.as_str()];
-        all.extend(args);
+        all.extend(*args);
         for command in [Some(program(&all)), real(&all)].into_iter().flatten() {
             let server = Running::spawn(command, port);
             let got = setting(&mut server.client(), name);

@@ -57,6 +57,17 @@ pub struct Limit {
     pub soft_seconds: u64,
 }
 
+impl Limit {
+    /// A limit of these two numbers of bytes.
+    pub const fn new(hard: u64, soft: u64, soft_seconds: u64) -> Limit {
+        Limit {
+            hard,
+            soft,
+            soft_seconds,
+        }
+    }
+}
+
 /// The values of all settings.
 ///
 /// The default is a server on port 6379 of every interface, without a log; see [`Config::for_tests`] for a server inside a
@@ -187,21 +198,9 @@ impl Default for Config {
             repl_diskless_sync_max_replicas: 0,
             min_replicas_to_write: 0,
             min_replicas_max_lag: 10,
-            normal_limit: Limit {
-                hard: 0,
-                soft: 0,
-                soft_seconds: 0,
-            },
-            replica_limit: Limit {
-                hard: 256 << 20,
-                soft: 64 << 20,
-                soft_seconds: 60,
-            },
-            pubsub_limit: Limit {
-                hard: 32 << 20,
-                soft: 8 << 20,
-                soft_seconds: 60,
-            },
+            normal_limit: Limit::new(0, 0, 0),
+            replica_limit: Limit::new(256 << 20, 64 << 20, 60),
+            pubsub_limit: Limit::new(32 << 20, 8 << 20, 60),
             shutdown_timeout: 10,
             dir: std::env::current_dir().unwrap_or_default(),
             dbfilename: "dump.rdb".into(),
