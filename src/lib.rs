@@ -74,9 +74,9 @@ mod sys;
 mod util;
 mod write;
 
-pub use server::Server;
+pub use server::{ConfigError, Server};
 pub use state::config::Config;
-pub use state::config::{LogLevel, LogTo};
+pub use state::config::{Limit, LogLevel, LogTo};
 
 /// The version of Redis whose behaviour this server has.
 pub const VERSION: &str = "7.0.15";

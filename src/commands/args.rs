@@ -107,8 +107,15 @@ pub fn unknown_command(args: &Args<'_>) -> Error {
 }
 
 /// The same for a subcommand.
-pub fn unknown_subcommand(container: &str, name: &[u8]) -> Error {
+pub fn unknown_subcommand(container: &[u8], name: &[u8]) -> Error {
     let name = &name[..name.len().min(128)];
-    let help = format!("'. Try {} HELP.", container.to_uppercase());
-    Error::new([b"ERR unknown subcommand '", name, help.as_bytes()].concat())
+    let container = container.to_ascii_uppercase();
+    let text = [
+        b"ERR unknown subcommand '",
+        name,
+        b"'. Try ",
+        &container,
+        b" HELP.",
+    ];
+    Error::new(text.concat())
 }

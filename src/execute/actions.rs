@@ -10,9 +10,10 @@ use super::Executor;
 use crate::commands::context::Action;
 use crate::resp::{Error, Reply};
 use crate::state::blocking::{Wait, Waiter};
-use crate::state::config;
 use crate::state::failover::{Address, Phase};
 use crate::state::session::{ReplyMode, Session};
+use crate::state::settings::kind::system_text;
+use crate::state::settings::rewrite::rewrite_file;
 use crate::write::Origin;
 
 /// A client's wait: the waiter, and when it ends by itself.
@@ -76,17 +77,17 @@ impl Executor<'_> {
     /// Writes the settings in force to the configuration file.
     fn rewrite_config(&mut self) -> Result<(), Error> {
         let settings = self.shared.settings.current();
-        match config::rewrite_file(&settings) {
+        match rewrite_file(&settings) {
             Ok(()) => {
                 let text = "CONFIG REWRITE executed with success.";
                 self.shared.log.notice(text);
                 Ok(())
             }
             Err(e) => {
-                self.shared
-                    .log
-                    .warning(&format!("CONFIG REWRITE failed: {e}"));
-                Err(Error::new(format!("ERR Rewriting config file: {e}")))
+                let why = system_text(&e);
+                let log = &self.shared.log;
+                log.warning(&format!("CONFIG REWRITE failed: {why}"));
+                Err(Error::new(format!("ERR Rewriting config file: {why}")))
             }
         }
     }

@@ -98,7 +98,7 @@ impl Executor<'_> {
         let number = match args.get(1) {
             Some(name) if !row.command.subcommands.is_empty() => {
                 let sub = self.index.find_sub(top, name);
-                sub.ok_or_else(|| unknown_subcommand(row.command.name, name))?
+                sub.ok_or_else(|| unknown_subcommand(&args[0], name))?
             }
             _ => top,
         };

@@ -30,7 +30,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::commands::command::{Handler, Index};
-use crate::commands::table::INDEX;
 use crate::resp::{Args, Error, Reply, Requests};
 use crate::state::Shared;
 use crate::state::blocking::Waiter;
@@ -69,10 +68,10 @@ pub struct Executor<'a> {
 
 impl<'a> Executor<'a> {
     /// An executor that holds no lock.
-    pub fn new(shared: &'a Shared) -> Executor<'a> {
+    pub fn new(shared: &'a Shared, index: &'static Index) -> Executor<'a> {
         Executor {
             shared,
-            index: &INDEX,
+            index,
             config: shared.settings.current(),
             config_version: shared.settings.version(),
             lease: Lease::new(shared),

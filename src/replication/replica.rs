@@ -148,8 +148,8 @@ fn handshake(wire: &mut Wire<'_>) -> io::Result<Start> {
     if !config.masterauth.is_empty() {
         let mut words = vec![
             &b"AUTH"[..],
-            config.masteruser.as_bytes(),
-            config.masterauth.as_bytes(),
+            config.masteruser.as_slice(),
+            config.masterauth.as_slice(),
         ];
         words.retain(|word| !word.is_empty());
         let answer = wire.ask(&words)?;
@@ -162,7 +162,7 @@ fn handshake(wire: &mut Wire<'_>) -> io::Result<Start> {
         announced => announced,
     };
     let port = port.to_string();
-    let ip = config.replica_announce_ip.as_bytes();
+    let ip = config.replica_announce_ip.as_slice();
     let mut about_us = vec![vec![&b"listening-port"[..], port.as_bytes()]];
     if !ip.is_empty() {
         about_us.push(vec![b"ip-address", ip]);
@@ -367,7 +367,7 @@ impl<'a> Stream<'a> {
         Ok(Stream {
             wire,
             session,
-            executor: Executor::new(shared),
+            executor: Executor::new(shared, &INDEX),
             acknowledges,
             held: vec![],
             acks: vec![],

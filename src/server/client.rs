@@ -23,6 +23,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::commands::command::Index;
 use crate::execute::{Executor, Flow};
 use crate::replication::primary;
 use crate::resp::request::{BIG_ARGUMENT, Step};
@@ -50,7 +51,7 @@ const IDLE: Duration = Duration::from_secs(2);
 const LOOK_ROUND: Duration = Duration::from_millis(100);
 
 /// Serves a connection to its end.
-pub fn serve(shared: &Handle, client: Arc<Client>) {
+pub fn serve(shared: &Handle, index: &'static Index, client: Arc<Client>) {
     let config = shared.settings.current();
     let _ = client.stream.set_nodelay(true);
     sys::set_keepalive(&client.stream, config.tcp_keepalive);
@@ -58,7 +59,7 @@ pub fn serve(shared: &Handle, client: Arc<Client>) {
     let mut connection = Connection {
         shared,
         session: Session::new(client, config.requirepass.is_empty()),
-        executor: Executor::new(shared),
+        executor: Executor::new(shared, index),
         parser: Parser::default(),
         input: vec![0; SMALL_BUFFER],
         filled: 0,

@@ -113,11 +113,10 @@ fn ping_replicas(shared: &Shared) {
     }
 }
 
-/// Keeps as much for replicas that may come back as the settings say, and nothing when they have stayed away for long.
+/// Frees the backlog when no replica has been connected for long.
 fn look_after_journal(shared: &Shared) {
     let config = shared.settings.current();
-    shared.journal.set_backlog(config.repl_backlog_size as u64);
-    let ttl = Duration::from_secs(config.repl_backlog_ttl.into());
+    let ttl = Duration::from_secs(config.repl_backlog_ttl);
     let long_absent = || !ttl.is_zero() && shared.replicas.absent_for() > ttl;
     if shared.link.is_replica() || !shared.journal.is_active() || !long_absent() {
         return;

@@ -10,6 +10,7 @@
 //! ends when it is dropped.
 
 mod client;
+mod configure;
 mod cron;
 
 use std::io::{self, Write};
@@ -19,8 +20,11 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+pub use configure::ConfigError;
+
 use crate::VERSION;
-use crate::commands::table::INDEX;
+use crate::commands::command::Index;
+use crate::commands::table;
 use crate::replication::replica;
 use crate::state::clients::Client;
 use crate::state::config::Config;
@@ -57,7 +61,8 @@ impl Server {
         if lowered {
             config.maxclients = (open_files.saturating_sub(32)).max(1) as u32;
         }
-        let shared = Shared::new(config, INDEX.rows.iter().map(|row| row.full_name.as_str()))?;
+        let index = table::index_for(&config.renamed_commands).map_err(io::Error::other)?;
+        let shared = Shared::new(config, index.rows.iter().map(|row| row.full_name.as_str()))?;
         let addresses: io::Result<Vec<SocketAddr>> =
             listeners.iter().map(TcpListener::local_addr).collect();
         *lock(&shared.addresses) = addresses?;
@@ -74,7 +79,7 @@ impl Server {
         };
         for listener in listeners {
             let (shared, live) = (server.shared.clone(), server.live.clone());
-            server.spawn("accept", move || accept(&listener, &shared, &live))?;
+            server.spawn("accept", move || accept(&listener, &shared, index, &live))?;
         }
         let shared = server.shared.clone();
         server.spawn("cron", move || cron::run(&shared))?;
@@ -218,13 +223,13 @@ fn parse_address(name: &str) -> io::Result<IpAddr> {
 }
 
 /// Accepts connections until the server stops, and gives each a thread.
-fn accept(listener: &TcpListener, shared: &Handle, live: &Arc<AtomicUsize>) {
+fn accept(listener: &TcpListener, shared: &Handle, index: &'static Index, live: &Arc<AtomicUsize>) {
     while !shared.stop.is_requested() {
         if !sys::wait_for_connection(listener, LOOK_ROUND_MS) {
             continue;
         }
         match listener.accept() {
-            Ok((stream, peer)) => welcome(stream, peer, shared, live),
+            Ok((stream, peer)) => welcome(stream, peer, shared, index, live),
             Err(e) => {
                 // Out of files, most likely: those who wait in line are accepted when somebody leaves.
                 shared
@@ -237,7 +242,13 @@ fn accept(listener: &TcpListener, shared: &Handle, live: &Arc<AtomicUsize>) {
 }
 
 /// Starts the thread of a new client, unless it cannot be let in.
-fn welcome(stream: TcpStream, peer: SocketAddr, shared: &Handle, live: &Arc<AtomicUsize>) {
+fn welcome(
+    stream: TcpStream,
+    peer: SocketAddr,
+    shared: &Handle,
+    index: &'static Index,
+    live: &Arc<AtomicUsize>,
+) {
     let stats = &shared.stats;
     stats.connections.fetch_add(1, Relaxed);
     let refuse = |stream: &TcpStream, text: &str| {
@@ -274,7 +285,7 @@ fn welcome(stream: TcpStream, peer: SocketAddr, shared: &Handle, live: &Arc<Atom
         .stack_size(CLIENT_STACK)
         .spawn(move || {
             let _guard = guard;
-            client::serve(&own, handle);
+            client::serve(&own, index, handle);
             sys::add_allocated();
         });
     if let Err(e) = spawned {

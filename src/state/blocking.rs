@@ -45,7 +45,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::clients::Client;
-use super::outbox::Limit;
+use super::config::Limit;
 use super::propagation::Propagation;
 use super::{State, lock};
 use crate::resp::{Error, Reply};

@@ -34,8 +34,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::config::Limit;
 use super::lock;
-use super::outbox::Limit;
 use crate::util::number;
 
 const BLOCK: usize = 64 * 1024;

@@ -5,7 +5,8 @@
 //! in `Shared::store`, under one read-write lock. Everything else has a small lock of its own or is
 //! atomic:
 //!
-//! * [`config`], the settings: a snapshot that is replaced as a whole, and [`settings`], the table of them;
+//! * [`config`], the values of the settings: a snapshot that is replaced as a whole; [`settings`], the table of them, built on
+//!   everything else here;
 //! * [`clients`], who is connected; [`session`], what only a client's own thread knows of it;
 //! * [`blocking`], who waits for a key; [`watch`], who must know that a key has changed;
 //! * [`journal`], what has changed, and [`replication`], who follows it and whom we follow; [`failover`], how a primary

@@ -29,17 +29,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::config::Limit;
 use super::lock;
 use crate::sys;
-
-/// How many bytes may be queued: never more than `hard`, and not more than `soft` for longer than a time. Zero means no
-/// limit. The form of `client-output-buffer-limit`.
-#[derive(Clone, Copy, Debug, PartialEq, Default)]
-pub struct Limit {
-    pub hard: u64,
-    pub soft: u64,
-    pub soft_seconds: u64,
-}
 
 /// Since when a queue has been longer than its soft limit.
 #[derive(Clone, Copy, Debug, Default)]

@@ -97,22 +97,56 @@ pub fn digits_i64(value: i64) -> usize {
 }
 
 /// Reads a size as redis.conf writes it: `100`, `1k` (1000), `1kb` (1024), and so on up to `gb`.
-pub fn parse_memory(text: &str) -> Option<i64> {
+///
+/// As lenient as Redis: no digits are zero, more than 64 bits of digits are the largest number, and a unit multiplies
+/// without a check for overflow.
+pub fn parse_memory(text: &[u8]) -> Option<u64> {
     let split = text
-        .find(|c: char| !c.is_ascii_digit() && c != '-')
+        .iter()
+        .position(|b| !b.is_ascii_digit())
         .unwrap_or(text.len());
     let (digits, unit) = text.split_at(split);
-    let factor = match unit.to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" => 1000,
-        "kb" => 1 << 10,
-        "m" => 1_000_000,
-        "mb" => 1 << 20,
-        "g" => 1_000_000_000,
-        "gb" => 1 << 30,
+    let factor: u64 = match unit.to_ascii_lowercase().as_slice() {
+        b"" | b"b" => 1,
+        b"k" => 1000,
+        b"kb" => 1 << 10,
+        b"m" => 1_000_000,
+        b"mb" => 1 << 20,
+        b"g" => 1_000_000_000,
+        b"gb" => 1 << 30,
         _ => return None,
     };
-    digits.parse::<i64>().ok()?.checked_mul(factor)
+    if digits.len() >= 128 {
+        return None;
+    }
+    let value = digits.iter().fold(0u64, |value, digit| {
+        value
+            .saturating_mul(10)
+            .saturating_add(u64::from(digit - b'0'))
+    });
+    Some(value.wrapping_mul(factor))
+}
+
+/// Reads an integer as C's `strtoll` does: leading blanks, a sign and leading zeros pass, what does not fit becomes the
+/// nearest number, and nothing at all is zero. `None` if something else follows.
+pub fn parse_i64_lenient(text: &[u8]) -> Option<i64> {
+    let start = text
+        .iter()
+        .take_while(|b| matches!(b, b' ' | b'\t'..=b'\r'));
+    let (negative, digits) = match &text[start.count()..] {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        rest => (false, rest),
+    };
+    if !digits.iter().all(u8::is_ascii_digit) || digits.is_empty() && !text.is_empty() {
+        return None;
+    }
+    let magnitude = digits.iter().fold(0i64, |value, digit| {
+        value
+            .saturating_mul(10)
+            .saturating_add(i64::from(digit - b'0'))
+    });
+    Some(if negative { -magnitude } else { magnitude })
 }
 
 /// Prints a number of bytes for people, as the `_human` fields of INFO do: `1.50M`.
@@ -169,6 +203,17 @@ mod tests {
     }
 
     #[test]
+    fn lenient_signed() {
+        assert_eq!(parse_i64_lenient(b""), Some(0));
+        assert_eq!(parse_i64_lenient(b" +07"), Some(7));
+        assert_eq!(parse_i64_lenient(b"-7"), Some(-7));
+        assert_eq!(parse_i64_lenient(b"99999999999999999999"), Some(i64::MAX));
+        for bad in [&b"7x"[..], b"-", b" ", b"7 "] {
+            assert_eq!(parse_i64_lenient(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
     fn printing_is_the_inverse_of_reading() {
         for value in [0, 1, 9, 10, 99, 100, -1, -10, i64::MAX, i64::MIN, 1 << 40] {
             let mut text = vec![];
@@ -180,9 +225,13 @@ mod tests {
 
     #[test]
     fn sizes() {
-        assert_eq!(parse_memory("1gb"), Some(1 << 30));
-        assert_eq!(parse_memory("5K"), Some(5000));
-        assert_eq!(parse_memory("5x"), None);
+        assert_eq!(parse_memory(b"1gb"), Some(1 << 30));
+        assert_eq!(parse_memory(b"5K"), Some(5000));
+        assert_eq!(parse_memory(b"kb"), Some(0));
+        assert_eq!(parse_memory(b"18446744073709551616"), Some(u64::MAX));
+        for bad in [&b"5x"[..], b"-1", b" 1", b"1 mb", b"1.5"] {
+            assert_eq!(parse_memory(bad), None, "{bad:?}");
+        }
         assert_eq!(human_bytes(916_928), "895.44K");
     }
 }

@@ -83,7 +83,7 @@ pub fn select(ctx: &mut Context) -> CommandResult {
 
 /// Checks a name and a password. There is one user, `default`; without a password set, any will do.
 fn log_in(ctx: &mut Context, user: &str, password: usize) -> CommandResult {
-    let wanted = ctx.config.requirepass.as_bytes();
+    let wanted = ctx.config.requirepass.as_slice();
     let given = &ctx.args[password];
     // Compared to the end whatever differs, so that the time taken tells nothing.
     let differs = given
