@@ -14,8 +14,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use crate::consequences::{Aftermath, note_expired, settle};
+use crate::resp::push_request;
 use crate::state::Shared;
-use crate::state::journal::{Effects, push_request};
+use crate::state::journal::Effects;
 use crate::state::lock;
 use crate::state::replication::History;
 use crate::store::{Db, Expiry};
