@@ -247,7 +247,6 @@ fn accept(listener: &TcpListener, shared: &Handle, live: &Arc<AtomicUsize>) {
     }
 }
 
-/// Starts the thread of a new client, unless it cannot be let in.
 /// The replies to connections that are refused.
 const TOO_MANY: Error = Error::text("ERR max number of clients reached");
 const PROTECTED: Error = Error::text(
@@ -255,6 +254,7 @@ const PROTECTED: Error = Error::text(
      only. Set a password (requirepass), or switch the protection off (protected-mode no) if nobody else can reach it.",
 );
 
+/// Starts the thread of a new client, or refuses the connection.
 fn welcome(stream: TcpStream, peer: SocketAddr, shared: &Handle, live: &Arc<AtomicUsize>) {
     let stats = &shared.stats;
     stats.connections.fetch_add(1, Relaxed);

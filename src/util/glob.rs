@@ -193,7 +193,7 @@ mod tests {
         };
         for p in words(b"ab*?") {
             for t in words(b"ab") {
-                let expected = slow(&p, &t) && !(t.is_empty() && !p.is_empty());
+                let expected = slow(&p, &t) && (p.is_empty() || !t.is_empty());
                 assert_eq!(matches(&p, &t, false), expected, "{p:?} {t:?}");
             }
         }

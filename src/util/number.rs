@@ -65,7 +65,7 @@ pub fn parse_cursor(text: &[u8]) -> Option<u64> {
 }
 
 /// The text before the first zero byte, where strings end in C.
-fn until_zero(text: &[u8]) -> &[u8] {
+pub fn until_zero(text: &[u8]) -> &[u8] {
     let end = text.iter().position(|&b| b == 0).unwrap_or(text.len());
     &text[..end]
 }
