@@ -11,7 +11,7 @@
 //! * The mantissa's top bit is set, except in zero and in subnormal numbers, whose exponent is `MIN_EXPONENT`.
 //! * Every operation rounds to the nearest number; ties go to the even mantissa.
 //! * There is no `NaN`, and zero has no sign: Redis rejects the first and prints no sign for the second.
-//! * The cost is bounded, because a text has at most 5119 bytes: some 0.1 ms to read one.
+//! * The cost is bounded, because a text has at most 5119 bytes.
 
 use std::cmp::Ordering;
 
