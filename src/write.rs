@@ -33,10 +33,9 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, RwLockWriteGuard};
 
-use crate::resp::Args;
+use crate::resp::{Args, push_request};
 use crate::state::Shared;
 use crate::state::blocking::Waiter;
-use crate::state::journal::push_request;
 use crate::state::propagation::Propagation;
 use crate::store::{Db, Expiry, Garbage, Report, Store, Wanted};
 

@@ -101,7 +101,7 @@ impl Connection<'_> {
                 authenticated: self.session.authenticated,
                 big: BIG_ARGUMENT,
             };
-            // A stranger's requests are taken one by one: the first may be AUTH, and change what the next may be.
+            // Before authentication requests are parsed one by one: AUTH changes the limits of the next one.
             let most = if limits.authenticated { usize::MAX } else { 1 };
             let step = self.parser.parse(&self.input[..self.filled], limits, most);
             if !self.parser.requests().is_empty() {
@@ -121,8 +121,10 @@ impl Connection<'_> {
                 Step::Big { at, len } => self.read_big(at, len)?,
                 Step::NeedMore if self.at_end => return Ok(()),
                 Step::NeedMore => {
+                    self.forget_requests(); // empty lines are no requests, and take room, too
                     let limit = self.executor.config().client_query_buffer_limit;
-                    if self.parser.is_midway() && self.filled as i64 > limit {
+                    let unfinished = self.filled - self.parser.complete();
+                    if self.parser.is_midway() && unfinished as i64 > limit {
                         self.shared
                             .log
                             .warning("Closing client that reached max query buffer length");
@@ -257,8 +259,13 @@ impl Connection<'_> {
         Next::Continue
     }
 
-    /// Removes the requests that were run from the read buffer.
+    /// Removes the requests that were run. Their bytes stay in the read buffer until they fill half of it: so the
+    /// bytes moved are never more than the bytes used up, even if each call removes one small request.
     fn forget_requests(&mut self) {
+        self.parser.forget();
+        if self.parser.complete() * 2 < self.filled {
+            return;
+        }
         let gone = self.parser.consume();
         self.input.copy_within(gone..self.filled, 0);
         self.filled -= gone;

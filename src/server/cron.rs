@@ -13,8 +13,8 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use crate::resp::push_request;
 use crate::state::Shared;
-use crate::state::journal::push_request;
 use crate::state::lock;
 use crate::state::replication::History;
 use crate::store::Db;

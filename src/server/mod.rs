@@ -26,6 +26,7 @@ use crate::VERSION;
 use crate::commands::command::Index;
 use crate::commands::table;
 use crate::replication::replica;
+use crate::resp::{Error, Reply};
 use crate::state::clients::Client;
 use crate::state::config::Config;
 use crate::state::{Handle, Shared, lock};
@@ -241,7 +242,14 @@ fn accept(listener: &TcpListener, shared: &Handle, index: &'static Index, live: 
     }
 }
 
-/// Starts the thread of a new client, unless it cannot be let in.
+/// The replies to connections that are refused.
+const TOO_MANY: Error = Error::text("ERR max number of clients reached");
+const PROTECTED: Error = Error::text(
+    "DENIED This server is in protected mode: it has no password, so it accepts connections from its own machine \
+     only. Set a password (requirepass), or switch the protection off (protected-mode no) if nobody else can reach it.",
+);
+
+/// Starts the thread of a new client, or refuses the connection.
 fn welcome(
     stream: TcpStream,
     peer: SocketAddr,
@@ -251,25 +259,22 @@ fn welcome(
 ) {
     let stats = &shared.stats;
     stats.connections.fetch_add(1, Relaxed);
-    let refuse = |stream: &TcpStream, text: &str| {
+    let refuse = |stream: &TcpStream, error: &Error| {
+        let mut reply = Reply::default();
+        reply.error(error);
         let _ = stream.set_nonblocking(true); // a stranger must not hold the others up
-        let _ = (&*stream).write_all(text.as_bytes());
+        let _ = (&*stream).write_all(&reply.out);
         stats.rejected_connections.fetch_add(1, Relaxed);
     };
     let config = shared.settings.current();
     if shared.clients.len() >= config.maxclients as usize {
-        return refuse(&stream, "-ERR max number of clients reached\r\n");
+        return refuse(&stream, &TOO_MANY);
     }
     if config.protected_mode
         && config.requirepass.is_empty()
         && !peer.ip().to_canonical().is_loopback()
     {
-        return refuse(
-            &stream,
-            "-DENIED This server is in protected mode: it has no password, so it accepts connections from its own \
-             machine only. Set a password (requirepass), or switch the protection off (protected-mode no) if \
-             nobody else can reach it.\r\n",
-        );
+        return refuse(&stream, &PROTECTED);
     }
     // A client that is gone already is nobody's loss.
     let Ok(client) = Client::new(shared.clients.next_id(), stream) else {
@@ -293,7 +298,7 @@ fn welcome(
             .log
             .warning(&format!("No thread for a new client: {e}"));
         shared.clients.remove(client.id);
-        refuse(&client.stream, "-ERR max number of clients reached\r\n");
+        refuse(&client.stream, &TOO_MANY);
     }
 }
 

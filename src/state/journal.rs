@@ -36,7 +36,6 @@ use std::time::{Duration, Instant};
 
 use super::config::Limit;
 use super::lock;
-use crate::util::number;
 
 const BLOCK: usize = 64 * 1024;
 /// The database that no SELECT has named yet.
@@ -307,20 +306,6 @@ impl Log {
             into.extend_from_slice(&block[at..at + n]);
             at = 0;
         }
-    }
-}
-
-/// Appends a request to `out`, as a client would send it.
-pub fn push_request<'a>(out: &mut Vec<u8>, words: usize, args: impl Iterator<Item = &'a [u8]>) {
-    out.push(b'*');
-    number::push_i64(out, words as i64);
-    out.extend_from_slice(b"\r\n");
-    for arg in args {
-        out.push(b'$');
-        number::push_i64(out, arg.len() as i64);
-        out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(arg);
-        out.extend_from_slice(b"\r\n");
     }
 }
 

@@ -49,7 +49,7 @@ use std::sync::{
 };
 use std::time::{Duration, Instant};
 
-use crate::resp::Error;
+use crate::resp::{Error, push_request};
 use crate::store::Store;
 use crate::sys;
 use crate::util::clock;
@@ -58,7 +58,7 @@ use blocking::{Blocking, Outcome, Waiter};
 use clients::Clients;
 use config::{Config, Settings};
 use failover::Failover;
-use journal::{Journal, push_request};
+use journal::Journal;
 use log::Log;
 use replication::{History, Link, Replicas};
 use stats::Stats;

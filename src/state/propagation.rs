@@ -11,8 +11,7 @@
 //! | called [`Propagation::add`] once or more | those commands, as one unit |
 //! | called [`Propagation::nothing`] | nothing |
 
-use super::journal::push_request;
-use crate::resp::Args;
+use crate::resp::{Args, push_request};
 
 /// What a command that is being run has said about the log.
 #[derive(Default)]

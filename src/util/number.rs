@@ -1,11 +1,22 @@
-//! Numbers as Redis reads and prints them.
+//! Reads and prints numbers as Redis does.
 //!
-//! Redis is strict about integers: `007`, `+7` and ` 7` are strings, not numbers, so that what is
-//! stored as an integer prints back as it came. These few functions are that strictness; everything that takes
-//! a number from a client goes through them.
+//! Redis is strict about integers: `007`, `+7` and ` 7` are strings, not numbers. So a value that is stored as an
+//! integer prints back unchanged. [`parse_i64`] has these rules. Two kinds of numbers are read less strictly, because
+//! Redis reads them with the C library:
+//!
+//! | text | [`parse_i64`] | [`parse_u64_lenient`] (stream IDs) | [`parse_cursor`] (SCAN) |
+//! |---|---|---|---|
+//! | `7` | 7 | 7 | 7 |
+//! | `007`, `+7` | none | 7 | 7 |
+//! | ` 7` | none | 7 | none |
+//! | `-1` | -1 | none | 2^64 - 1 |
+//! | (empty) | none | none | 0 |
+//! | `7x` | none | none | none |
+//!
+//! Invariant: for every number, `parse_i64` reads what [`push_i64`] prints, and nothing else.
 
-/// Reads a signed integer the strict way: decimal digits, at most one `-` in front, no leading
-/// zeros, nothing else. `None` for anything else and for what does not fit 64 bits.
+/// Reads a signed integer strictly: decimal digits without leading zeros, and at most one `-` before them.
+/// `None` for every other text, and for numbers of more than 64 bits.
 pub fn parse_i64(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
@@ -31,12 +42,37 @@ pub fn parse_i64(text: &[u8]) -> Option<i64> {
     }
 }
 
-/// Reads an unsigned integer as the parts of a stream ID are read: strict first, and then with the
-/// leniency of C's `strtoull`, which lets leading blanks, a sign and leading zeros pass.
+/// Reads one part of a stream ID, as Redis's `string2ull` does: first strictly, then as C's `strtoull`, which accepts
+/// leading white space, a sign and leading zeros. A zero byte ends the text.
 pub fn parse_u64_lenient(text: &[u8]) -> Option<u64> {
-    if let Some(value) = parse_i64(text) {
-        return u64::try_from(value).ok();
+    let text = until_zero(text);
+    match parse_i64(text) {
+        Some(value) => u64::try_from(value).ok(),
+        None if text.is_empty() => None,
+        None => strtoull(text),
     }
+}
+
+/// Reads the cursor of SCAN, as Redis's `parseScanCursorOrReply` does: like C's `strtoul`, but leading white space
+/// is an error. The empty text is 0, and `-1` is the largest number. A zero byte ends the text.
+pub fn parse_cursor(text: &[u8]) -> Option<u64> {
+    let text = until_zero(text);
+    match text.first() {
+        None => Some(0),
+        Some(b' ' | b'\t'..=b'\r') => None,
+        Some(_) => strtoull(text),
+    }
+}
+
+/// The text before the first zero byte, where strings end in C.
+pub fn until_zero(text: &[u8]) -> &[u8] {
+    let end = text.iter().position(|&b| b == 0).unwrap_or(text.len());
+    &text[..end]
+}
+
+/// C's `strtoull` in base 10 for a whole text: white space, a sign, digits. A negative number wraps around.
+/// `None` if a digit is missing, something follows the digits, or the number needs more than 64 bits.
+fn strtoull(text: &[u8]) -> Option<u64> {
     let start = text
         .iter()
         .position(|b| !matches!(b, b' ' | b'\t'..=b'\r'))?;
@@ -64,7 +100,7 @@ pub fn parse_u64_lenient(text: &[u8]) -> Option<u64> {
     })
 }
 
-/// Appends the decimal form of `value`. This is on the path of every reply, so it makes no `String`.
+/// Appends the decimal form of `value`. Allocates no `String`, because every reply uses it.
 pub fn push_i64(out: &mut Vec<u8>, value: i64) {
     if value < 0 {
         out.push(b'-');
@@ -87,7 +123,7 @@ pub fn push_u64(out: &mut Vec<u8>, mut value: u64) {
     out.extend_from_slice(&digits[at..]);
 }
 
-/// How many characters the decimal form of `value` has.
+/// The length of the decimal form of `value`.
 pub fn digits_i64(value: i64) -> usize {
     let sign = usize::from(value < 0);
     sign + value
@@ -149,7 +185,7 @@ pub fn parse_i64_lenient(text: &[u8]) -> Option<i64> {
     Some(if negative { -magnitude } else { magnitude })
 }
 
-/// Prints a number of bytes for people, as the `_human` fields of INFO do: `1.50M`.
+/// Prints a number of bytes in the form of INFO's `_human` fields: `1.50M`.
 pub fn human_bytes(bytes: u64) -> String {
     let scaled = |shift: u32| bytes as f64 / (1u64 << shift) as f64;
     match bytes {
@@ -200,6 +236,46 @@ mod tests {
         assert_eq!(parse_u64_lenient(b" +7"), Some(7));
         assert_eq!(parse_u64_lenient(b"-7"), None);
         assert_eq!(parse_u64_lenient(b"x"), None);
+        assert_eq!(parse_u64_lenient(b""), None);
+        assert_eq!(parse_u64_lenient(b"1\0x"), Some(1));
+    }
+
+    #[test]
+    fn cursors() {
+        // Each was tried with SCAN of redis-server 7.0.15.
+        for (text, value) in [
+            ("", 0),
+            ("0", 0),
+            ("-0", 0),
+            ("+5", 5),
+            ("007", 7),
+            ("-1", u64::MAX),
+            ("18446744073709551615", u64::MAX),
+            ("-18446744073709551615", 1),
+            ("00000000000000000000000000000001", 1),
+            ("1\0x", 1),
+            ("\0", 0),
+        ] {
+            assert_eq!(parse_cursor(text.as_bytes()), Some(value), "{text:?}");
+        }
+        for bad in [
+            " 1",
+            "\t1",
+            "\x0b1",
+            "1 ",
+            "1x",
+            "x",
+            "-",
+            "+",
+            "--1",
+            "+-1",
+            "- 1",
+            "0x10",
+            "18446744073709551616",
+            "-18446744073709551616",
+        ] {
+            assert_eq!(parse_cursor(bad.as_bytes()), None, "{bad:?}");
+        }
     }
 
     #[test]

@@ -117,8 +117,7 @@ pub fn keys(ctx: &mut Context, db: &Db) -> CommandResult {
 }
 
 pub fn scan(ctx: &mut Context, db: &Db) -> CommandResult {
-    let cursor =
-        number::parse_u64_lenient(&ctx.args[1]).ok_or(Error::text("ERR invalid cursor"))?;
+    let cursor = number::parse_cursor(&ctx.args[1]).ok_or(Error::text("ERR invalid cursor"))?;
     let (mut pattern, mut count, mut kind) = (None, 10, None);
     let mut i = 2;
     while i < ctx.args.len() {
