@@ -13,6 +13,7 @@ pub mod db;
 pub mod dict;
 pub mod listpack;
 pub mod object;
+pub mod shared_map;
 pub mod small_bytes;
 pub mod stream;
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::node::Node;
-use super::{Group, Nack, Stream, StreamId};
+use super::{Group, Stream, StreamId};
 use crate::store::listpack::{Element, Listpack};
 
 /// What a stream consists of.
@@ -63,39 +63,13 @@ impl Stream {
     ///
     /// What is wrong with it.
     pub fn restore_group(&mut self, name: &[u8], group: Group) -> Result<(), Flaw> {
-        let held: usize = group.consumers.values().map(|c| c.pel.len()).sum();
-        if held != group.pel.len() {
+        if !group.is_complete() {
             return Err("a group has entries that are pending with nobody");
         }
         if self.groups.contains_key(name) {
             return Err("a stream has two groups of one name");
         }
         self.groups.insert(name.to_vec(), Arc::new(group));
-        Ok(())
-    }
-}
-
-impl Group {
-    /// Makes an entry that is in the group's list the consumer's.
-    ///
-    /// # Errors
-    ///
-    /// If it is not in the list, or there is no such consumer.
-    pub fn restore_owner(
-        &mut self,
-        consumer: &super::group::Name,
-        id: StreamId,
-    ) -> Result<(), Flaw> {
-        let nack: &mut Nack = self
-            .pel
-            .get_mut(&id)
-            .ok_or("a consumer has an entry that is not pending")?;
-        nack.consumer = consumer.clone();
-        let owner = self.consumers.get_mut(consumer);
-        owner
-            .ok_or("an entry is pending with nobody")?
-            .pel
-            .insert(id);
         Ok(())
     }
 }
