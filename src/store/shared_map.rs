@@ -23,9 +23,9 @@
 //!
 //! # Search
 //!
-//! Keys of a stream are spread evenly, more or less. A search computes where the key should be from the first and the
-//! last key of the array (*interpolation search*), and gallops from there to the exact place. Usually it touches one or two
-//! lines of cache per level, where a binary search touches five. Keys that are not numbers start in the middle.
+//! Keys of a stream are spread evenly, more or less. A search computes where the key should be from the two keys between
+//! which all keys of a node lie (*interpolation search*); the parent has both. From there it gallops to the exact place.
+//! Usually it touches one or two lines of cache per node, where a binary search touches five. Keys that are not numbers start in the middle.
 //!
 //! # Removal
 //!
@@ -105,7 +105,7 @@ struct Leaf<K, V> {
 }
 
 /// The place of an entry: branch, leaf within it, entry within that.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Place {
     branch: usize,
     leaf: usize,
@@ -151,8 +151,8 @@ impl<K: Key, V> Leaf<K, V> {
 
     /// The index of the first entry whose key is not less than `key`.
     #[inline]
-    fn lower_bound(&self, key: &K::View) -> usize {
-        partition(&self.entries, key, |own| own < key)
+    fn lower_bound(&self, key: &K::View, span: Span<'_, K::View>) -> usize {
+        partition(&self.entries, key, span, |own| own < key)
     }
 
     /// Puts an entry in at `at`; there is room for it.
@@ -192,53 +192,57 @@ fn ones(n: usize) -> u128 {
     u128::MAX.checked_shr((LEAF - n) as u32).unwrap_or(0)
 }
 
+/// Where the keys of a node lie: from `first` on, and before `end`. The parent knows both, so that a search need not read
+/// the two ends of the node. `None` at the last node of a level.
+struct Span<'a, Q: ?Sized> {
+    first: &'a Q,
+    end: Option<&'a Q>,
+}
+
 /// How many of the sorted `items` are `before` a place near `key`, by interpolation and galloping. `before` is true for
 /// some first items and false for the rest.
 #[inline]
 fn partition<K: Key, T>(
     items: &[(K, T)],
     key: &K::View,
+    span: Span<'_, K::View>,
     before: impl Fn(&K::View) -> bool,
 ) -> usize {
-    let [first, .., last] = items else {
-        return items
-            .iter()
-            .take_while(|(own, _)| before(own.view()))
-            .count();
+    let end = match (span.end, items.last()) {
+        (Some(end), _) => end,
+        // At the end of the map, keys usually come after the last one.
+        (None, Some((last, _))) if !before(last.view()) => last.view(),
+        _ => return items.len(),
     };
-    if !before(last.0.view()) {
-        let guess = K::fraction(key, first.0.view(), last.0.view()) * (items.len() - 1) as f64;
-        return gallop(
-            (guess as usize).min(items.len() - 1),
-            items.len() - 1,
-            |i| before(items[i].0.view()),
-        );
-    }
-    items.len()
+    let guess = K::fraction(key, span.first, end) * items.len() as f64;
+    gallop(guess as usize, items.len(), |i| before(items[i].0.view()))
 }
 
-/// The first index for which `before` is false; it is so at `last`. The search starts at `guess`.
+/// The first index below `len` for which `before` is false, or `len`. The search starts at `guess`.
 #[inline]
-fn gallop(guess: usize, last: usize, before: impl Fn(usize) -> bool) -> usize {
-    let (mut low, mut high, mut step) = (0, last, 1);
-    if before(guess) {
+fn gallop(guess: usize, len: usize, before: impl Fn(usize) -> bool) -> usize {
+    // The answer is in low..=high.
+    let (mut low, mut high, mut step) = (0, len, 1);
+    if guess < len && before(guess) {
         low = guess + 1;
-        while low + step < last {
-            if !before(low + step - 1) {
-                high = low + step - 1;
+        while low + step <= len {
+            let probe = low + step - 1;
+            if !before(probe) {
+                high = probe;
                 break;
             }
-            low += step;
+            low = probe + 1;
             step *= 2;
         }
     } else {
-        high = guess;
-        while high > step {
-            if before(high - step) {
-                low = high - step + 1;
+        high = guess.min(len);
+        while high >= step {
+            let probe = high - step;
+            if before(probe) {
+                low = probe + 1;
                 break;
             }
-            high -= step;
+            high = probe;
             step *= 2;
         }
     }
@@ -253,10 +257,21 @@ fn gallop(guess: usize, last: usize, before: impl Fn(usize) -> bool) -> usize {
     low
 }
 
-/// The child that holds `key`, if any does: the last one that does not begin after it.
+/// The child that holds `key`, if any does: the last one that does not begin after it. Also where its keys lie.
 #[inline]
-fn child_of<K: Key, T>(children: &[(K, T)], key: &K::View) -> usize {
-    partition(children, key, |first| first <= key).saturating_sub(1)
+fn child_of<'a, K: Key, T>(
+    children: &'a [(K, T)],
+    key: &K::View,
+    span: Span<'a, K::View>,
+) -> Option<(usize, &'a T, Span<'a, K::View>)> {
+    let end = span.end;
+    let at = partition(children, key, span, |first| first <= key).saturating_sub(1);
+    let (first, child) = children.get(at)?;
+    let span = Span {
+        first: first.view(),
+        end: children.get(at + 1).map(|(next, _)| next.view()).or(end),
+    };
+    Some((at, child, span))
 }
 
 impl<K: Key, V: Clone> SharedMap<K, V> {
@@ -268,18 +283,27 @@ impl<K: Key, V: Clone> SharedMap<K, V> {
         self.len == 0
     }
 
-    fn find(&self, key: &K::View) -> Option<Place> {
-        let branch = child_of(&self.branches, key);
-        let leaves = &self.branches.get(branch)?.1.leaves;
-        let leaf = child_of(leaves, key);
-        let within = &leaves.get(leaf)?.1;
-        let entry = within.lower_bound(key);
-        let (own, _) = within.entries.get(entry)?;
-        (own.view() == key && within.is_live(entry)).then_some(Place {
+    /// Where `key` is, or would be put; tells whether it is there. `None` if the map has no leaf yet.
+    #[inline]
+    fn locate(&self, key: &K::View) -> Option<(Place, bool)> {
+        let first = self.branches.first()?.0.view();
+        let (branch, node, span) = child_of(&self.branches, key, Span { first, end: None })?;
+        let (leaf, node, span) = child_of(&node.leaves, key, span)?;
+        let entry = node.lower_bound(key, span);
+        let own = node.entries.get(entry);
+        let found = own.is_some_and(|(own, _)| own.view() == key) && node.is_live(entry);
+        let place = Place {
             branch,
             leaf,
             entry,
-        })
+        };
+        Some((place, found))
+    }
+
+    #[inline]
+    fn find(&self, key: &K::View) -> Option<Place> {
+        self.locate(key)
+            .and_then(|(place, found)| found.then_some(place))
     }
 
     fn leaf(&self, place: Place) -> &Leaf<K, V> {
@@ -304,19 +328,23 @@ impl<K: Key, V: Clone> SharedMap<K, V> {
 
     /// Sets the value of `key` and returns the one it had.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
-        if self.branches.is_empty() {
-            let leaves = vec![(key.clone(), Arc::new(Leaf::with_capacity(0)))];
-            self.branches
-                .push((key.clone(), Arc::new(Branch { leaves })));
-        }
-        let at = child_of(&self.branches, key.view());
+        let place = match self.locate(key.view()) {
+            Some((place, _)) => place,
+            None => {
+                let leaves = vec![(key.clone(), Arc::new(Leaf::with_capacity(0)))];
+                self.branches
+                    .push((key.clone(), Arc::new(Branch { leaves })));
+                Place::default()
+            }
+        };
+        let at = place.branch;
         let is_last = at + 1 == self.branches.len();
         let (first, branch) = &mut self.branches[at];
         if key.view() < first.view() {
             *first = key.clone();
         }
         let branch = Arc::make_mut(branch);
-        let old = branch.insert(key, value, is_last);
+        let old = branch.insert(place, key, value, is_last);
         if branch.leaves.len() > BRANCH {
             // At the end of the map a full branch stays full, since the next key comes after it.
             let keep = if is_last { BRANCH } else { BRANCH / 2 };
@@ -412,18 +440,15 @@ impl<K: Key, V: Clone> SharedMap<K, V> {
 
     /// All entries in order.
     pub fn iter(&self) -> Iter<'_, K, V> {
-        Iter::new(self, 0, 0, 0)
+        Iter::new(self, Place::default())
     }
 
     /// The entries from `start` on, in order.
     pub fn range_from(&self, start: &K::View) -> Iter<'_, K, V> {
-        let branch = child_of(&self.branches, start);
-        let Some((_, within)) = self.branches.get(branch) else {
-            return self.iter();
-        };
-        let leaf = child_of(&within.leaves, start);
-        let entry = within.leaves[leaf].1.lower_bound(start);
-        Iter::new(self, branch, leaf, entry)
+        match self.locate(start) {
+            Some((place, _)) => Iter::new(self, place),
+            None => self.iter(),
+        }
     }
 
     /// The entries from `start` to `end`, both included, in order.
@@ -453,22 +478,21 @@ impl<K: Key, V: Clone> SharedMap<K, V> {
 }
 
 impl<K: Key, V: Clone> Branch<K, V> {
-    /// Sets the value of a key that belongs in this branch, which may then have one leaf too many.
-    fn insert(&mut self, key: K, value: V, is_last: bool) -> Option<V> {
-        let mut at = child_of(&self.leaves, key.view());
+    /// Sets the value of a key that belongs in this branch at `place`. The branch may then have one leaf too many.
+    fn insert(&mut self, place: Place, key: K, value: V, is_last: bool) -> Option<V> {
+        let (mut at, mut entry) = (place.leaf, place.entry);
         let is_last = is_last && at + 1 == self.leaves.len();
         let (first, leaf) = &mut self.leaves[at];
         if key.view() < first.view() {
             *first = key.clone();
         }
         let mut leaf = Arc::make_mut(leaf);
-        let mut entry = leaf.lower_bound(key.view());
         if let Some((own, held)) = leaf.entries.get_mut(entry)
             && own.view() == key.view()
         {
-            let was_live = leaf.live >> entry & 1 == 1;
-            leaf.live |= 1 << entry;
             let old = std::mem::replace(held, value);
+            let was_live = leaf.is_live(entry);
+            leaf.live |= 1 << entry;
             return was_live.then_some(old);
         }
         if leaf.entries.len() == LEAF {
@@ -488,7 +512,9 @@ impl<K: Key, V: Clone> Branch<K, V> {
                 at += usize::from(is_right);
                 leaf = Arc::make_mut(&mut self.leaves[at].1);
             }
-            entry = leaf.lower_bound(key.view());
+            entry = leaf
+                .entries
+                .partition_point(|(own, _)| own.view() < key.view());
         }
         leaf.insert(entry, key, value);
         None
@@ -505,18 +531,18 @@ pub struct Iter<'a, K, V> {
 }
 
 impl<'a, K, V> Iter<'a, K, V> {
-    fn new(map: &'a SharedMap<K, V>, branch: usize, leaf: usize, entry: usize) -> Iter<'a, K, V> {
+    fn new(map: &'a SharedMap<K, V>, place: Place) -> Iter<'a, K, V> {
         let mut iter = Iter {
-            branches: map.branches[branch.min(map.branches.len())..].iter(),
+            branches: map.branches[place.branch..].iter(),
             leaves: [].iter(),
             entries: &[],
             live: 0,
         };
         if let Some((_, branch)) = iter.branches.next() {
-            iter.leaves = branch.leaves[leaf..].iter();
+            iter.leaves = branch.leaves[place.leaf..].iter();
         }
         iter.next_leaf();
-        iter.live &= u128::MAX.checked_shl(entry as u32).unwrap_or(0);
+        iter.live &= u128::MAX.checked_shl(place.entry as u32).unwrap_or(0);
         iter
     }
 
