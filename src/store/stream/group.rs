@@ -48,6 +48,9 @@
 //!          first               last    in between:          nobody knows
 //! ```
 //!
+//! A file can claim that fewer entries were added than are left. Redis accepts it, and reckons with 64 bits that wrap
+//! around; so does this module, with the same results. The ID of the first entry is never taken from a file.
+//!
 //! When it is unknown the lag is nil, until the group has caught up with the end of the stream.
 
 use std::sync::Arc;
@@ -282,7 +285,7 @@ impl Group {
             return;
         }
         self.entries_read = match self.entries_read {
-            Some(n) if !history.has_tombstone_from(id) => Some(n + 1),
+            Some(n) if !history.has_tombstone_from(id) => known(n.wrapping_add(1)),
             _ if history.entries_added > 0 => history.entries_before(id),
             unchanged => unchanged,
         };
@@ -327,18 +330,24 @@ impl History {
             return Some(0);
         }
         if self.len == 0 && id <= self.last_id {
-            return Some(self.entries_added);
+            return known(self.entries_added);
         }
         if id >= self.last_id {
-            return (id == self.last_id).then_some(self.entries_added);
+            return known(self.entries_added).filter(|_| id == self.last_id);
         }
         let whole = self.max_deleted_id == StreamId::MIN || self.max_deleted_id < self.first_id;
+        let before_first = self.entries_added.wrapping_sub(self.len);
         match id.cmp(&self.first_id) {
-            std::cmp::Ordering::Less if whole => Some(self.entries_added - self.len),
-            std::cmp::Ordering::Equal if whole => Some(self.entries_added - self.len + 1),
+            std::cmp::Ordering::Less if whole => known(before_first),
+            std::cmp::Ordering::Equal if whole => known(before_first.wrapping_add(1)),
             _ => None,
         }
     }
+}
+
+/// A number of entries, unless it is the one that Redis writes for an unknown number, −1.
+fn known(n: u64) -> Option<u64> {
+    (n != u64::MAX).then_some(n)
 }
 
 impl Stream {

@@ -157,7 +157,8 @@ impl Stream {
             }
         }
         self.len += 1;
-        self.entries_added += 1;
+        // A file may have claimed any number.
+        self.entries_added = self.entries_added.wrapping_add(1);
         self.last_id = id;
         if self.len == 1 {
             self.first_id = id;
