@@ -11,6 +11,7 @@
 pub mod cow;
 pub mod db;
 pub mod dict;
+#[allow(dead_code, reason = "complete for the types to come")]
 pub mod listpack;
 pub mod object;
 pub mod shared_map;
