@@ -14,6 +14,8 @@ pub mod dict;
 #[allow(dead_code, reason = "complete for the types to come")]
 pub mod listpack;
 pub mod object;
+#[allow(dead_code, reason = "the keyspace and large collections will use it")]
+pub mod sharded;
 pub mod shared_map;
 pub mod small_bytes;
 pub mod stream;
