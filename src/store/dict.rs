@@ -146,6 +146,47 @@ impl<V> Dict<V> {
         self.remove_slot(self.find_index(tag, index))
     }
 
+    /// Moves the entries whose tags have this bit to a new map. Those that stay keep their order. (The tag is the lower
+    /// half of the hash; it is in the slots, so no key is read.)
+    pub fn split_off(&mut self, bit: u32) -> Dict<V> {
+        let tags = self.tags();
+        let going = tags.iter().filter(|&tag| tag & bit != 0).count();
+        let mut stay = self.empty_for(tags.len() - going);
+        let mut go = self.empty_for(going);
+        for (entry, tag) in std::mem::take(&mut self.entries).into_iter().zip(tags) {
+            let half = if tag & bit == 0 { &mut stay } else { &mut go };
+            half.insert_new(tag.into(), entry.key, entry.value);
+        }
+        *self = stay;
+        go
+    }
+
+    /// Takes in all entries of another map of the same seed, which has none of the keys that are here.
+    pub fn absorb(&mut self, other: Dict<V>) {
+        let tags = other.tags();
+        for (entry, tag) in other.entries.into_iter().zip(tags) {
+            self.insert_new(tag.into(), entry.key, entry.value);
+        }
+    }
+
+    /// The tags of all entries, in their order.
+    fn tags(&self) -> Vec<u32> {
+        let mut tags = vec![0; self.entries.len()];
+        for &slot in self.slots.iter().filter(|&&slot| slot != 0) {
+            tags[index_of(slot)] = tag_of(slot);
+        }
+        tags
+    }
+
+    /// An empty map of the same seed with room for `entries`.
+    fn empty_for(&self, entries: usize) -> Dict<V> {
+        Dict {
+            slots: vec![0; (entries * 4 / 3 + 1).next_power_of_two().max(8)],
+            entries: Vec::with_capacity(entries),
+            seed: self.seed.clone(),
+        }
+    }
+
     /// The entries, in no order. Positions change when an entry is removed.
     pub fn entries(&self) -> &[Entry<V>] {
         &self.entries

@@ -11,9 +11,13 @@
 pub mod cow;
 pub mod db;
 pub mod dict;
+#[allow(dead_code, reason = "complete for the types to come")]
 pub mod listpack;
 pub mod object;
 pub mod reports;
+#[allow(dead_code, reason = "the keyspace and large collections will use it")]
+pub mod sharded;
+pub mod shared_map;
 pub mod small_bytes;
 pub mod stream;
 
