@@ -116,6 +116,8 @@ pub struct Waiter {
     resp3: bool,
     /// The client does not want the reply (CLIENT REPLY).
     pub silent: bool,
+    /// It waits for replicas and not for keys.
+    pub waits_for_acks: bool,
     on_timeout: Option<OnTimeout>,
     state: Mutex<Progress>,
     wake: Condvar,
@@ -156,6 +158,7 @@ impl Waiter {
             keys: wait.keys,
             resp3,
             silent,
+            waits_for_acks: wait.acks.is_some(),
             on_timeout: wait.on_timeout,
             state: Mutex::new(Progress {
                 step: Step::Waiting(wait.service),
