@@ -21,7 +21,7 @@
 //! Beside that: `~>` compares with every run of digits made `N`, for replies that hold a time; `raw>` sends
 //! quoted bytes as they are and shows the bytes that come back; `wait 50` waits so many milliseconds; and
 //! a line `! --setting value` at the head gives the server an option. `raw` and the letters may be followed by a digit
-//! (`raw2>`, `A2>`), which names another connection.
+//! (`raw2>`, `A2>`), which names another connection. `{A}` within a line stands for the client ID of connection A.
 //!
 //! Two names stand for more than a connection:
 //!
@@ -133,13 +133,15 @@ fn play(steps: &[Step], address: SocketAddr, recording: bool) -> String {
         let at = line.find(['>', '<']).unwrap();
         let (name, rest) = (&line[..at], line[at + 1..].trim());
         let (masked, name) = (name.contains('~'), name.replace('~', ""));
-        let client = clients.entry(name.clone()).or_insert_with(|| {
+        clients.entry(name.clone()).or_insert_with(|| {
             let mut client = Client::connect(address);
             if name == "replica" {
                 follow(&mut client);
             }
             client
         });
+        let rest = &with_ids(rest, &clients, address);
+        let client = clients.get_mut(&name).unwrap();
         let words = words::split(rest.as_bytes()).unwrap_or_else(|| panic!("quotes: {line}"));
         let answer = if name.starts_with("raw") {
             raw_answer(client, words.first().map_or(b"", |w| w))
@@ -171,6 +173,26 @@ fn play(steps: &[Step], address: SocketAddr, recording: bool) -> String {
         }
     }
     out
+}
+
+/// Puts client IDs in place of `{A}`. CLIENT LIST tells the ID of a connection by its port.
+fn with_ids(line: &str, clients: &HashMap<String, Client>, address: SocketAddr) -> String {
+    let mut line = line.to_string();
+    for (name, client) in clients {
+        let place = format!("{{{name}}}");
+        if name.is_empty() || !line.contains(&place) {
+            continue;
+        }
+        let Reply::Bulk(Some(list)) = Client::connect(address).ask("CLIENT LIST") else {
+            panic!("no CLIENT LIST");
+        };
+        let list = String::from_utf8(list).unwrap();
+        let its_address = format!(" addr={} ", client.stream.local_addr().unwrap());
+        let its_line = list.lines().find(|l| l.contains(&its_address)).unwrap();
+        let id = its_line.split([' ', '=']).nth(1).unwrap();
+        line = line.replace(&place, id);
+    }
+    line
 }
 
 /// Sends these bytes as they are, and shows those that come back, and whether the connection is closed.
@@ -216,10 +238,15 @@ fn changes(client: &mut Client) -> String {
     lines.join("\n")
 }
 
-/// Sections of INFO that hold counters, sorted and without times. "reset" sets all counters to zero.
+/// Sections of INFO that hold counters, sorted and without times. "reset" sets all counters to zero, and
+/// "auth" gives the password first.
 fn statistics(client: &mut Client, sections: &str) -> String {
     if sections == "reset" {
         client.ask("CONFIG RESETSTAT");
+        return String::new();
+    }
+    if sections.starts_with("auth ") {
+        client.ask(sections);
         return String::new();
     }
     let Reply::Bulk(Some(text)) = client.ask(&format!("INFO {sections}")) else {
