@@ -49,7 +49,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::words;
-use common::{Client, RealRedis, Reply, show};
+use common::{Client, RealRedis, Reply, encode, show};
 use redis_clone::{Config, Server};
 
 /// Nothing has come for so long: the client waits.
@@ -116,6 +116,8 @@ fn mask_digits(text: &str) -> String {
 /// Plays a transcript against a server. Returns it with the answers that came in place of the expected ones.
 fn play(steps: &[Step], address: SocketAddr, recording: bool) -> String {
     let mut clients: HashMap<String, Client> = HashMap::new();
+    // How far the connection that stands for a replica has read.
+    let mut offset = 0;
     let mut out = String::new();
     for step in steps {
         let (line, expected) = match step {
@@ -136,7 +138,7 @@ fn play(steps: &[Step], address: SocketAddr, recording: bool) -> String {
         clients.entry(name.clone()).or_insert_with(|| {
             let mut client = Client::connect(address);
             if name == "replica" {
-                follow(&mut client);
+                offset = follow(&mut client);
             }
             client
         });
@@ -146,7 +148,7 @@ fn play(steps: &[Step], address: SocketAddr, recording: bool) -> String {
         let answer = if name.starts_with("raw") {
             raw_answer(client, words.first().map_or(b"", |w| w))
         } else if name == "replica" {
-            changes(client)
+            changes(client, &mut offset, address)
         } else if name == "stats" {
             statistics(client, rest)
         } else {
@@ -206,8 +208,8 @@ fn raw_answer(client: &mut Client, bytes: &[u8]) -> String {
     lines.join("\n")
 }
 
-/// Becomes a replica of the server: after this, the connection carries the changes.
-fn follow(client: &mut Client) {
+/// Becomes a replica of the server: after this, the connection carries the changes. Returns the offset at which they begin.
+fn follow(client: &mut Client) -> usize {
     client.ask("REPLCONF listening-port 1");
     client.ask("REPLCONF capa psync2");
     client.send(&["PSYNC", "?", "-1"].map(|w| w.as_bytes().to_vec()));
@@ -215,24 +217,39 @@ fn follow(client: &mut Client) {
         panic!("no full resync");
     };
     assert!(answer.starts_with("FULLRESYNC"), "{answer}");
+    let offset = answer.rsplit(' ').next().unwrap().parse().unwrap();
     // The primary sends empty lines while it prepares its snapshot.
     let mut line = client.line();
     while line.is_empty() {
         line = client.line();
     }
     client.bytes(line[1..].parse().unwrap());
+    offset
 }
 
-/// The commands that a primary has sent since the last time, without PING.
-fn changes(client: &mut Client) -> String {
+/// The commands, without PING, that follow in the primary's stream up to the offset that the primary has now.
+fn changes(client: &mut Client, offset: &mut usize, address: SocketAddr) -> String {
+    let Reply::Bulk(Some(info)) = Client::connect(address).ask("INFO replication") else {
+        panic!("no INFO");
+    };
+    let info = String::from_utf8(info).unwrap();
+    let mut lines = info.lines();
+    let its_offset = lines.find_map(|l| l.strip_prefix("master_repl_offset:"));
+    let end: usize = its_offset.unwrap().parse().unwrap();
     let mut lines = vec![];
-    while client.has_reply(2 * PATIENCE) {
+    while *offset < end {
+        assert!(client.has_reply(20 * PATIENCE), "the stream ends too early");
         let Ok(Reply::List(_, Some(words))) = client.reply() else {
             panic!("no command");
         };
-        let words: Vec<String> = words.iter().map(show).collect();
-        if words != ["\"PING\""] {
-            lines.push(words.join(" "));
+        let bytes = words.iter().map(|word| match word {
+            Reply::Bulk(Some(bytes)) => bytes.clone(),
+            other => panic!("no word: {other:?}"),
+        });
+        let bytes: Vec<Vec<u8>> = bytes.collect();
+        *offset += encode(&bytes).len();
+        if !bytes[0].eq_ignore_ascii_case(b"PING") {
+            lines.push(words.iter().map(show).collect::<Vec<_>>().join(" "));
         }
     }
     lines.join("\n")
