@@ -225,21 +225,27 @@ impl<'a> WriteTxn<'a> {
         }
     }
 
+    /// Serves the clients that wait for the keys that became ready. What each client takes is a unit of its own.
     fn serve_ready(&mut self) {
+        let (shared, now) = (self.shared, self.now);
         for (index, key) in std::mem::take(&mut self.ready) {
-            let mut propagation = self.propagation();
-            let now = self.now;
-            let (shared, mut served) = (self.shared, std::mem::take(&mut self.later.served));
-            self.apply(Scope::Db(index), |store| {
-                let db = &mut store.dbs[index];
-                shared
-                    .blocking
-                    .serve(index, db, &key, &mut propagation, now, &mut served);
-            });
-            self.later.served = served;
-            self.propagate(index, propagation, None);
+            let mut ticket = 0;
+            loop {
+                let mut propagation = self.propagation();
+                let served = self.apply(Scope::Db(index), |store| {
+                    let db = (index, &mut store.dbs[index]);
+                    let blocking = &shared.blocking;
+                    blocking.serve_next(db, &key, ticket, &mut propagation, now)
+                });
+                self.propagate(index, propagation, None);
+                self.unlogged.end_unit();
+                let Some(waiter) = served else {
+                    break;
+                };
+                ticket = waiter.ticket();
+                self.later.served.push(waiter);
+            }
         }
-        self.unlogged.end_unit();
     }
 
     /// Replaces all data with that of other databases.
