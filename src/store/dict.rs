@@ -178,11 +178,11 @@ impl<V> Dict<V> {
         tags
     }
 
-    /// An empty map of the same seed with room for `entries`.
+    /// An empty map of the same seed with room for `entries`, and for half as many more before it must grow.
     fn empty_for(&self, entries: usize) -> Dict<V> {
         Dict {
             slots: vec![0; (entries * 4 / 3 + 1).next_power_of_two().max(8)],
-            entries: Vec::with_capacity(entries),
+            entries: Vec::with_capacity(entries + entries / 2),
             seed: self.seed.clone(),
         }
     }
