@@ -94,9 +94,9 @@ impl Element<'_> {
     }
 
     /// The bytes that the element stands for.
-    pub fn to_vec(&self) -> Vec<u8> {
+    pub fn to_vec(self) -> Vec<u8> {
         let mut out = vec![];
-        match *self {
+        match self {
             Element::Str(own) => out.extend_from_slice(own),
             Element::Int(n) => number::push_i64(&mut out, n),
         }

@@ -463,11 +463,11 @@ mod tests {
 
     impl Summary<u32> for Even {
         fn add(&mut self, value: &u32) {
-            self.0 += usize::from(value % 2 == 0);
+            self.0 += usize::from(value.is_multiple_of(2));
         }
 
         fn remove(&mut self, value: &u32) {
-            self.0 -= usize::from(value % 2 == 0);
+            self.0 -= usize::from(value.is_multiple_of(2));
         }
     }
 
@@ -491,7 +491,11 @@ mod tests {
             assert_eq!(map.get(hash, key.as_bytes()), Some(value));
         }
         for (index, shard) in map.shards().enumerate() {
-            let even = shard.dict().entries().iter().filter(|e| e.value % 2 == 0);
+            let even = shard
+                .dict()
+                .entries()
+                .iter()
+                .filter(|e| e.value.is_multiple_of(2));
             assert_eq!(*shard.summary(), Even(even.count()));
             let tag = (map.first(index) as u32) << (u32::BITS - PREFIX_BITS);
             assert_eq!(map.index(tag), index);
