@@ -6,7 +6,7 @@
 //!    deletion in between;
 //! 2. a random element costs O(1);
 //! 3. growing makes no long pause;
-//! 4. the hash is keyed, so that nobody can choose keys that collide. (This one it can.)
+//! 4. the hash is keyed, so that nobody can choose keys that collide. (`HashMap` does this one, too.)
 //!
 //! So entries live in a dense `Vec`, in no order, and an index beside it says where:
 //!
@@ -30,6 +30,21 @@
 //! entries *from the end downwards*, its cursor is the number of entries still to see. What a deletion
 //! moves comes from the end, which was seen already, so it may be seen twice but never missed; what is
 //! added goes to the end.
+//!
+//! One step of a large Dict can be long: growth copies all entries. [`super::sharded`] builds large maps of many small Dicts.
+//!
+//! # Invariants
+//!
+//! * For each entry there is one slot, with the entry's index and the tag of its key; all other slots are free.
+//! * No free slot lies between a slot and its home, so that a search may end at the first free one.
+//! * At most three quarters of the slots are in use, and their number is a power of two.
+//!
+//! | operation | time |
+//! |---|---|
+//! | `get`, `get_mut` | O(1): one slot, one entry |
+//! | `insert_new`, `remove` | O(1) amortised; O(n) when it grows or shrinks |
+//! | `split_off`, `absorb` | O(n), without reading a key |
+//! | an entry by its index | O(1) |
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -178,11 +193,11 @@ impl<V> Dict<V> {
         tags
     }
 
-    /// An empty map of the same seed with room for `entries`.
+    /// An empty map of the same seed with room for `entries`, and for half as many more before it must grow.
     fn empty_for(&self, entries: usize) -> Dict<V> {
         Dict {
             slots: vec![0; (entries * 4 / 3 + 1).next_power_of_two().max(8)],
-            entries: Vec::with_capacity(entries),
+            entries: Vec::with_capacity(entries + entries / 2),
             seed: self.seed.clone(),
         }
     }

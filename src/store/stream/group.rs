@@ -1,7 +1,7 @@
 //! Consumer groups: handing a stream's entries out among workers.
 //!
 //! A reader with XREAD sees every entry. A *consumer group* reads a stream once for many consumers: each new
-//! entry goes to one of them, whoever asks first, and stays *pending* until that consumer acknowledges it.
+//! entry goes to the first consumer that asks, and stays *pending* until that consumer acknowledges it.
 //!
 //! ```text
 //!    stream   1-0   2-0   3-0   4-0   5-0   6-0   7-0

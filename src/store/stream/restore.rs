@@ -1,8 +1,11 @@
 //! Putting a stream together from parts that came from outside: a file, or another server.
 //!
-//! All other code trusts that a stream is consistent. Whatever comes in from outside is therefore looked through here,
-//! byte by byte: a node that says it has a hundred entries must have them, in order, and every field must be where it
-//! should. The price is one pass over the data.
+//! All other code trusts that a stream is consistent. This file checks everything that comes from outside: a node that
+//! states a hundred entries must have them, in order, with every field where it should be. It costs one pass over the data.
+//!
+//! Two things are not checked but taken as they are, as Redis takes them: the number of entries ever added, and the largest
+//! deleted ID. They only serve to estimate the lag of groups, and any value is harmless there ([`super::group`]). The ID
+//! of the first entry is computed from the nodes.
 
 use std::sync::Arc;
 
