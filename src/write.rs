@@ -231,12 +231,17 @@ impl<'a> WriteTxn<'a> {
             let mut propagation = self.propagation();
             let now = self.now;
             let (shared, mut served) = (self.shared, std::mem::take(&mut self.later.served));
+            let before = served.len();
             self.apply(Scope::Db(index), |store| {
                 let db = &mut store.dbs[index];
                 shared
                     .blocking
                     .serve(index, db, &key, &mut propagation, now, &mut served);
             });
+            let newly_served = &served[before..];
+            newly_served
+                .iter()
+                .for_each(|w| w.count_failure(&shared.stats));
             self.later.served = served;
             self.propagate(index, propagation, None);
         }

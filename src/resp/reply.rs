@@ -151,21 +151,20 @@ impl Reply {
         }
     }
 
-    /// A list whose length is known only when it is written: `body` writes the elements and says how many.
+    /// A list whose length is known only when it is written: `body` writes the elements and returns their number.
     pub fn array_of(&mut self, body: impl FnOnce(&mut Reply) -> usize) -> usize {
         let start = self.out.len();
         let n = body(self);
-        self.insert_header(start, b'*', n);
+        self.insert(start, |reply| reply.array(n));
         n
     }
 
-    /// Puts the head of a list before what was written since the buffer had `start` bytes.
-    pub fn insert_header(&mut self, start: usize, kind: u8, n: usize) {
-        let mut head = Vec::with_capacity(16);
-        head.push(kind);
-        number::push_u64(&mut head, n as u64);
-        head.extend_from_slice(b"\r\n");
-        self.out.splice(start..start, head);
+    /// Writes something in front of what was written since the buffer had `start` bytes. Moves those bytes once.
+    pub fn insert(&mut self, start: usize, write: impl FnOnce(&mut Reply)) {
+        let end = self.out.len();
+        write(self);
+        let len = self.out.len() - end;
+        self.out[start..].rotate_right(len);
     }
 }
 
