@@ -25,10 +25,14 @@ static FAMILIES: &[&[Command]] = &[
     strings::values::COMMANDS,
     strings::counters::COMMANDS,
     strings::lcs::COMMANDS,
-    streams::entries::COMMANDS,
+    streams::add::COMMANDS,
+    streams::range::COMMANDS,
+    streams::read::COMMANDS,
     streams::groups::COMMANDS,
+    streams::read_group::COMMANDS,
     streams::pending::COMMANDS,
-    streams::xinfo::COMMANDS,
+    streams::claim::COMMANDS,
+    streams::info::COMMANDS,
 ];
 
 /// The index of all commands. It is built once and never changes.

@@ -241,12 +241,7 @@ impl Connection<'_> {
                 waiter.end(Outcome::Gone);
                 return Next::Close;
             }
-            Outcome::Served { unsent, error } => {
-                self.reply.out.extend_from_slice(&unsent);
-                if let Some(error) = error {
-                    self.shared.stats.count_error(error.code());
-                }
-            }
+            Outcome::Served { unsent } => self.reply.out.extend_from_slice(&unsent),
             Outcome::TimedOut => waiter.reply_timeout(self.shared, &mut self.reply),
             Outcome::Failed(error) => {
                 self.shared.stats.count_error(error.code());

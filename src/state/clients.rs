@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex};
 use super::blocking::{Outcome, Waiter};
 use super::lock;
 use super::outbox::Outbox;
+use super::stats::Stats;
 use crate::sys;
 use crate::util::clock;
 
@@ -146,6 +147,15 @@ impl Client {
     pub fn unblock(&self, outcome: Outcome) -> bool {
         let waiter = lock(&self.waiter).clone();
         waiter.is_some_and(|w| w.end(outcome))
+    }
+
+    /// Counts the call of the client's last command as failed. A call that waits is counted when the wait begins, so only
+    /// its failure is left to count when the wait ends.
+    pub fn count_failed_call(&self, stats: &Stats) {
+        let number = self.last_command.load(Relaxed) as usize;
+        if let Some(command) = stats.commands.get(number) {
+            command.failed.fetch_add(1, Relaxed);
+        }
     }
 }
 
