@@ -27,7 +27,10 @@ pub struct Cursor<'a, 'b> {
     at: usize,
 }
 
-#[allow(dead_code, reason = "the forms that commands to come need are complete here")]
+#[allow(
+    dead_code,
+    reason = "the forms that commands to come need are complete here"
+)]
 impl<'a, 'b> Cursor<'a, 'b> {
     /// A cursor whose first argument is the one at `from`.
     pub fn new(args: &'a Args<'b>, from: usize) -> Cursor<'a, 'b> {
