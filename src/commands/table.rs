@@ -11,10 +11,12 @@ use super::{connection, keys, replication, server, streams, strings, transaction
 /// The rows of every file, by family.
 static FAMILIES: &[&[Command]] = &[
     connection::session::COMMANDS,
+    connection::login::COMMANDS,
     connection::client::COMMANDS,
     server::command::COMMANDS,
     server::config::COMMANDS,
     server::databases::COMMANDS,
+    server::debug::COMMANDS,
     server::info::COMMANDS,
     server::memory::COMMANDS,
     replication::roles::COMMANDS,
