@@ -198,3 +198,16 @@ pub fn unknown_subcommand(container: &[u8], name: &[u8]) -> Error {
     ];
     Error::new(text.concat())
 }
+
+/// Redis's words for a subcommand that is unknown or has a wrong number of arguments, where it does not tell which.
+pub fn subcommand_syntax(args: &Args<'_>) -> Error {
+    let name = args.get(1).unwrap_or_default();
+    let text = [
+        b"ERR unknown subcommand or wrong number of arguments for '",
+        &name[..name.len().min(128)],
+        b"'. Try ",
+        &args[0].to_ascii_uppercase(),
+        b" HELP.",
+    ];
+    Error::new(text.concat())
+}

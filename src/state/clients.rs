@@ -17,6 +17,7 @@ use super::blocking::{Outcome, Waiter};
 use super::lock;
 use super::outbox::Outbox;
 use super::stats::Stats;
+use super::watch::Flag;
 use crate::sys;
 use crate::util::clock;
 
@@ -41,13 +42,15 @@ pub struct Client {
     pub queued: AtomicI64,
     pub queued_memory: AtomicUsize,
     pub watching: AtomicBool,
+    /// Raised when a key that the client watches was modified.
+    pub watch_flag: Flag,
     pub no_evict: AtomicBool,
     pub no_touch: AtomicBool,
     pub resp3: AtomicBool,
     /// It follows us; or it is our primary.
     pub replica: AtomicBool,
     pub primary: AtomicBool,
-    /// Bytes in the read buffer, its capacity, the output buffer's, and bytes of the last command's arguments.
+    /// Bytes in the read buffer, its capacity, the output buffer's, and bytes of the arguments of the command that runs.
     pub input_used: AtomicUsize,
     pub input_capacity: AtomicUsize,
     pub output_capacity: AtomicUsize,
@@ -76,6 +79,7 @@ impl Client {
             queued: AtomicI64::new(-1),
             queued_memory: AtomicUsize::new(0),
             watching: AtomicBool::new(false),
+            watch_flag: Flag::default(),
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
             resp3: AtomicBool::new(false),
@@ -94,10 +98,9 @@ impl Client {
         self.stream.as_raw_fd()
     }
 
-    /// Forgets what the client said of itself (RESET).
+    /// Forgets what the client said of itself (RESET). Redis 7.0 leaves NO-EVICT as it is.
     pub fn reset(&self) {
         lock(&self.name).clear();
-        self.no_evict.store(false, Relaxed);
         self.no_touch.store(false, Relaxed);
     }
 
