@@ -191,10 +191,16 @@ pub fn xread(ctx: &mut Context, db: &Db) -> CommandResult {
     Ok(())
 }
 
-/// The ID after which to read. `$` is the last ID of the stream.
+/// The ID after which to read. `$` is the last ID of the stream. `+` lets its last entry be read once more; it comes from
+/// Redis 7.4, and 7.0 refuses it.
 fn position(text: &[u8], stream: Option<&Stream>) -> Result<StreamId, Error> {
     match text {
         b"$" => Ok(stream.map_or(StreamId::MIN, |s| s.last_id)),
+        b"+" => {
+            let last = stream.and_then(Stream::last_entry_id);
+            let before = last.and_then(StreamId::previous);
+            Ok(before.unwrap_or_else(|| stream.map_or(StreamId::MIN, |s| s.last_id)))
+        }
         b">" => Err(Error::text(
             "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.",
         )),
