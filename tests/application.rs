@@ -283,6 +283,83 @@ fn waits_can_be_ended_from_outside() {
 }
 
 #[test]
+fn a_client_that_has_its_reply_is_no_longer_counted_as_waiting() {
+    const TRIES: usize = 300;
+    let server = start();
+    let [mut waiting, mut other] = [(); 2].map(|()| Client::connect(server.address()));
+    let mut c = connect(&server);
+    other.ask("XGROUP CREATE s g $ MKSTREAM");
+    for i in 0..TRIES {
+        let command = match i % 3 {
+            0 => "XREAD BLOCK 0 STREAMS s $",
+            1 => "XREADGROUP GROUP g a BLOCK 0 STREAMS s >",
+            _ => "XREAD BLOCK 1 STREAMS s $",
+        };
+        waiting.send(&command.split(' ').map(|w| w.into()).collect::<Vec<_>>());
+        if i % 3 < 2 {
+            wait_for(|| info(&mut c, "blocked_clients") == "1");
+            other.ask("XADD s * f v");
+        }
+        waiting.reply().unwrap();
+        assert_eq!(info(&mut c, "blocked_clients"), "0", "after {command}");
+        other.ask("XREADGROUP GROUP g b STREAMS s >");
+    }
+}
+
+#[test]
+fn a_call_that_waits_is_counted_once_and_its_failure_when_it_ends() {
+    let server = start();
+    let [mut waiting, mut other] = [(); 2].map(|()| Client::connect(server.address()));
+    let mut c = connect(&server);
+    let figures = |c: &mut Connection, command: &str| {
+        let text = info(c, &format!("cmdstat_{command}"));
+        let figure = |name: &str| {
+            text.split(',')
+                .find_map(|f| f.strip_prefix(name))
+                .unwrap()
+                .to_string()
+        };
+        (figure("calls="), figure("failed_calls="))
+    };
+    let pair = |calls: &str, failed: &str| (calls.to_string(), failed.to_string());
+    other.ask("XGROUP CREATE s g $ MKSTREAM");
+    let read = encode(
+        &"XREADGROUP GROUP g a BLOCK 0 STREAMS s >"
+            .split(' ')
+            .map(|w| w.into())
+            .collect::<Vec<_>>(),
+    );
+    for (ends, failed) in [("XADD s * f v", "0"), ("XGROUP DESTROY s g", "1")] {
+        waiting.send_raw(&read);
+        wait_for(|| info(&mut c, "blocked_clients") == "1");
+        other.ask(ends);
+        waiting.reply().unwrap();
+        let calls = if failed == "0" { "1" } else { "2" };
+        assert_eq!(figures(&mut c, "xreadgroup"), pair(calls, failed));
+    }
+    assert!(info(&mut c, "errorstat_NOGROUP").contains("count=1"));
+    let id = waiting.ask("CLIENT ID");
+    for how in ["TIMEOUT", "ERROR"] {
+        waiting.send(
+            &"XREAD BLOCK 0 STREAMS s $"
+                .split(' ')
+                .map(|w| w.into())
+                .collect::<Vec<_>>(),
+        );
+        wait_for(|| info(&mut c, "blocked_clients") == "1");
+        let unblock = format!(
+            "CLIENT UNBLOCK {} {how}",
+            show(&id).replace("(integer) ", "")
+        );
+        assert_eq!(show(&other.ask(&unblock)), "(integer) 1");
+        waiting.reply().unwrap();
+    }
+    // As in Redis, a wait that CLIENT UNBLOCK ends has failed; and CLIENT UNBLOCK ERROR itself.
+    assert_eq!(figures(&mut c, "xread"), pair("2", "2"));
+    assert_eq!(figures(&mut c, "client|unblock"), pair("2", "1"));
+}
+
+#[test]
 fn a_waiter_that_hangs_up_is_noticed_within_a_second() {
     let server = start();
     let mut c = connect(&server);

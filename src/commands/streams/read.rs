@@ -191,8 +191,8 @@ pub fn xread(ctx: &mut Context, db: &Db) -> CommandResult {
     Ok(())
 }
 
-/// The ID after which to read. `$` is the last ID of the stream. `+`, which is newer than Redis 7.0, is the ID before
-/// the last entry, so that this entry is read once more.
+/// The ID after which to read. `$` is the last ID of the stream. `+` lets its last entry be read once more; it comes from
+/// Redis 7.4, and 7.0 refuses it.
 fn position(text: &[u8], stream: Option<&Stream>) -> Result<StreamId, Error> {
     match text {
         b"$" => Ok(stream.map_or(StreamId::MIN, |s| s.last_id)),
