@@ -109,6 +109,6 @@ mod tests {
             .positive_deadline(0, 5_000, "psetex")
             .err()
             .unwrap();
-        assert_eq!(error.0, *b"ERR invalid expire time in 'psetex' command");
+        assert_eq!(*error.0, *b"ERR invalid expire time in 'psetex' command");
     }
 }
