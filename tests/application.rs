@@ -634,6 +634,57 @@ fn clients_are_listed() {
     assert_eq!(all.iter().filter(|&&b| b == b'\n').count(), 1);
 }
 
+/// The value of a field in the line of CLIENT LIST about the client with this name.
+fn listed(c: &mut Client, name: &str, field: &str) -> String {
+    let Reply::Bulk(Some(all)) = c.ask("CLIENT LIST") else {
+        panic!()
+    };
+    let all = String::from_utf8(all).unwrap();
+    let line = all.lines().find(|l| l.contains(&format!(" name={name} ")));
+    let words = line.unwrap().split(' ');
+    let mut values = words.filter_map(|word| word.strip_prefix(&format!("{field}=")));
+    values.next().unwrap().to_string()
+}
+
+#[test]
+fn an_idle_client_is_listed_with_what_it_holds() {
+    let server = start();
+    let (mut c, mut idle) = (
+        Client::connect(server.address()),
+        Client::connect(server.address()),
+    );
+    idle.ask("CLIENT SETNAME idle");
+    wait_for(|| listed(&mut c, "idle", "argv-mem") == "0");
+    assert_eq!(listed(&mut c, "idle", "qbuf"), "0");
+    idle.send_raw(b"SET k");
+    wait_for(|| listed(&mut c, "idle", "qbuf") == "5");
+    idle.send_raw(b" v\r\n");
+    idle.reply().unwrap();
+    idle.ask("WATCH k");
+    assert_eq!(listed(&mut c, "idle", "flags"), "N");
+    c.ask("SET k w");
+    assert_eq!(listed(&mut c, "idle", "flags"), "d");
+    idle.ask("UNWATCH");
+    assert_eq!(listed(&mut c, "idle", "flags"), "N");
+    assert_eq!(listed(&mut c, "idle", "events"), "r");
+}
+
+#[test]
+fn debug_object_shows_a_key_that_has_expired() {
+    let mut config = Config::for_tests();
+    config.enable_debug_command = "yes";
+    let server = Server::start(config).unwrap();
+    let mut c = Client::connect(server.address());
+    c.ask("DEBUG SET-ACTIVE-EXPIRE 0");
+    c.ask("SET k v PX 1");
+    std::thread::sleep(Duration::from_millis(20));
+    let Reply::Simple(line) = c.ask("DEBUG OBJECT k") else {
+        panic!()
+    };
+    assert!(line.contains(" encoding:embstr "), "{line}");
+    assert_eq!(c.ask("DBSIZE"), Reply::Int(1));
+}
+
 #[test]
 fn help_and_docs_have_their_shape() {
     let server = start();
