@@ -223,11 +223,18 @@ impl<'a> Executor<'a> {
     }
 
     /// Takes the write lock for something that the primary has sent, and has its bytes go to our own journal under that
-    /// lock. Returns the offset before them; `None` if the link of `generation` is not wanted any more.
-    pub fn relay(&mut self, session: &Session, bytes: &[u8], generation: u64) -> Option<u64> {
+    /// lock; after them database `selected` is selected. Returns the offset before them; `None` if the link of
+    /// `generation` is not wanted any more.
+    pub fn relay(
+        &mut self,
+        session: &Session,
+        bytes: &[u8],
+        selected: usize,
+        generation: u64,
+    ) -> Option<u64> {
         self.lock_for_writing(session);
         let wanted = self.shared.link.generation() == generation;
-        wanted.then(|| self.effects.relay(&self.shared.journal, bytes))
+        wanted.then(|| self.effects.relay(&self.shared.journal, bytes, selected))
     }
 
     /// Looks ahead at the next requests of a batch, from `from` on, and has the memory of their keys fetched (see

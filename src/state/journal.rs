@@ -24,6 +24,14 @@
 //! A writer never waits for a reader. Blocks stay as long as a reader needs them; one that falls back further than
 //! `client-output-buffer-limit` allows is *lost*: its connection is closed, and it can begin anew.
 //!
+//! # The selected database
+//!
+//! Which database an effect changes is said by the last SELECT before it, wherever that stands: inside of a transaction,
+//! too. So the selected database is a part of every position. [`Journal::selected`] is that of the end, and the only
+//! place that knows it: the primary's effects, the link of a replica and the copies that a replica makes for its own
+//! replicas all begin from there. A replica goes on only at the end of its journal, and this is always the end of a
+//! whole transaction; hence the database of the end is enough.
+//!
 //! # Units
 //!
 //! [`Effects`] is where a thread collects effects while it holds the write lock; they are appended before it lets go.
@@ -39,8 +47,6 @@ use super::lock;
 use crate::util::number;
 
 const BLOCK: usize = 64 * 1024;
-/// The database that no SELECT has named yet.
-const NO_DB: usize = usize::MAX;
 
 /// The log of effects, as far back as anyone needs it.
 #[derive(Default)]
@@ -51,8 +57,10 @@ pub struct Journal {
     grown: Condvar,
     /// The log's end, for those who only want to know it.
     end: AtomicU64,
-    /// The database that effects are in. Used by whoever holds the store's write lock.
+    /// The database that is selected at the end, and whether the next effect of our own says so again. Both are changed
+    /// under the store's write lock only.
     selected: AtomicUsize,
+    announce: AtomicBool,
 }
 
 #[derive(Default)]
@@ -96,15 +104,16 @@ impl Journal {
         self.active.load(Relaxed)
     }
 
-    /// Begins to record, with the next byte at `offset`, and keeps `backlog` bytes at least. Readers are lost. The caller holds the
-    /// store's lock.
-    pub fn begin(&self, offset: u64, backlog: u64) {
+    /// Begins to record, with the next byte at `offset` and database `selected`, and keeps `backlog` bytes at least.
+    /// Readers are lost. The caller holds the store's write lock.
+    pub fn begin(&self, offset: u64, selected: usize, backlog: u64) {
         let mut log = lock(&self.log);
         log.blocks.clear();
         log.readers.clear();
         (log.start, log.end, log.backlog) = (offset, offset, backlog.max(1));
         self.end.store(offset, Relaxed);
-        self.selected.store(NO_DB, Relaxed);
+        self.selected.store(selected, Relaxed);
+        self.announce.store(true, Relaxed);
         self.active.store(true, Relaxed);
         self.grown.notify_all();
     }
@@ -172,9 +181,15 @@ impl Journal {
         }
     }
 
-    /// The next effect will say which database it is in.
-    pub fn forget_selected(&self) {
-        self.selected.store(NO_DB, Relaxed);
+    /// The database that is selected at the end. It stays so while the caller holds the store's lock.
+    pub fn selected(&self) -> usize {
+        self.selected.load(Relaxed)
+    }
+
+    /// Has the next effect say which database it is in, even if that is the selected one. For a reader that begins here and
+    /// may not know. The caller holds the store's write lock.
+    pub fn announce_selected(&self) {
+        self.announce.store(true, Relaxed);
     }
 
     /// Registers a reader that goes on at `position`. From now on what it needs is kept.
@@ -329,7 +344,8 @@ pub struct Effects {
     /// Whether anybody wants to know.
     on: bool,
     out: Vec<u8>,
-    selected: usize,
+    /// The database that is selected after `out`; `None` if the next effect has to say it.
+    selected: Option<usize>,
     /// Effects in the current unit, and where the first one is.
     count: usize,
     first_at: usize,
@@ -345,7 +361,8 @@ impl Effects {
     pub fn begin(&mut self, journal: &Journal, wanted: bool) {
         self.on = wanted && journal.is_active();
         if self.on {
-            self.selected = journal.selected.load(Relaxed);
+            let known = !journal.announce.load(Relaxed);
+            self.selected = known.then(|| journal.selected());
         }
     }
 
@@ -378,10 +395,12 @@ impl Effects {
         }
     }
 
-    /// Adds bytes of the primary's journal, just as they came, and returns the offset before them.
-    pub fn relay(&mut self, journal: &Journal, bytes: &[u8]) -> u64 {
+    /// Adds bytes of the primary's journal, just as they came, and returns the offset before them. After them database
+    /// `selected` is selected.
+    pub fn relay(&mut self, journal: &Journal, bytes: &[u8], selected: usize) -> u64 {
         let before = journal.end() + self.out.len() as u64;
         self.out.extend_from_slice(bytes);
+        self.selected = Some(selected);
         before
     }
 
@@ -417,8 +436,8 @@ impl Effects {
 
     /// Prepares for one more effect of the unit, in database `db`.
     fn open(&mut self, db: usize) {
-        if self.selected != db {
-            self.selected = db;
+        if self.selected != Some(db) {
+            self.selected = Some(db);
             let number = db.to_string();
             push_request(&mut self.out, 2, [b"SELECT", number.as_bytes()].into_iter());
         }
@@ -448,8 +467,9 @@ impl Effects {
             return None;
         }
         self.unit_done();
-        if self.on {
-            journal.selected.store(self.selected, Relaxed);
+        if let Some(db) = self.selected {
+            journal.selected.store(db, Relaxed);
+            journal.announce.store(false, Relaxed);
         }
         let end = journal.append(&self.out);
         self.out.clear();
@@ -473,7 +493,7 @@ mod tests {
     #[test]
     fn readers_get_every_byte_once() {
         let journal = Journal::default();
-        journal.begin(7, 100);
+        journal.begin(7, 0, 100);
         journal.add_reader(1, 7, NO_LIMIT);
         let written: Vec<u8> = (0..300_000u32).map(|i| (i % 251) as u8).collect();
         let (mut read, mut some) = (vec![], vec![]);
@@ -498,7 +518,7 @@ mod tests {
     #[test]
     fn who_falls_back_too_far_is_lost() {
         let journal = Journal::default();
-        journal.begin(0, 1000);
+        journal.begin(0, 0, 1000);
         let limit = Limit {
             hard: 200_000,
             ..NO_LIMIT
@@ -518,7 +538,7 @@ mod tests {
     #[test]
     fn what_belongs_together_is_wrapped() {
         let journal = Journal::default();
-        journal.begin(0, 1 << 20);
+        journal.begin(0, 0, 1 << 20);
         let mut effects = Effects::default();
         effects.begin(&journal, true);
         let words = |text: &'static str| {
@@ -542,5 +562,30 @@ mod tests {
             .collect();
         let expected = "SELECT 3 SET a 1 MULTI DEL old SET b 2 EXEC SELECT 0 PERSIST c ";
         assert_eq!(words.join(" "), expected);
+    }
+
+    #[test]
+    fn the_selected_database_is_that_of_the_end() {
+        let journal = Journal::default();
+        journal.begin(0, 3, 1 << 20);
+        assert_eq!(journal.selected(), 3);
+        let mut effects = Effects::default();
+        let mut lengths = vec![];
+        let mut write = |dbs: &[usize]| {
+            effects.begin(&journal, true);
+            dbs.iter().for_each(|&db| effects.expired(db, b"k"));
+            let before = journal.end();
+            lengths.push(effects.flush(&journal).unwrap() - before);
+            journal.selected()
+        };
+        // The first says it, the second need not, and a transaction leaves what it selects last.
+        assert_eq!((write(&[3]), write(&[3]), write(&[3, 5])), (3, 3, 5));
+        journal.announce_selected();
+        assert_eq!((journal.selected(), write(&[5]), write(&[5])), (5, 5, 5));
+        assert!(lengths[0] > lengths[1] && lengths[3] > lengths[4] && lengths[4] == lengths[1]);
+        effects.begin(&journal, false);
+        effects.relay(&journal, b"what the primary sent", 7);
+        effects.flush(&journal);
+        assert_eq!(journal.selected(), 7);
     }
 }

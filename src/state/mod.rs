@@ -172,7 +172,7 @@ impl Shared {
         let next = self.journal.end() + 1;
         lock(&self.history).branch(self.random.hex40(), next);
         // The stream of the new history names its database anew; and replicas learn of its name.
-        self.journal.forget_selected();
+        self.journal.announce_selected();
         self.replicas.disconnect();
     }
 

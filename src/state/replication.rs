@@ -19,9 +19,7 @@
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
-use std::sync::atomic::{
-    AtomicBool, AtomicI64, AtomicU8, AtomicU16, AtomicU64, AtomicUsize, Ordering::Relaxed,
-};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU16, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -390,7 +388,6 @@ pub struct Link {
     /// Changes whenever somebody says whom to follow. What the old primary still sends is then void.
     generation: AtomicU64,
     connected: AtomicBool,
-    selected: AtomicUsize,
     inner: Mutex<LinkInner>,
     changed: Condvar,
 }
@@ -401,7 +398,6 @@ impl Default for Link {
             is_replica: AtomicBool::new(false),
             generation: AtomicU64::new(0),
             connected: AtomicBool::new(false),
-            selected: AtomicUsize::new(0),
             inner: Mutex::new(LinkInner {
                 status: LinkStatus {
                     state: LinkState::Connect,
@@ -457,16 +453,6 @@ impl Link {
             let _ = socket.shutdown(Shutdown::Both);
         }
         self.changed.notify_all();
-    }
-
-    /// The database that the primary's stream is in.
-    pub fn selected(&self) -> usize {
-        self.selected.load(Relaxed)
-    }
-
-    /// The stream has changed to another database. The caller holds the store's write lock.
-    pub fn select(&self, db: usize) {
-        self.selected.store(db, Relaxed);
     }
 
     /// Notes the connection, so that it can be broken off; tells whether it is still wanted.
