@@ -37,7 +37,7 @@
 //!    server does is done again by others.
 //! 6. [`commands`]: one function a command, one table of all of them.
 //! 7. [`execute`]: the heart. Whether, under which lock, and with what consequences a command runs. If you
-//!    read only one file, read this. What follows from a change to the data is in [`consequences`].
+//!    read only one file, read this. What follows from a change to the data is in [`mod@write`].
 //! 8. [`replication`]: what a replica says to its primary, line by line, and the threads that carry the data.
 //! 9. [`server`]: the threads: accepting, reading and writing, the cron.
 //!
@@ -63,7 +63,6 @@
 #![allow(rustdoc::private_intra_doc_links)]
 
 mod commands;
-mod consequences;
 mod execute;
 mod persistence;
 mod replication;
@@ -73,10 +72,11 @@ mod state;
 mod store;
 mod sys;
 mod util;
+mod write;
 
-pub use server::Server;
+pub use server::{ConfigError, Server};
 pub use state::config::Config;
-pub use state::config::{LogLevel, LogTo};
+pub use state::config::{Limit, LogLevel, LogTo};
 
 /// The version of Redis whose behaviour this server has.
 pub const VERSION: &str = "7.0.15";

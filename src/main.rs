@@ -1,10 +1,26 @@
 //! The command line: settings in, a server up, signals heeded.
 //!
-//! The arguments are those of redis-server: a configuration file first if there is one (`-` is standard input), then
-//! settings as `--name value…`. Whatever is wrong with them is said in one line, and the exit code is 1.
+//! The arguments are those of redis-server. A first argument that does not begin with `-` is the configuration file. All
+//! others are settings, and `-` as the first or the last argument is standard input. What they say becomes lines in the
+//! syntax of the configuration file, which is applied after it:
+//!
+//! ```text
+//!   --port 7000 --bind 127.0.0.1 ::1       port "7000"
+//!                                          bind "127.0.0.1" "::1"
+//!   "--replicaof 127.0.0.1 6379"           replicaof 127.0.0.1 6379
+//!   --requirepass --my--pass --hz 20       requirepass "--my--pass"
+//!                                          hz "20"
+//!   --save --port 7000                     save ""
+//!                                          port "7000"
+//! ```
+//!
+//! An argument that begins with `--` is the name of a setting, except directly after a name: then it is that setting's
+//! value. Errors go to standard error, and the exit code is 1.
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -17,11 +33,11 @@ use redis_clone::{Server, VERSION};
 static ALLOCATOR: sys::Counting = sys::Counting;
 
 const HELP: &str = "\
-Usage: redis-clone [/path/to/redis.conf | -] [--setting value ...]
+Usage: redis-clone [/path/to/redis.conf] [--setting value ...] [-]
 
   -v, --version    tell the version and exit
   -h, --help       tell this and exit
-  -                read the configuration from standard input
+  -                read settings from standard input, if it is the first or the last argument
 
 Every setting of the configuration file can be given as an option:
   redis-clone --port 7000 --bind 127.0.0.1 ::1 --requirepass secret
@@ -30,34 +46,25 @@ CONFIG GET * lists the settings of a running server.
 ";
 
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args_os()
+    let args: Vec<Vec<u8>> = std::env::args_os()
         .skip(1)
-        .map(|a| a.to_string_lossy().into_owned())
+        .map(OsString::into_vec)
         .collect();
-    match args.first().map(String::as_str) {
-        Some("-v" | "--version") => {
-            println!(
-                "Redis server v={VERSION} (redis-clone {})",
-                env!("CARGO_PKG_VERSION")
-            );
-            return ExitCode::SUCCESS;
-        }
-        Some("-h" | "--help") => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
-        _ => {}
+    if let Some(code) = answer(args.first().map_or(b"", Vec::as_slice)) {
+        return code;
     }
-    let server =
-        configure(&args).and_then(|config| Server::start(config).map_err(|e| e.to_string()));
+    let server = configure(&args).and_then(|config| {
+        // Before the first client can connect: from then on a signal must end the server in order.
+        sys::watch_signals();
+        Server::start(config).map_err(|e| e.to_string())
+    });
     let server = match server {
         Ok(server) => server,
         Err(why) => {
-            eprintln!("redis-clone: {why}");
+            eprintln!("{why}");
             return ExitCode::FAILURE;
         }
     };
-    sys::watch_signals();
     while !server.wait(Duration::from_millis(50)) {
         if sys::signalled() {
             server.log("Received a signal, scheduling shutdown...");
@@ -68,61 +75,157 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The settings that the command line asks for. Fails with a line for a person.
-fn configure(args: &[String]) -> Result<Config, String> {
+/// Does what a first argument asks for that starts no server, and returns the exit code. `None` if it is not one of those.
+fn answer(first: &[u8]) -> Option<ExitCode> {
+    match first {
+        b"-v" | b"--version" => println!(
+            "Redis server v={VERSION} (redis-clone {})",
+            env!("CARGO_PKG_VERSION")
+        ),
+        b"-h" | b"--help" => print!("{HELP}"),
+        b"--test-memory" | b"--check-system" => {
+            let option = String::from_utf8_lossy(first);
+            eprintln!("{option} is not supported: redis-clone only runs a server");
+            return Some(ExitCode::FAILURE);
+        }
+        _ => return None,
+    }
+    Some(ExitCode::SUCCESS)
+}
+
+/// The settings that the command line asks for. Fails with a text for a person.
+fn configure(args: &[Vec<u8>]) -> Result<Config, String> {
     let mut config = Config {
         log_to: LogTo::Configured,
         ..Config::default()
     };
-    let mut options = args;
-    if let Some((first, rest)) = args
-        .split_first()
-        .filter(|(first, _)| !first.starts_with("--"))
-    {
-        options = rest;
-        if first == "-" {
-            let mut text = String::new();
-            std::io::stdin()
-                .read_to_string(&mut text)
-                .map_err(|e| format!("standard input: {e}"))?;
-            config.apply_text(&text, "standard input", 0)?;
-        } else {
-            let text = std::fs::read_to_string(first)
-                .map_err(|e| format!("can't open config file '{first}': {e}"))?;
-            config.apply_text(&text, first, 0)?;
-            config.file = Some(std::path::absolute(first).unwrap_or_else(|_| PathBuf::from(first)));
-        }
+    let file = args.first().filter(|first| !first.starts_with(b"-"));
+    let file = file.map(|path| PathBuf::from(OsString::from_vec(path.clone())));
+    let (from_stdin, options) = parse_options(args, usize::from(file.is_some()));
+    if options.split(|&b| b == b'\n').any(is_sentinel) {
+        return Err("--sentinel is not supported: redis-clone only runs a server".into());
     }
-    apply_options(&mut config, options)?;
-    enter(&mut config)?;
+    let mut more = vec![];
+    if from_stdin {
+        io::stdin()
+            .read_to_end(&mut more)
+            .map_err(|e| format!("standard input: {e}"))?;
+    }
+    if !options.is_empty() {
+        more.push(b'\n');
+        more.extend(options);
+    }
+    config
+        .load(file.as_deref(), &more)
+        .map_err(|e| e.to_string())?;
+    let dir = &config.dir;
+    std::env::set_current_dir(dir)
+        .map_err(|e| format!("Can't chdir to '{}': {e}", dir.display()))?;
     Ok(config)
 }
 
-/// Applies `--name value…` groups. A value that begins with `--` would be the next name, unless it is the first of its
-/// group.
-fn apply_options(config: &mut Config, options: &[String]) -> Result<(), String> {
-    let mut at = 0;
-    while at < options.len() {
-        let name = options[at]
-            .strip_prefix("--")
-            .ok_or_else(|| format!("unexpected argument '{}'", options[at]))?;
-        let mut words = vec![name.to_string()];
-        at += 1;
-        while at < options.len() && !options[at].starts_with("--") {
-            words.push(options[at].clone());
-            at += 1;
-        }
-        config
-            .apply_line(&words)
-            .map_err(|why| format!("'--{}': {why}", words.join(" ")))?;
-    }
-    Ok(())
+/// The name of the one setting that an argument consists of, with its dashes.
+fn lone_name(arg: &[u8]) -> Option<&[u8]> {
+    let mut words = arg.split(u8::is_ascii_whitespace).filter(|w| !w.is_empty());
+    let name = words.next();
+    name.filter(|_| words.next().is_none())
 }
 
-/// Makes `dir` the working directory, as it is for redis-server.
-fn enter(config: &mut Config) -> Result<(), String> {
-    let fail = |e| format!("Can't chdir to '{}': {e}", config.dir.display());
-    std::env::set_current_dir(Path::new(&config.dir)).map_err(fail)?;
-    config.dir = std::env::current_dir().map_err(fail)?;
-    Ok(())
+/// Turns the arguments from `first` on into lines of a configuration file, and tells whether standard input is to be read.
+fn parse_options(args: &[Vec<u8>], first: usize) -> (bool, Vec<u8>) {
+    let mut from_stdin = false;
+    let mut text: Vec<u8> = vec![];
+    // The last name has got a value, so that an argument with dashes is the next name.
+    let mut complete = true;
+    for (at, arg) in args.iter().enumerate().skip(first) {
+        let last = at + 1 == args.len();
+        if arg == b"-" && (at == 0 || last) {
+            from_stdin = true;
+        } else if let Some(name) = arg.strip_prefix(b"--").filter(|_| complete) {
+            if !text.is_empty() {
+                text.push(b'\n');
+            }
+            text.extend_from_slice(name);
+            text.push(b' ');
+            // `--save` and `--sentinel` may stand without a value.
+            let next_is_name = last || args[at + 1].starts_with(b"--");
+            let bare = |name: &[u8]| arg.eq_ignore_ascii_case(name) && next_is_name;
+            if bare(b"--save") {
+                text.extend_from_slice(b"\"\"");
+            }
+            complete = lone_name(arg).is_none() || bare(b"--save") || bare(b"--sentinel");
+        } else {
+            text.extend(quote(arg));
+            text.push(b' ');
+            complete = true;
+        }
+    }
+    (from_stdin, text)
+}
+
+fn is_sentinel(line: &[u8]) -> bool {
+    let name = line.split(u8::is_ascii_whitespace).next();
+    name.is_some_and(|name| name.eq_ignore_ascii_case(b"sentinel"))
+}
+
+/// The argument in quotes, so that it is one word of a line.
+fn quote(arg: &[u8]) -> Vec<u8> {
+    let mut out = vec![b'"'];
+    for &byte in arg {
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            b' '..=b'~' => out.push(byte),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            _ => out.extend_from_slice(format!("\\x{byte:02x}").as_bytes()),
+        }
+    }
+    out.push(b'"');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(args: &[&str]) -> (bool, String) {
+        let args: Vec<Vec<u8>> = args.iter().map(|a| a.as_bytes().to_vec()).collect();
+        let (from_stdin, text) = parse_options(&args, 0);
+        let text = String::from_utf8(text).unwrap();
+        let lines: Vec<&str> = text.split('\n').map(str::trim).collect();
+        (from_stdin, lines.join("|"))
+    }
+
+    #[test]
+    fn arguments_become_lines() {
+        for (args, expected) in [
+            (&["--port", "7", "--hz", "20"][..], "port \"7\"|hz \"20\""),
+            (&["--hz 20", "--port", "7"], "hz 20|port \"7\""),
+            (
+                &["--requirepass", "--my--pass", "--hz", "3"],
+                "requirepass \"--my--pass\"|hz \"3\"",
+            ),
+            (&["--hz", "--port", "7"], "hz \"--port\" \"7\""),
+            (&["--save", "--port", "7"], "save \"\"|port \"7\""),
+            (&["--port", "7", "--SAVE"], "port \"7\"|SAVE \"\""),
+            (&["--save", "900", "1"], "save \"900\" \"1\""),
+            (&["--port", "7", "--"], "port \"7\"|"),
+            (&["--", "--port", "7"], "\"--port\" \"7\""),
+            (
+                &["--requirepass", "a\"\\\n\u{e9}"],
+                "requirepass \"a\\\"\\\\\\n\\xc3\\xa9\"",
+            ),
+        ] {
+            assert_eq!(lines(args), (false, expected.to_string()), "{args:?}");
+        }
+    }
+
+    #[test]
+    fn standard_input_is_the_first_or_the_last_argument() {
+        assert_eq!(lines(&["-", "--hz", "3"]), (true, "hz \"3\"".into()));
+        assert_eq!(lines(&["--hz", "3", "-"]), (true, "hz \"3\"".into()));
+        assert_eq!(
+            lines(&["--hz", "-", "--port", "3"]),
+            (false, "hz \"-\"|port \"3\"".into())
+        );
+    }
 }

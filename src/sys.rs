@@ -13,6 +13,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ffi::{c_int, c_ulong, c_void};
+use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering::Relaxed};
@@ -123,6 +124,35 @@ pub fn send_now(stream: &TcpStream, bytes: &[u8]) -> usize {
         )
     };
     usize::try_from(sent).unwrap_or(0)
+}
+
+/// Sends what the stream takes without waiting, and returns how many bytes that was.
+///
+/// # Errors
+///
+/// Those of the socket, except that it takes nothing now.
+pub fn try_send(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    let flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+    loop {
+        // SAFETY: the bytes live through the call.
+        let sent = unsafe {
+            send(
+                stream.as_raw_fd(),
+                bytes.as_ptr().cast(),
+                bytes.len(),
+                flags,
+            )
+        };
+        if let Ok(sent) = usize::try_from(sent) {
+            return Ok(sent);
+        }
+        let error = io::Error::last_os_error();
+        match error.kind() {
+            io::ErrorKind::WouldBlock => return Ok(0),
+            io::ErrorKind::Interrupted => {}
+            _ => return Err(error),
+        }
+    }
 }
 
 /// Sets how nice the calling thread is to others: from -20, preferred to all, to 19. Without privileges a thread can only

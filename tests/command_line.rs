@@ -86,36 +86,327 @@ fn version_and_help() {
     assert!(String::from_utf8_lossy(&help.get_output().stdout).contains("Usage"));
 }
 
+/// What a program says on standard error when it fails with exit code 1.
+fn failure(mut command: Command) -> String {
+    let began = Instant::now();
+    let failed = command.stdin(Stdio::null()).assert().failure().code(1);
+    assert!(began.elapsed() < Duration::from_secs(1));
+    String::from_utf8(failed.get_output().stderr.clone()).unwrap()
+}
+
+/// The real redis-server, with these arguments, if there is one on this machine.
+fn real(args: &[&str]) -> Option<Command> {
+    let mut command = Command::new("redis-server");
+    let exists = Command::new("redis-server").arg("--version").output();
+    assert!(exists.is_ok() || std::env::var_os("CI").is_none());
+    command.args(args);
+    exists.is_ok().then_some(command)
+}
+
+const DIRECTIVE: &str = "Bad directive or wrong number of arguments";
+const INTEGER: &str = "argument couldn't be parsed into an integer";
+const NUMBER: &str = "wrong number of arguments";
+
+/// Arguments that are refused: the number of the line, the line, and what is wrong with it.
+const BAD_ARGUMENTS: &[(&[&str], usize, &str, &str)] = &[
+    (&["--nosuch", "1"], 2, "nosuch \"1\"", DIRECTIVE),
+    (&["--port", "abc"], 2, "port \"abc\"", INTEGER),
+    (&["--hz", "20", "--port", ""], 3, "port \"\"", INTEGER),
+    (
+        &["--port", "70000"],
+        2,
+        "port \"70000\"",
+        "argument must be between 0 and 65535 inclusive",
+    ),
+    (&["--port"], 2, "port", NUMBER),
+    (&["--port", "1", "2"], 2, "port \"1\" \"2\"", NUMBER),
+    (
+        &["--port", "1", "-", "--hz", "20"],
+        2,
+        "port \"1\" \"-\"",
+        NUMBER,
+    ),
+    (&["--hz", "--port", "1"], 2, "hz \"--port\" \"1\"", NUMBER),
+    (&["--", "--port", "1"], 2, "\"--port\" \"1\"", DIRECTIVE),
+    (&["-x"], 2, "\"-x\"", DIRECTIVE),
+    (
+        &["--save", "900", "abc"],
+        2,
+        "save \"900\" \"abc\"",
+        "Invalid save parameters",
+    ),
+    (
+        &["--requirepass a\"b"],
+        2,
+        "requirepass a\"b",
+        "Unbalanced quotes in configuration line",
+    ),
+    (
+        &["--dir", "/no/such"],
+        2,
+        "dir \"/no/such\"",
+        "No such file or directory",
+    ),
+    (
+        &["--dbfilename", "a/b"],
+        2,
+        "dbfilename \"a/b\"",
+        "dbfilename can't be a path, just a filename",
+    ),
+    (
+        &["--replicaof", "localhost"],
+        2,
+        "replicaof \"localhost\"",
+        NUMBER,
+    ),
+    (
+        &["--replicaof", "localhost", "abc"],
+        2,
+        "replicaof \"localhost\" \"abc\"",
+        "Invalid master port",
+    ),
+    (
+        &["--rename-command", "NOSUCH", "x"],
+        2,
+        "rename-command \"NOSUCH\" \"x\"",
+        "No such command in rename-command",
+    ),
+    (
+        &["--rename-command", "get", "SET"],
+        2,
+        "rename-command \"get\" \"SET\"",
+        "Target command name already exists",
+    ),
+    (
+        &["--rename-command", "get"],
+        2,
+        "rename-command \"get\"",
+        DIRECTIVE,
+    ),
+];
+
+/// This program, and the real one, show which line is wrong, and why.
+fn assert_shown(args: &[&str], line: usize, shown: &str, why: &str) {
+    let expected = format!(
+        "\n*** FATAL CONFIG FILE ERROR (Redis 7.0.15) ***\nReading the configuration file, at line {line}\n\
+         >>> '{shown}'\n{why}\n"
+    );
+    for command in [Some(program(args)), real(args)].into_iter().flatten() {
+        assert_eq!(failure(command), expected, "{args:?}");
+    }
+}
+
 #[test]
-fn what_is_wrong_is_said_in_one_line() {
+fn a_bad_argument_is_shown_as_redis_shows_it() {
+    for (args, line, shown, why) in BAD_ARGUMENTS {
+        assert_shown(args, *line, shown, why);
+    }
+}
+
+#[test]
+fn a_bad_line_of_a_file_is_shown_as_redis_shows_it() {
+    let dir = directory("bad");
+    let write = |name: &str, text: &str| {
+        let path = dir.join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_string()
+    };
+    let bad = write("bad.conf", "port 7000\n# comment\n \tnosuch setting \n");
+    let including = write("including.conf", &format!("\n\n\ninclude {bad}\n"));
+    let quotes = write("quotes.conf", "timeout \"5\n");
+    let renaming = write(
+        "renaming.conf",
+        "rename-command GET \"\"\nrename-command get x\n",
+    );
+    for (args, line, shown, why) in [
+        (
+            &["--dir", &bad][..],
+            2,
+            format!("dir \"{bad}\"").as_str(),
+            "Not a directory",
+        ),
+        (&[bad.as_str()], 3, "nosuch setting", DIRECTIVE),
+        (&[&bad, "--port", "x"], 3, "nosuch setting", DIRECTIVE),
+        (&[&including], 3, "nosuch setting", DIRECTIVE),
+        (
+            &[&quotes],
+            1,
+            "timeout \"5",
+            "Unbalanced quotes in configuration line",
+        ),
+        (
+            &[&renaming],
+            2,
+            "rename-command get x",
+            "No such command in rename-command",
+        ),
+    ] {
+        assert_shown(args, line, shown, why);
+    }
+}
+
+#[test]
+fn other_failures_are_said_in_one_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let dir = directory("wrong");
-    let bad = dir.join("bad.conf");
-    fs::write(&bad, "port 7000\nnosuch setting\n").unwrap();
     for args in [
-        &["--nosuch", "1"][..],
-        &["--port", "abc"],
-        &["--port", "70000"],
-        &["--port"],
-        &["--port", "1", "2"],
-        &["--save", "900 1", "--port", "0"],
-        &["--appendonly", "yes", "--port", "0"],
-        &["--dir", "/no/such/directory", "--port", "0"],
-        &["--bind", "not-an-address", "--port", "0"],
+        &["--bind", "not-an-address", "--port", "0"][..],
+        &["--bind", "", "--port", "0"],
         &["--bind", "127.0.0.1", "--port", &port],
-        &["--logfile", "/no/such/directory/log", "--port", "0"],
         &["/no/such/file.conf"],
-        &[bad.to_str().unwrap()],
-        &["--port", "0", "stray", "--hz", "abc"],
+        &["/tmp"],
+        &["--include", "/no/such/file.conf"],
+        &["--test-memory", "100"],
+        &["--check-system"],
+        &["--sentinel"],
+        &["--port", "0", "--sentinel"],
     ] {
-        let began = Instant::now();
-        let failed = program(args).assert().failure().code(1);
-        assert!(began.elapsed() < Duration::from_secs(1));
-        let stderr = String::from_utf8_lossy(&failed.get_output().stderr).into_owned();
+        let stderr = failure(program(args));
         assert_eq!(stderr.lines().count(), 1, "{args:?}: {stderr}");
         assert!(!stderr.contains("panicked"), "{args:?}: {stderr}");
     }
+    let log = failure(program(&["--logfile", "/no/such/directory/log"]));
+    assert!(log.ends_with("Can't open the log file: No such file or directory\n"));
+}
+
+#[test]
+fn what_this_server_does_not_do_is_refused_with_a_reason() {
+    for (args, why) in [
+        (
+            &["--save", "900", "1"],
+            "this server keeps its data in memory only",
+        ),
+        (&["--appendonly", "yes", ""], "wrong number of arguments"),
+        (
+            &["--maxmemory 1gb", "--port", "0"],
+            "this server does not limit its memory",
+        ),
+        (
+            &["--repl-diskless-sync no", "--port", "0"],
+            "this server sends full copies without a file",
+        ),
+    ] {
+        let stderr = failure(program(args));
+        assert!(
+            stderr.ends_with(&format!("\n{why}\n")),
+            "{args:?}: {stderr}"
+        );
+    }
+}
+
+/// A setting of a server, as CONFIG GET shows it.
+fn setting(client: &mut Client, name: &str) -> String {
+    match client.ask(&format!("CONFIG GET {name}")) {
+        Reply::List(_, Some(pair)) if pair.len() == 2 => show(&pair[1]),
+        other => show(&other),
+    }
+}
+
+/// Arguments, and what a setting is with them.
+const GOOD_ARGUMENTS: &[(&[&str], &str, &str)] = &[
+    (&["--hz 20"], "hz", "20"),
+    (&["--HZ", "20"], "hz", "20"),
+    (&["--hz ", "20"], "hz", "20"),
+    (&["--hz", "20", "--hz", "30"], "hz", "30"),
+    (&["--replicaof '127.0.0.1' 1"], "replicaof", "127.0.0.1 1"),
+    (&["--slaveof", "127.0.0.1 1"], "replicaof", "127.0.0.1 1"),
+    (&["--replicaof", "no", "one"], "replicaof", ""),
+    (
+        &["--masterauth", "--my--pass", "--hz", "20"],
+        "masterauth",
+        "--my--pass",
+    ),
+    (&["--masterauth", "-x"], "masterauth", "-x"),
+    (
+        &["--masterauth", "a\"b 'c\\"],
+        "masterauth",
+        "a\\\"b 'c\\\\",
+    ),
+    (&["--masterauth \"a b\""], "masterauth", "a b"),
+    (&["--masterauth", "h\u{e9}"], "masterauth", "h\\xc3\\xa9"),
+    (&["--save"], "save", ""),
+    (&["--save", "--hz", "20"], "hz", "20"),
+    (&["--save", ""], "save", ""),
+    (&["--"], "hz", "10"),
+    (&["--# a comment"], "hz", "10"),
+    (&["--bind", "127.0.0.1 ::1"], "bind", "127.0.0.1 ::1"),
+    (&["--bind", "127.0.0.1", "::1"], "bind", "127.0.0.1 ::1"),
+    (
+        &[
+            "--client-output-buffer-limit",
+            "normal 1 2 3",
+            "--client-output-buffer-limit",
+            "pubsub",
+            "4",
+            "5",
+            "6",
+        ],
+        "client-output-buffer-limit",
+        "normal 1 2 3 slave 268435456 67108864 60 pubsub 4 5 6",
+    ),
+];
+
+#[test]
+fn arguments_are_joined_as_redis_joins_them() {
+    for (args, name, value) in GOOD_ARGUMENTS {
+        let port = free_port();
+        let port_flag = format!("--port {port}");
+        let mut all = vec![port_flag.as_str()];
+        all.extend(*args);
+        for command in [Some(program(&all)), real(&all)].into_iter().flatten() {
+            let server = Running::spawn(command, port);
+            let got = setting(&mut server.client(), name);
+            assert_eq!(got, format!("\"{value}\""), "{args:?}");
+        }
+    }
+}
+
+#[test]
+fn a_password_is_bytes() {
+    let dir = directory("bytes");
+    let file = dir.join("redis.conf");
+    let port = free_port();
+    let mut text = format!("# \u{e9}\nport {port}\nrequirepass ").into_bytes();
+    text.extend_from_slice(b"\xff\x80\n");
+    fs::write(&file, &text).unwrap();
+    let file_name = file.to_str().unwrap();
+    {
+        let server = Running::spawn(program(&[file_name]), port);
+        let mut c = server.client();
+        let wrong = "WRONGPASS invalid username-password pair or user is disabled.";
+        assert_eq!(c.ask(r#"AUTH "\xff\x81""#), Reply::Error(wrong.into()));
+        assert_eq!(c.ask(r#"AUTH "\xff\x80""#), Reply::Simple("OK".into()));
+        let set = r#"CONFIG SET requirepass "\xfe\"" masterauth "\xfd""#;
+        assert_eq!(c.ask(set), Reply::Simple("OK".into()));
+        assert_eq!(c.ask("CONFIG REWRITE"), Reply::Simple("OK".into()));
+    }
+    // The comment has stayed, and what was written is read again.
+    let rewritten = fs::read_to_string(&file).unwrap();
+    assert!(rewritten.starts_with("# \u{e9}\n"), "{rewritten}");
+    let server = Running::spawn(program(&[file_name]), port);
+    let mut c = server.client();
+    assert_eq!(c.ask(r#"AUTH "\xfe\"""#), Reply::Simple("OK".into()));
+    assert_eq!(setting(&mut c, "masterauth"), r#""\xfd""#);
+}
+
+#[test]
+fn the_directory_is_entered_where_the_file_says_so() {
+    let dir = directory("enter").canonicalize().unwrap();
+    fs::create_dir(dir.join("inner")).unwrap();
+    fs::write(dir.join("inner/more.conf"), "hz 33\n").unwrap();
+    let port = free_port();
+    let text = format!("port {port}\ndir inner\ninclude more.conf\nlogfile here.log\n");
+    fs::write(dir.join("redis.conf"), text).unwrap();
+    let mut command = program(&["redis.conf"]);
+    command.current_dir(&dir);
+    let server = Running::spawn(command, port);
+    let mut c = server.client();
+    let inner = dir.join("inner");
+    assert_eq!(setting(&mut c, "dir"), format!("\"{}\"", inner.display()));
+    assert_eq!(setting(&mut c, "hz"), "\"33\"");
+    assert!(inner.join("here.log").exists());
+    // The file is found again from the new directory.
+    assert_eq!(c.ask("CONFIG REWRITE"), Reply::Simple("OK".into()));
 }
 
 #[test]
@@ -212,14 +503,6 @@ fn a_replica_is_one_from_its_first_moment() {
         assert_eq!(c.ask("SET k v"), Reply::Error(refusal.into()));
         assert_eq!(show(&c.ask("GET k")), "(nil)");
     }
-    program(&["--replicaof", "localhost"])
-        .assert()
-        .failure()
-        .code(1);
-    program(&["--replicaof", "localhost", "abc"])
-        .assert()
-        .failure()
-        .code(1);
 }
 
 #[test]
@@ -252,27 +535,25 @@ fn settings_come_from_a_file_and_go_back_to_it() {
 
 #[test]
 fn settings_come_from_standard_input() {
-    let port = free_port();
-    let mut process = program(&["-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    process
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(format!("port {port}\nmaxclients 12\n").as_bytes())
-        .unwrap();
-    let running = Running {
-        process,
-        address: SocketAddr::from(([127, 0, 0, 1], port)),
-    };
-    wait_for(|| TcpStream::connect(running.address).is_ok());
-    assert_eq!(
-        show(&running.client().ask("CONFIG GET maxclients")),
-        "1) \"maxclients\"\n2) \"12\""
-    );
+    for args in [&["-", "--timeout", "7"][..], &["--timeout", "7", "-"]] {
+        let port = free_port();
+        let mut process = program(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let text = format!("port {port}\nmaxclients 12\ntimeout 5\n");
+        let mut stdin = process.stdin.take().unwrap();
+        stdin.write_all(text.as_bytes()).unwrap();
+        drop(stdin);
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let running = Running { process, address };
+        wait_for(|| TcpStream::connect(address).is_ok());
+        let mut c = running.client();
+        assert_eq!(setting(&mut c, "maxclients"), "\"12\"");
+        // Options win over what is read.
+        assert_eq!(setting(&mut c, "timeout"), "\"7\"");
+    }
 }
 
 #[test]

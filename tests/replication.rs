@@ -27,6 +27,7 @@ impl Node {
         let config = Config {
             enable_debug_command: "yes",
             repl_timeout: 600,
+            repl_diskless_sync_delay: 0,
             ..Config::for_tests()
         };
         Node::Ours(Server::start(config).unwrap())

@@ -1,4 +1,17 @@
-//! Reading arguments: the few forms that all commands share, with Redis's errors.
+//! Reading arguments: a cursor over them, and the few forms that all commands share, with Redis's errors.
+//!
+//! A handler takes its fixed arguments by position and reads its options with a [`Cursor`]:
+//!
+//! ```text
+//!   let mut options = Cursor::new(&ctx.args, 2);
+//!   while let Some(word) = options.next() {
+//!       match word.to_ascii_uppercase().as_slice() {
+//!           b"COUNT" => count = options.int()?,
+//!           b"MATCH" => pattern = options.value()?,
+//!           _ => return Err(Error::SYNTAX),
+//!       }
+//!   }
+//! ```
 
 use std::time::Duration;
 
@@ -6,6 +19,66 @@ use super::command::Command;
 use super::context::{CommandResult, Context};
 use crate::resp::{Args, Error};
 use crate::util::number;
+
+/// Reads arguments from left to right.
+#[derive(Clone, Copy)]
+pub struct Cursor<'a, 'b> {
+    args: &'a Args<'b>,
+    at: usize,
+}
+
+#[allow(
+    dead_code,
+    reason = "the forms that commands to come need are complete here"
+)]
+impl<'a, 'b> Cursor<'a, 'b> {
+    /// A cursor whose first argument is the one at `from`.
+    pub fn new(args: &'a Args<'b>, from: usize) -> Cursor<'a, 'b> {
+        Cursor { args, at: from }
+    }
+
+    /// The next argument, if there is one.
+    pub fn next(&mut self) -> Option<&'a [u8]> {
+        let word = self.args.get(self.at)?;
+        self.at += 1;
+        Some(word)
+    }
+
+    /// The position of the argument that comes next.
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
+    /// How many arguments are left.
+    pub fn remaining(&self) -> usize {
+        self.args.len().saturating_sub(self.at)
+    }
+
+    /// Takes the next argument if it is this word, in any case; returns whether it was.
+    pub fn keyword(&mut self, word: &str) -> bool {
+        let found = self.at < self.args.len() && self.args.is(self.at, word);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// The argument that must follow an option.
+    ///
+    /// # Errors
+    ///
+    /// A syntax error if there is none.
+    pub fn value(&mut self) -> Result<&'a [u8], Error> {
+        self.next().ok_or(Error::SYNTAX)
+    }
+
+    /// The integer that must follow an option.
+    ///
+    /// # Errors
+    ///
+    /// A syntax error if there is none; Redis's error for something that is not an integer.
+    pub fn int(&mut self) -> Result<i64, Error> {
+        int(self.value()?)
+    }
+}
 
 /// An integer, strictly.
 pub fn int(text: &[u8]) -> Result<i64, Error> {
@@ -107,8 +180,15 @@ pub fn unknown_command(args: &Args<'_>) -> Error {
 }
 
 /// The same for a subcommand.
-pub fn unknown_subcommand(container: &str, name: &[u8]) -> Error {
+pub fn unknown_subcommand(container: &[u8], name: &[u8]) -> Error {
     let name = &name[..name.len().min(128)];
-    let help = format!("'. Try {} HELP.", container.to_uppercase());
-    Error::new([b"ERR unknown subcommand '", name, help.as_bytes()].concat())
+    let container = container.to_ascii_uppercase();
+    let text = [
+        b"ERR unknown subcommand '",
+        name,
+        b"'. Try ",
+        &container,
+        b" HELP.",
+    ];
+    Error::new(text.concat())
 }

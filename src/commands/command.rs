@@ -65,6 +65,8 @@ pub mod flags {
     pub const NO_ASYNC_LOADING: u32 = 1 << 11;
     pub const NO_MULTI: u32 = 1 << 12;
     pub const ALLOW_BUSY: u32 = 1 << 13;
+    /// Expired keys that the command meets are deleted one by one, each as a unit of its own in the log.
+    pub const EXPIRE_EACH: u32 = 1 << 15;
     /// Runs at once although MULTI is open.
     pub const NOT_QUEUED: u32 = 1 << 14;
 
@@ -249,7 +251,10 @@ impl Command {
 /// A command or subcommand, with what the index adds to it.
 pub struct Row {
     pub command: &'static Command,
-    /// The name that errors and statistics use: `get`, `client|id`.
+    /// The name by which clients call the command, in the case in which it was given. It differs from the command's own
+    /// name if the command was renamed, and is empty if the command was removed.
+    pub name: String,
+    /// The name that errors, statistics and COMMAND INFO use: `get`, `client|id`. Renaming does not change it.
     pub full_name: String,
     /// The number of the first subcommand; the others follow it.
     subcommands: usize,
@@ -258,7 +263,8 @@ pub struct Row {
 /// All commands and subcommands by number, and a hash table of the commands' names.
 ///
 /// Commands come first, in the order of the table; the subcommands of all containers follow. Numbers never change
-/// while the server runs, so the statistics of a command are an array element.
+/// while the server runs, so the statistics of a command are an array element. They do not depend on renames either: a
+/// renamed command keeps its number, and a removed one keeps its row, which no name leads to.
 pub struct Index {
     pub rows: Vec<Row>,
     /// How many rows are commands and not subcommands.
@@ -271,36 +277,73 @@ const SLOTS: usize = 512;
 impl Index {
     /// The index of these families of commands.
     pub fn new(families: &[&'static [Command]]) -> Index {
-        let row = |command, full_name| Row {
+        let row = |command: &'static Command, full_name| Row {
             command,
+            name: command.name.to_string(),
             full_name,
             subcommands: 0,
         };
         let commands = families.iter().flat_map(|family| family.iter());
         let mut rows: Vec<Row> = commands.map(|c| row(c, c.name.to_string())).collect();
         let commands = rows.len();
-        let mut slots = [u16::MAX; SLOTS];
         for number in 0..commands {
             let command = rows[number].command;
             rows[number].subcommands = rows.len();
             let full_name = |sub: &Command| format!("{}|{}", command.name, sub.name);
             rows.extend(command.subcommands.iter().map(|s| row(s, full_name(s))));
-            let mut at = slot_of(command.name.as_bytes());
-            while slots[at] != u16::MAX {
-                at = (at + 1) % SLOTS;
-            }
-            slots[at] = number as u16;
         }
-        Index {
+        let mut index = Index {
             rows,
             commands,
-            slots,
+            slots: [u16::MAX; SLOTS],
+        };
+        index.fill_slots();
+        index
+    }
+
+    /// The index of these families with some commands renamed, one after the other: the old name and the new one, which is
+    /// empty to remove the command.
+    ///
+    /// Fails, with Redis's words, if there is no command with the old name, or already one with the new name.
+    pub fn renamed(
+        families: &[&'static [Command]],
+        renames: &[(String, String)],
+    ) -> Result<Index, String> {
+        let mut index = Index::new(families);
+        for (old, new) in renames {
+            let number = index.find(old.as_bytes());
+            let number = number.ok_or("No such command in rename-command")?;
+            index.rows[number].name.clear();
+            index.fill_slots();
+            if index.find(new.as_bytes()).is_some() {
+                return Err("Target command name already exists".into());
+            }
+            index.rows[number].name.clone_from(new);
+            index.fill_slots();
+        }
+        Ok(index)
+    }
+
+    /// Fills the hash table with the names by which clients call the commands.
+    fn fill_slots(&mut self) {
+        self.slots = [u16::MAX; SLOTS];
+        for number in 0..self.commands {
+            let name = &self.rows[number].name;
+            if name.is_empty() {
+                continue;
+            }
+            let mut at = slot_of(name.as_bytes());
+            while self.slots[at] != u16::MAX {
+                at = (at + 1) % SLOTS;
+            }
+            self.slots[at] = number as u16;
         }
     }
 
-    /// The rows of all commands, without the subcommands.
-    pub fn commands(&self) -> &[Row] {
-        &self.rows[..self.commands]
+    /// The rows of all commands that clients can call, without the subcommands.
+    pub fn commands(&self) -> impl Iterator<Item = &Row> {
+        let rows = self.rows[..self.commands].iter();
+        rows.filter(|row| !row.name.is_empty())
     }
 
     /// The number of the command with this name, in any case.
@@ -310,7 +353,7 @@ impl Index {
         loop {
             let number = usize::from(*self.slots.get(at)?);
             let row = self.rows.get(number)?;
-            if row.command.name.as_bytes().eq_ignore_ascii_case(name) {
+            if row.name.as_bytes().eq_ignore_ascii_case(name) {
                 return Some(number);
             }
             at = (at + 1) % SLOTS;
@@ -334,7 +377,7 @@ impl Index {
     }
 }
 
-/// A name's place in the hash table. Any hash will do, because the names are ours.
+/// A name's place in the hash table. Any hash will do, because the names are ours or the administrator's.
 fn slot_of(name: &[u8]) -> usize {
     let hash = name.iter().fold(0u32, |h, b| {
         h.wrapping_mul(31).wrapping_add(u32::from(b | 0x20))

@@ -1,29 +1,51 @@
 //! What a handler gets, and how it ends.
 //!
 //! A command does its work on the data and writes its reply. It takes no lock, writes to no socket and wakes nobody:
-//! [`Context`] has no method for that. A command that needs such a thing says so in its context, and the executor does
+//! [`Context`] has no method for that. A command that needs such a thing asks for an [`Action`], and the executor does
 //! it after the handler has returned.
+//!
+//! # One way to look a key up
+//!
+//! | | untyped | of a type, or WRONGTYPE |
+//! |---|---|---|
+//! | to read the value | [`Context::find`] | [`Context::get`] |
+//! | to read facts about the key (TTL, TYPE) | [`Context::peek`] | |
+//! | to change the value | [`Context::find_mut`] | [`Context::get_mut`], [`Context::get_or_create`] |
+//!
+//! The readers count keyspace hits and misses, and note keys that have expired: a reader cannot delete them, so the
+//! executor does.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::resp::{Args, Error, Reply};
-use crate::state::Shared;
-use crate::state::blocking::{Service, Wait};
+use crate::state::State;
+use crate::state::blocking::{Outcome, Service, Wait};
+use crate::state::clients::Client;
 use crate::state::config::Config;
-use crate::state::journal::Effects;
+use crate::state::failover;
+use crate::state::propagation::Propagation;
 use crate::state::session::Session;
-use crate::store::{Db, Object, Usage};
+use crate::store::{Db, Keep, NEVER, Object, Type, Usage, WrongType};
 
-/// How a handler ends: its reply is written, or there is an error to write in its stead.
+/// How a handler ends: its reply is written, or there is an error to write in its place.
 pub type CommandResult = Result<(), Error>;
 
-/// What a command works with, its data aside.
+impl From<WrongType> for Error {
+    fn from(_: WrongType) -> Error {
+        Error::WRONG_TYPE
+    }
+}
+
+/// What a command works with, besides the data.
 pub struct Context<'a> {
-    pub shared: &'a Shared,
+    /// What the server's threads share, without the data.
+    pub server: &'a State,
+    /// The settings as of the beginning of the batch.
     pub config: &'a Config,
     pub session: &'a mut Session,
-    /// The command's words; the first is its name.
+    /// The command's arguments; the first is its name.
     pub args: Args<'a>,
     pub reply: &'a mut Reply,
     /// Unix time in milliseconds. All commands of a batch see the same, so nothing expires in between.
@@ -32,32 +54,49 @@ pub struct Context<'a> {
     pub usage: Usage,
     /// The command may wait: it is not part of a transaction.
     pub may_block: bool,
-    /// Keys that a reader met whose time has come. A reader cannot delete them; the executor does, after it.
+    /// Keys that a reader found expired. The executor deletes them after the handler.
     pub expired: RefCell<Vec<Vec<u8>>>,
-    /// How many changes the command made to the data. If there are any, the command as it was sent goes to the
-    /// replicas, unless it says otherwise in `effects`.
+    /// How many changes the command made to the data. If there are any, the command goes to the log as it was sent,
+    /// unless `propagation` says otherwise.
     pub dirty: u64,
-    /// What of the command goes to the replicas.
-    pub effects: &'a mut Effects,
-    /// Set by a command that must wait instead of replying.
-    pub wait: Option<Wait>,
+    /// What of the command goes to the log.
+    pub propagation: Propagation,
+    /// What the executor shall do after the handler has returned.
+    pub action: Option<Action>,
+}
+
+/// What a handler asks the executor to do after it has returned.
+pub enum Action {
+    /// Let the client wait for its reply.
+    Wait(Wait),
+    /// Follow this primary, or none. The handler has the write lock.
+    Follow(Option<failover::Address>),
+    /// Hand over to a replica. The handler has the write lock.
+    HandOver(failover::Plan),
+    /// End a hand-over that is under way. The handler has the write lock.
+    AbortHandOver,
+    /// Close these connections.
+    Kill(Vec<Arc<Client>>),
+    /// End the wait of a client with this outcome, and reply whether it waited.
+    Unblock(Option<Arc<Client>>, Outcome),
+    /// Write the settings in force to the configuration file, and reply how that went.
+    RewriteConfig,
 }
 
 impl Context<'_> {
-    /// The object at the key that argument `i` names, for a reader. Counts as a use of it.
+    /// The object at `key`, for a reader. Counts as a use of it.
     #[inline]
-    pub fn find<'d>(&self, db: &'d Db, i: usize) -> Option<&'d Object> {
-        let object = self.peek(db, i);
+    pub fn find<'d>(&self, db: &'d Db, key: &[u8]) -> Option<&'d Object> {
+        let object = self.peek(db, key);
         if let Some(object) = object {
             object.visit(self.usage);
         }
         object
     }
 
-    /// The same, without counting as a use: for commands that look at a key and not into it.
+    /// The same without counting as a use, for commands that look at a key and not into its value.
     #[inline]
-    pub fn peek<'d>(&self, db: &'d Db, i: usize) -> Option<&'d Object> {
-        let key = &self.args[i];
+    pub fn peek<'d>(&self, db: &'d Db, key: &[u8]) -> Option<&'d Object> {
         let object = match db.get_any(key) {
             Some(object) if object.is_expired(self.now) => {
                 self.expired.borrow_mut().push(key.to_vec());
@@ -74,42 +113,88 @@ impl Context<'_> {
         object
     }
 
-    /// The object at the key that argument `i` names, for a writer.
+    /// The value of type `T` at `key`, for a reader.
+    ///
+    /// # Errors
+    ///
+    /// WRONGTYPE if the key holds a value of another type.
+    pub fn get<'d, T: Type>(&self, db: &'d Db, key: &[u8]) -> Result<Option<&'d T>, Error> {
+        let object = self.find(db, key);
+        Ok(object.map(|object| T::of(&object.value)).transpose()?)
+    }
+
+    /// The object at `key`, for a writer. Counts as a use of it.
     #[inline]
-    pub fn find_mut<'d>(&self, db: &'d mut Db, i: usize) -> Option<&'d mut Object> {
-        let object = db.get_mut(&self.args[i], self.now)?;
+    pub fn find_mut<'d>(&self, db: &'d mut Db, key: &[u8]) -> Option<&'d mut Object> {
+        let object = db.get_mut(key, self.now)?;
         object.visit(self.usage);
         Some(object)
     }
 
+    /// The value of type `T` at `key`, for a writer.
+    ///
+    /// # Errors
+    ///
+    /// WRONGTYPE if the key holds a value of another type.
+    pub fn get_mut<'d, T: Type>(
+        &self,
+        db: &'d mut Db,
+        key: &[u8],
+    ) -> Result<Option<&'d mut T>, Error> {
+        let object = self.find_mut(db, key);
+        Ok(object
+            .map(|object| T::of_mut(&mut object.value))
+            .transpose()?)
+    }
+
+    /// The value of type `T` at `key`, which is created if the key is absent.
+    ///
+    /// # Errors
+    ///
+    /// WRONGTYPE if the key holds a value of another type.
+    pub fn get_or_create<'d, T: Type + Default>(
+        &self,
+        db: &'d mut Db,
+        key: &[u8],
+    ) -> Result<&'d mut T, Error> {
+        if self.find_mut(db, key).is_none() {
+            self.set(db, key, T::default().into_value());
+        }
+        // The key exists now, so the error is never seen.
+        self.get_mut(db, key)?.ok_or(Error::NO_SUCH_KEY)
+    }
+
+    /// Sets `key` to a value that does not expire.
+    pub fn set(&self, db: &mut Db, key: &[u8], value: crate::store::Value) {
+        db.set(key, value, Keep::Until(NEVER), self.usage, self.now);
+    }
+
     /// The bytes of argument `i`, taken over instead of copied if they are many and nobody else needs them.
     pub fn take_big(&mut self, i: usize) -> Option<Vec<u8>> {
-        if self.effects.on() {
-            return None; // the replicas get them as well
+        if self.propagation.is_wanted() {
+            return None; // the log gets them as well
         }
         self.args.take_big(i)
     }
 
-    /// The command goes to the replicas as it was sent, but with other words in some places.
-    pub fn propagate_with(&mut self, changes: &[(usize, &[u8])]) {
-        if self.effects.on() {
-            let word = |i| {
-                let change = changes.iter().find(|(at, _)| *at == i);
-                change.map_or(&self.args[i], |(_, word)| word)
-            };
-            let words: Vec<&[u8]> = (0..self.args.len()).map(word).collect();
-            self.effects.instead(&words);
-        }
+    /// Logs the command as it was sent, but with other words in some places. See [`Propagation::add_edited`].
+    pub fn propagate_edited(&mut self, changes: &[(usize, &[u8])]) {
+        self.propagation.add_edited(&self.args, changes);
     }
 
-    /// Asks to wait for one of `keys` instead of replying now.
-    pub fn block(&mut self, keys: Vec<Vec<u8>>, timeout: Option<Duration>, service: Service) {
-        self.wait = Some(Wait {
+    /// Asks to wait for one of `keys` instead of replying now. `timeout` is `None` for ever.
+    pub fn block(
+        &mut self,
+        keys: Vec<Vec<u8>>,
+        timeout: Option<Duration>,
+        service: Box<dyn Service>,
+    ) {
+        self.action = Some(Action::Wait(Wait {
             keys,
             timeout,
-            service,
+            service: Some(service),
             on_timeout: None,
             acks: None,
-        });
+        }));
     }
 }

@@ -34,6 +34,24 @@ static FAMILIES: &[&[Command]] = &[
 /// The index of all commands. It is built once and never changes.
 pub static INDEX: LazyLock<Index> = LazyLock::new(|| Index::new(FAMILIES));
 
+/// The index of a server whose settings rename some commands. An index with renamed commands is never freed, because
+/// threads that outlive the server's value may still use it.
+///
+/// # Errors
+///
+/// Those of [`renamed`].
+pub fn index_for(renames: &[(String, String)]) -> Result<&'static Index, String> {
+    if renames.is_empty() {
+        return Ok(&INDEX);
+    }
+    Ok(Box::leak(Box::new(renamed(renames)?)))
+}
+
+/// The index with some commands renamed; see [`Index::renamed`].
+pub fn renamed(renames: &[(String, String)]) -> Result<Index, String> {
+    Index::renamed(FAMILIES, renames)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::command::{Handler, flags};
@@ -41,7 +59,7 @@ mod tests {
 
     #[test]
     fn every_command_is_found_in_any_case() {
-        for (number, row) in INDEX.commands().iter().enumerate() {
+        for (number, row) in INDEX.commands().enumerate() {
             let command = row.command;
             let upper = command.name.to_uppercase();
             assert_eq!(INDEX.find(command.name.as_bytes()), Some(number));
@@ -55,6 +73,46 @@ mod tests {
         }
         assert_eq!(INDEX.find(b"nosuchcommand"), None);
         assert_eq!(INDEX.find(b""), None);
+    }
+
+    #[test]
+    fn commands_are_renamed_one_after_the_other() {
+        let renames = |pairs: &[(&str, &str)]| {
+            let pairs = pairs
+                .iter()
+                .map(|(old, new)| (old.to_string(), new.to_string()));
+            renamed(&pairs.collect::<Vec<_>>())
+        };
+        let index = renames(&[("GET", "Fetch"), ("set", "GET"), ("Config", "")]).unwrap();
+        let command = |name: &str| {
+            index
+                .find(name.as_bytes())
+                .map(|n| index.rows[n].command.name)
+        };
+        assert_eq!(command("FETCH"), Some("get"));
+        assert_eq!(command("get"), Some("set"));
+        assert_eq!(
+            (command("set"), command("config"), command("")),
+            (None, None, None)
+        );
+        // Numbers and full names are those of the commands as they were.
+        assert_eq!(index.find(b"fetch"), INDEX.find(b"get"));
+        assert_eq!(
+            index.rows[INDEX.find(b"config").unwrap()].full_name,
+            "config"
+        );
+        let why = |pairs| renames(pairs).err().unwrap_or_default();
+        assert_eq!(why(&[("nosuch", "x")]), "No such command in rename-command");
+        assert_eq!(
+            why(&[("client|id", "x")]),
+            "No such command in rename-command"
+        );
+        assert_eq!(why(&[("get", "SET")]), "Target command name already exists");
+        assert_eq!(
+            why(&[("get", ""), ("get", "x")]),
+            "No such command in rename-command"
+        );
+        assert_eq!(why(&[("get", "GET")]), "");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! MULTI, DISCARD, WATCH, UNWATCH. EXEC is in [`crate::execute`], since it runs commands.
 
-use crate::commands::command::Handler::{Exec, Plain, WriteAll};
+use crate::commands::command::Handler::{Exec, Plain, Read};
 use crate::commands::command::flags::{
     ALLOW_BUSY, FAST, LOADING, NOSCRIPT, NOT_QUEUED, SKIP_SLOWLOG, STALE,
 };
@@ -11,8 +11,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::commands::context::{CommandResult, Context};
 use crate::resp::Error;
-use crate::state::session::{Multi, Watched};
-use crate::store::Store;
+use crate::state::session::Multi;
+use crate::store::Db;
 
 /// The commands of this file.
 #[rustfmt::skip]
@@ -26,7 +26,7 @@ pub static COMMANDS: &[Command] = &[
     cmd("discard", 1, Plain(discard), NOSCRIPT | LOADING | STALE | FAST | ALLOW_BUSY | NOT_QUEUED, acl::TRANSACTION, &[])
         .doc("transactions", "2.0.0", "O(N)", "",
              "Forgets the queued commands and closes the transaction."),
-    cmd("watch", -2, WriteAll(watch), NOSCRIPT | LOADING | STALE | FAST | ALLOW_BUSY | NOT_QUEUED, acl::TRANSACTION, &[keys(1, -1, 1, RO)])
+    cmd("watch", -2, Read(watch), NOSCRIPT | LOADING | STALE | FAST | ALLOW_BUSY | NOT_QUEUED, acl::TRANSACTION, &[keys(1, -1, 1, RO)])
         .doc("transactions", "2.2.0", "O(1) for every key.", "key...",
              "Makes the next EXEC depend on these keys staying as they are."),
     cmd("unwatch", 1, Plain(unwatch), NOSCRIPT | LOADING | STALE | FAST | ALLOW_BUSY, acl::TRANSACTION, &[])
@@ -47,33 +47,25 @@ pub fn discard(ctx: &mut Context) -> CommandResult {
     if ctx.session.set_multi(None).is_none() {
         return Err(Error::text("ERR DISCARD without MULTI"));
     }
-    ctx.session.unwatch(ctx.shared);
+    ctx.session.unwatch(ctx.server);
     ctx.reply.ok();
     Ok(())
 }
 
-/// Changes nothing, but needs the keys as they really are: one that has expired is deleted before it is watched, so
-/// that its deletion is not a change later. Hence a handler that may write.
-pub fn watch(ctx: &mut Context, store: &mut Store) -> CommandResult {
+/// `WATCH key [key ...]`: makes the next EXEC depend on the keys staying as they are. O(1) per key. Replies OK.
+pub fn watch(ctx: &mut Context, db: &Db) -> CommandResult {
     if ctx.session.multi.is_some() {
         return Err(Error::text("ERR WATCH inside MULTI is not allowed"));
     }
     let index = ctx.session.db;
     for key in ctx.args.iter_from(1) {
-        if ctx
-            .session
-            .watched
-            .iter()
-            .any(|w| w.db == index && w.key == key)
-        {
-            continue;
+        let session = &mut *ctx.session;
+        if session.watched.insert((index, key.to_vec())) {
+            let object = db.get_any(key);
+            let expired = object.is_some_and(|object| object.is_expired(ctx.now));
+            let watches = &ctx.server.watches;
+            watches.add(index, key, &session.watch_flag, expired);
         }
-        store.dbs[index].get_mut(key, ctx.now);
-        ctx.shared.watches.add(index, key, &ctx.session.watch_flag);
-        ctx.session.watched.push(Watched {
-            db: index,
-            key: key.to_vec(),
-        });
     }
     ctx.session.client.watching.store(true, Relaxed);
     ctx.reply.ok();
@@ -81,7 +73,7 @@ pub fn watch(ctx: &mut Context, store: &mut Store) -> CommandResult {
 }
 
 pub fn unwatch(ctx: &mut Context) -> CommandResult {
-    ctx.session.unwatch(ctx.shared);
+    ctx.session.unwatch(ctx.server);
     ctx.reply.ok();
     Ok(())
 }

@@ -30,7 +30,7 @@ pub mod replica;
 use std::io;
 use std::thread;
 
-use crate::state::Os;
+use crate::sys;
 
 /// How far a thread that makes or takes in a copy gives way to others.
 const NICE: i32 = 5;
@@ -41,10 +41,10 @@ const NICE: i32 = 5;
 /// # Errors
 ///
 /// Those of `body`; or if there can be no thread, or it panics.
-fn in_background<T: Send>(os: Os, body: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+fn in_background<T: Send>(body: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
     thread::scope(|scope| {
         let body = move || {
-            (os.set_nice)(NICE);
+            sys::set_nice(NICE);
             body()
         };
         let thread = thread::Builder::new().name("copy".into());

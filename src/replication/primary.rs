@@ -20,7 +20,9 @@ use crate::state::journal::Lost;
 use crate::state::replication::{History, Replica, Stage, lost};
 use crate::state::session::SyncRequest;
 use crate::state::{Handle, Shared, lock};
+use crate::sys;
 use crate::util::clock;
+use crate::write::{Origin, WriteTxn};
 
 /// How long changes are gathered before they are sent, and after how many rounds without any a feeder sleeps.
 const ROUND: Duration = Duration::from_micros(400);
@@ -40,6 +42,7 @@ pub fn start(
 ) -> io::Result<JoinHandle<()>> {
     let (shared, replica) = (shared.clone(), replica.clone());
     replica.set_stage(Stage::Waiting);
+    shared.replicas.add(&replica);
     thread::Builder::new().name("feeder".into()).spawn(move || {
         let id = replica.client.id;
         let (ip, port) = replica.address();
@@ -108,7 +111,7 @@ fn feed(shared: &Shared, replica: &Replica, request: SyncRequest) -> io::Result<
                 out.write_all(format!("+FULLRESYNC {replid} {offset}\r\n").as_bytes())?;
             }
             // It takes long, and nobody but the replica waits for it.
-            in_background(shared.os, || send_copy(&mut out, *snapshot))?;
+            in_background(|| send_copy(&mut out, *snapshot))?;
             if replica.rdb_only.load(Relaxed) {
                 return Ok(());
             }
@@ -136,7 +139,7 @@ fn plan(shared: &Shared, replica: &Replica, request: &SyncRequest) -> Plan {
     let config = shared.settings.current();
     let limit = config.replica_limit;
     // No write is under way while this lock is held.
-    let mut store = shared.write();
+    let mut txn = WriteTxn::begin(shared, Origin::Local, clock::now_ms());
     if let Some((_, have)) = &request.wanted
         && can_continue(shared, request)
     {
@@ -160,7 +163,7 @@ fn plan(shared: &Shared, replica: &Replica, request: &SyncRequest) -> Plan {
     shared.journal.add_reader(id, offset, limit);
     let selected = shared.journal.selected();
     let mut snapshot = Snapshot::take(
-        &mut store,
+        txn.store_to_share(),
         clock::now_ms(),
         (replid, offset),
         selected,
@@ -187,7 +190,7 @@ fn wait_for_others(out: &mut Outlet<'_>, seconds: u32) -> io::Result<()> {
 /// Sends a copy of all data. A replica that can is told where it ends by a mark; others are told its length first, for
 /// which the copy is made twice, the first time only to be counted.
 fn send_copy(out: &mut Outlet<'_>, snapshot: Snapshot) -> io::Result<()> {
-    let used_memory = (out.shared.os.allocated_bytes)();
+    let used_memory = sys::allocated_bytes();
     if !out.replica.eof.load(Relaxed) {
         let len = snapshot.len(used_memory);
         out.write_all(format!("${len}\r\n").as_bytes())?;

@@ -30,18 +30,18 @@ use std::time::{Duration, Instant};
 
 use super::in_background;
 use crate::commands::table::INDEX;
-use crate::consequences::{Aftermath, replace_all};
 use crate::execute::Executor;
 use crate::persistence::rdb::load::load;
 use crate::resp::request::Step;
-use crate::resp::{Args, Limits, Parser, Reply};
+use crate::resp::{Args, Limits, Parser, Reply, push_request};
 use crate::state::clients::Client;
 use crate::state::failover::Phase;
-use crate::state::journal::push_request;
 use crate::state::replication::{History, LinkState};
 use crate::state::session::Session;
 use crate::state::{Shared, lock};
+use crate::sys;
 use crate::util::{clock, number};
+use crate::write::{Origin, WriteTxn};
 
 /// How long to wait before the next try, and for a connection.
 const RETRY: Duration = Duration::from_secs(1);
@@ -111,14 +111,14 @@ fn follow(mut wire: Wire<'_>) -> io::Result<()> {
         } => {
             wire.set_state(LinkState::Sync);
             let receive = || receive_copy(&mut wire, replid, offset);
-            in_background(shared.os, receive)?;
+            in_background(receive)?;
             psync
         }
     };
     // What many threads do at the primary this one does alone: as one among many it would fall behind.
-    (shared.os.set_nice)(-10);
+    sys::set_nice(-10);
     let result = Stream::new(wire, acknowledges).and_then(|mut stream| stream.run());
-    (shared.os.set_nice)(0);
+    sys::set_nice(0);
     result
 }
 
@@ -147,8 +147,8 @@ fn handshake(wire: &mut Wire<'_>) -> io::Result<Start> {
     if !config.masterauth.is_empty() {
         let mut words = vec![
             &b"AUTH"[..],
-            config.masteruser.as_bytes(),
-            config.masterauth.as_bytes(),
+            config.masteruser.as_slice(),
+            config.masterauth.as_slice(),
         ];
         words.retain(|word| !word.is_empty());
         let answer = wire.ask(&words)?;
@@ -161,7 +161,7 @@ fn handshake(wire: &mut Wire<'_>) -> io::Result<Start> {
         announced => announced,
     };
     let port = port.to_string();
-    let ip = config.replica_announce_ip.as_bytes();
+    let ip = config.replica_announce_ip.as_slice();
     let mut about_us = vec![vec![&b"listening-port"[..], port.as_bytes()]];
     if !ip.is_empty() {
         about_us.push(vec![b"ip-address", ip]);
@@ -319,12 +319,10 @@ fn receive_copy(wire: &mut Wire<'_>, replid: String, offset: u64) -> io::Result<
     for warning in &loaded.warnings {
         shared.log.warning(warning);
     }
-    let mut after = Aftermath::default();
-    let mut dbs = loaded.dbs;
     {
-        let mut store = shared.write();
+        let mut txn = WriteTxn::begin(shared, Origin::Primary, clock::now_ms());
         wire.check()?;
-        replace_all(shared, &mut store, &mut dbs, &mut after);
+        txn.replace_all(loaded.dbs);
         *lock(&shared.history) = History::new(replid);
         let backlog = shared.settings.current().repl_backlog_size;
         let selected = loaded.stream_db.unwrap_or(0);
@@ -333,8 +331,6 @@ fn receive_copy(wire: &mut Wire<'_>, replid: String, offset: u64) -> io::Result<
         shared.replicas.disconnect();
         wire.set_state(LinkState::Connected);
     }
-    after.clear();
-    drop(dbs); // the old data
     shared.log.notice(&format!(
         "MASTER <-> REPLICA sync: Finished with success, {} keys",
         loaded.keys
@@ -375,7 +371,7 @@ impl<'a> Stream<'a> {
         Ok(Stream {
             wire,
             session,
-            executor: Executor::new(shared),
+            executor: Executor::new(shared, &INDEX),
             acknowledges,
             held: vec![],
             selected,

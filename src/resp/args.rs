@@ -1,25 +1,29 @@
-//! The arguments of one command, seen without copying them.
+//! The arguments of one command, without copying them.
 //!
-//! A request that has arrived lies in the client's read buffer. An argument is a [`Span`] of that
-//! buffer, and [`Args`] is the buffer and the spans together: handlers index it as if it were a list
-//! of byte strings. The exception is a *big* argument (see [`super::request`]): it was read from
-//! the socket into a `Vec` of its own, and a handler that wants to keep it can [`Args::take_big`] it
-//! whole instead of copying it, which is how a 512 MB value is stored without moving it.
+//! A request lies in the client's read buffer. An argument is a [`Span`] of this buffer, and [`Args`] is the buffer
+//! and the spans together: handlers index it like a list of byte strings, `&args[0]` being the command's name.
 //!
-//! A command that has to outlive its buffer, because it is queued by MULTI, becomes [`OwnedArgs`].
+//! A *big* argument is different (see [`super::request`]): it has its own `Vec`. A handler that stores it
+//! takes this `Vec` with [`Args::take_big`] instead of copying it. So a value of 512 MB is stored without being moved.
+//!
+//! A command that outlives its buffer, because MULTI queues it, becomes [`OwnedArgs`].
+//!
+//! Invariant: every span lies inside its buffer, or is an index into `big`.
 
 use std::ops::Index;
 
-/// Where an argument lies: `len` bytes from `start`, or, for a big one, the index `start` in the list of
-/// big arguments.
+/// The place of one argument.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
+    /// The position of the first byte in the buffer; for a big argument its index in the list of big arguments.
     pub start: usize,
+    /// The length in bytes.
     pub len: usize,
+    /// The argument has its own `Vec`.
     pub big: bool,
 }
 
-/// The arguments of one command, the command's name being the first.
+/// The arguments of one command. The first is the command's name.
 pub struct Args<'a> {
     buffer: &'a [u8],
     spans: &'a [Span],
@@ -27,20 +31,22 @@ pub struct Args<'a> {
 }
 
 impl<'a> Args<'a> {
+    /// The arguments at `spans` of `buffer` and `big`.
     pub fn new(buffer: &'a [u8], spans: &'a [Span], big: &'a mut [Vec<u8>]) -> Args<'a> {
         Args { buffer, spans, big }
     }
 
-    /// How many arguments there are, the command's name included.
+    /// The number of arguments, with the command's name.
     pub fn len(&self) -> usize {
         self.spans.len()
     }
 
+    /// True if there is not even a name.
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
     }
 
-    /// The argument at `i`, if there are so many.
+    /// Argument `i`, or `None` if there are fewer arguments.
     pub fn get(&self, i: usize) -> Option<&[u8]> {
         (i < self.len()).then(|| &self[i])
     }
@@ -50,18 +56,18 @@ impl<'a> Args<'a> {
         (from..self.len()).map(|i| &self[i])
     }
 
-    /// The same arguments, with bytes of their own.
+    /// A copy that owns its bytes.
     pub fn to_owned(&self) -> OwnedArgs {
         OwnedArgs::from_slices(self.iter_from(0))
     }
 
-    /// Tells whether argument `i` is this word, in any case.
+    /// True if argument `i` is `word`; ASCII case does not matter. Panics if there are fewer arguments.
     pub fn is(&self, i: usize, word: &str) -> bool {
         self[i].eq_ignore_ascii_case(word.as_bytes())
     }
 
-    /// The big argument at `i` itself, leaving an empty one behind; `None` if it is not a big one, and
-    /// then has to be copied.
+    /// Takes the `Vec` of big argument `i` and leaves an empty one. `None` if the argument is not big: the caller
+    /// must copy it.
     pub fn take_big(&mut self, i: usize) -> Option<Vec<u8>> {
         let span = self.spans[i];
         span.big.then(|| std::mem::take(&mut self.big[span.start]))
@@ -82,7 +88,7 @@ impl Index<usize> for Args<'_> {
     }
 }
 
-/// Arguments that own their bytes, all in one buffer.
+/// Arguments that own their bytes. One buffer holds all of them.
 #[derive(Default)]
 pub struct OwnedArgs {
     buffer: Vec<u8>,
@@ -90,6 +96,7 @@ pub struct OwnedArgs {
 }
 
 impl OwnedArgs {
+    /// Copies the arguments.
     pub fn from_slices<'s>(slices: impl IntoIterator<Item = &'s [u8]>) -> OwnedArgs {
         let mut owned = OwnedArgs::default();
         for slice in slices {
@@ -103,7 +110,7 @@ impl OwnedArgs {
         owned
     }
 
-    /// The view that handlers take.
+    /// The view that handlers get.
     pub fn as_args(&self) -> Args<'_> {
         Args {
             buffer: &self.buffer,
@@ -112,7 +119,7 @@ impl OwnedArgs {
         }
     }
 
-    /// How many bytes the arguments take.
+    /// The allocated size in bytes.
     pub fn memory(&self) -> usize {
         self.buffer.capacity() + self.spans.capacity() * size_of::<Span>()
     }

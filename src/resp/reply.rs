@@ -1,14 +1,18 @@
-//! Writing replies.
+//! Writes replies.
 //!
-//! A [`Reply`] is the client's output buffer with a method for each kind of answer. A handler says what it
-//! means (`null`, `map`, `double`), and the buffer writes it in the protocol the client speaks: where RESP3
-//! has a type of its own, RESP2 gets what Redis has always sent in its stead.
+//! A [`Reply`] is the output buffer of a client, with one method for each kind of answer. A handler says what it
+//! means (`null`, `map`, `set`), and the buffer writes it in the client's protocol version. Where RESP3 has a
+//! type of its own, RESP2 gets the type that Redis has always sent: `map(1)` is `%1␍␊` in RESP3 and `*2␍␊` in RESP2.
 //!
-//! Errors travel as values: a handler returns an [`Error`] with `?`, and the executor writes it,
-//! in place of whatever the handler had begun to reply.
+//! Errors are values: a handler returns an [`Error`] with `?`, and the executor writes it in place of what the
+//! handler had written before.
+//!
+//! Invariant: an error or a simple string is one line, so its text has no line break. [`Reply::error`] replaces line
+//! breaks; [`Reply::simple`] takes only texts of the server itself.
 
 use std::borrow::Cow;
 
+use super::encode::push_header;
 use crate::util::number;
 
 /// An error reply: its code and text, without the leading `-`.
@@ -16,12 +20,18 @@ use crate::util::number;
 pub struct Error(pub Cow<'static, [u8]>);
 
 impl Error {
+    /// The arguments do not fit the command's syntax.
     pub const SYNTAX: Error = Error::text("ERR syntax error");
+    /// The key holds another type than the command works on.
     pub const WRONG_TYPE: Error =
         Error::text("WRONGTYPE Operation against a key holding the wrong kind of value");
+    /// An argument or a stored value is not an integer of 64 bits.
     pub const NOT_INTEGER: Error = Error::text("ERR value is not an integer or out of range");
+    /// An argument or a stored value is not a number.
     pub const NOT_FLOAT: Error = Error::text("ERR value is not a valid float");
+    /// The command needs a key that exists.
     pub const NO_SUCH_KEY: Error = Error::text("ERR no such key");
+    /// INCR and the like would leave the range of 64 bits.
     pub const OVERFLOW: Error = Error::text("ERR increment or decrement would overflow");
 
     /// An error whose text is fixed.
@@ -29,13 +39,13 @@ impl Error {
         Error(Cow::Borrowed(text.as_bytes()))
     }
 
-    /// An error whose text is put together, perhaps from what a client sent: bytes that would break the
-    /// line are made blanks when it is written.
+    /// An error with a text made at run time, perhaps from a client's bytes: line breaks are replaced by
+    /// blanks when it is written.
     pub fn new(text: impl Into<Vec<u8>>) -> Error {
         Error(Cow::Owned(text.into()))
     }
 
-    /// The code: the first word, by which INFO counts errors.
+    /// The code: the first word. INFO counts errors by it.
     pub fn code(&self) -> &[u8] {
         self.0.split(|&b| b == b' ').next().unwrap_or_default()
     }
@@ -44,16 +54,15 @@ impl Error {
 /// The output buffer of one client.
 #[derive(Default)]
 pub struct Reply {
+    /// The bytes that are still to be sent.
     pub out: Vec<u8>,
-    /// Whether the client asked for RESP3 by HELLO.
+    /// The client has chosen RESP3 with HELLO.
     pub resp3: bool,
 }
 
 impl Reply {
     fn header(&mut self, kind: u8, n: usize) {
-        self.out.push(kind);
-        number::push_u64(&mut self.out, n as u64);
-        self.out.extend_from_slice(b"\r\n");
+        push_header(&mut self.out, kind, n);
     }
 
     /// `+OK`.
@@ -61,13 +70,14 @@ impl Reply {
         self.out.extend_from_slice(b"+OK\r\n");
     }
 
-    /// A short text that has no line break in it.
+    /// A simple string: a short text without a line break.
     pub fn simple(&mut self, text: &str) {
         self.out.push(b'+');
         self.out.extend_from_slice(text.as_bytes());
         self.out.extend_from_slice(b"\r\n");
     }
 
+    /// An error. Line breaks in its text become blanks.
     pub fn error(&mut self, error: &Error) {
         self.out.push(b'-');
         self.out.extend(
@@ -79,13 +89,14 @@ impl Reply {
         self.out.extend_from_slice(b"\r\n");
     }
 
+    /// An integer.
     pub fn int(&mut self, value: i64) {
         self.out.push(b':');
         number::push_i64(&mut self.out, value);
         self.out.extend_from_slice(b"\r\n");
     }
 
-    /// A byte string.
+    /// A bulk string.
     pub fn bulk(&mut self, bytes: &[u8]) {
         self.out.reserve(bytes.len() + 16);
         self.header(b'$', bytes.len());
@@ -93,14 +104,14 @@ impl Reply {
         self.out.extend_from_slice(b"\r\n");
     }
 
-    /// A byte string, the decimal form of `value`.
+    /// A bulk string: the decimal form of `value`.
     pub fn bulk_int(&mut self, value: i64) {
         self.header(b'$', number::digits_i64(value));
         number::push_i64(&mut self.out, value);
         self.out.extend_from_slice(b"\r\n");
     }
 
-    /// Text with a format, for people (`txt`, `mkd`); RESP2 gets a plain byte string.
+    /// A verbatim string: text for people, with a format of three letters (`txt`, `mkd`). RESP2 gets a bulk string.
     pub fn verbatim(&mut self, format: &str, text: &[u8]) {
         if !self.resp3 {
             return self.bulk(text);
@@ -112,24 +123,24 @@ impl Reply {
         self.out.extend_from_slice(b"\r\n");
     }
 
-    /// "There is none", where a byte string was asked for.
+    /// Null, in place of a bulk string.
     pub fn null(&mut self) {
         self.out
             .extend_from_slice(if self.resp3 { b"_\r\n" } else { b"$-1\r\n" });
     }
 
-    /// "There is none", where a list was asked for.
+    /// Null, in place of an array.
     pub fn null_array(&mut self) {
         self.out
             .extend_from_slice(if self.resp3 { b"_\r\n" } else { b"*-1\r\n" });
     }
 
-    /// The head of a list of `n` replies.
+    /// The header of an array. The caller writes `n` replies after it.
     pub fn array(&mut self, n: usize) {
         self.header(b'*', n);
     }
 
-    /// The head of `n` pairs.
+    /// The header of a map. The caller writes `n` keys after it, each followed by its value.
     pub fn map(&mut self, n: usize) {
         if self.resp3 {
             self.header(b'%', n)
@@ -138,12 +149,12 @@ impl Reply {
         }
     }
 
-    /// The head of `n` replies whose order means nothing.
+    /// The header of a set: `n` replies without an order.
     pub fn set(&mut self, n: usize) {
         self.header(if self.resp3 { b'~' } else { b'*' }, n);
     }
 
-    /// A list of byte strings.
+    /// An array of bulk strings.
     pub fn bulks<T: AsRef<[u8]>>(&mut self, items: &[T]) {
         self.array(items.len());
         for item in items {
@@ -151,7 +162,8 @@ impl Reply {
         }
     }
 
-    /// A list whose length is known only when it is written: `body` writes the elements and says how many.
+    /// An array whose length is not known before it is written: `body` writes the elements and returns their number.
+    /// Moves the elements once.
     pub fn array_of(&mut self, body: impl FnOnce(&mut Reply) -> usize) -> usize {
         let start = self.out.len();
         let n = body(self);
@@ -159,12 +171,10 @@ impl Reply {
         n
     }
 
-    /// Puts the head of a list before what was written since the buffer had `start` bytes.
+    /// Inserts a header at `start`, before the `n` elements that were written from there on.
     pub fn insert_header(&mut self, start: usize, kind: u8, n: usize) {
         let mut head = Vec::with_capacity(16);
-        head.push(kind);
-        number::push_u64(&mut head, n as u64);
-        head.extend_from_slice(b"\r\n");
+        push_header(&mut head, kind, n);
         self.out.splice(start..start, head);
     }
 }

@@ -16,13 +16,14 @@
 //! small, grow with what the client sends, and shrink when nothing has come for two seconds: a read timeout
 //! wakes the thread for that, and is only set while there is something to give back.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::commands::command::Index;
 use crate::execute::{Executor, Flow};
 use crate::replication::primary;
 use crate::resp::request::{BIG_ARGUMENT, Step};
@@ -48,20 +49,17 @@ const FEW: usize = 4;
 const IDLE: Duration = Duration::from_secs(2);
 /// How often a client whose write has to wait looks whether it is still wanted.
 const LOOK_ROUND: Duration = Duration::from_millis(100);
-/// How long a write may make no progress before we look whether the peer is stuck in a write, too.
-const STUCK: Duration = Duration::from_millis(10);
 
 /// Serves a connection to its end.
-pub fn serve(shared: &Handle, client: Arc<Client>) {
+pub fn serve(shared: &Handle, index: &'static Index, client: Arc<Client>) {
     let config = shared.settings.current();
     let _ = client.stream.set_nodelay(true);
-    let _ = client.stream.set_write_timeout(Some(STUCK));
     sys::set_keepalive(&client.stream, config.tcp_keepalive);
     shared.log.verbose(&format!("Accepted {}", client.peer));
     let mut connection = Connection {
         shared,
         session: Session::new(client, config.requirepass.is_empty()),
-        executor: Executor::new(shared),
+        executor: Executor::new(shared, index),
         parser: Parser::default(),
         input: vec![0; SMALL_BUFFER],
         filled: 0,
@@ -103,7 +101,7 @@ impl Connection<'_> {
                 authenticated: self.session.authenticated,
                 big: BIG_ARGUMENT,
             };
-            // A stranger's requests are taken one by one: the first may be AUTH, and change what the next may be.
+            // Before authentication requests are parsed one by one: AUTH changes the limits of the next one.
             let most = if limits.authenticated { usize::MAX } else { 1 };
             let step = self.parser.parse(&self.input[..self.filled], limits, most);
             if !self.parser.requests().is_empty() {
@@ -123,8 +121,10 @@ impl Connection<'_> {
                 Step::Big { at, len } => self.read_big(at, len)?,
                 Step::NeedMore if self.at_end => return Ok(()),
                 Step::NeedMore => {
+                    self.forget_requests(); // empty lines are no requests, and take room, too
                     let limit = self.executor.config().client_query_buffer_limit;
-                    if self.parser.is_midway() && self.filled as i64 > limit {
+                    let unfinished = self.filled - self.parser.complete();
+                    if self.parser.is_midway() && unfinished as i64 > limit {
                         self.shared
                             .log
                             .warning("Closing client that reached max query buffer length");
@@ -213,6 +213,9 @@ impl Connection<'_> {
     fn become_replica(&mut self) -> io::Result<()> {
         self.finish();
         self.send()?;
+        // Its feeder checks the connection from time to time while the replica takes nothing.
+        let stream = &self.session.client.stream;
+        stream.set_write_timeout(Some(Duration::from_millis(10)))?;
         if let (Some(request), Some(replica)) = (self.session.sync.take(), &self.session.replica) {
             self.feeder = Some(primary::start(self.shared, replica, request)?);
         }
@@ -238,9 +241,11 @@ impl Connection<'_> {
                 waiter.end(Outcome::Gone);
                 return Next::Close;
             }
-            Outcome::Served { sent, rest } => {
-                self.session.output_bytes.update(|sum| sum + sent as u64);
-                self.reply.out.extend_from_slice(&rest);
+            Outcome::Served { unsent, error } => {
+                self.reply.out.extend_from_slice(&unsent);
+                if let Some(error) = error {
+                    self.shared.stats.count_error(error.code());
+                }
             }
             Outcome::TimedOut => waiter.reply_timeout(self.shared, &mut self.reply),
             Outcome::Failed(error) => {
@@ -254,8 +259,13 @@ impl Connection<'_> {
         Next::Continue
     }
 
-    /// Removes the requests that were run from the read buffer.
+    /// Removes the requests that were run. Their bytes stay in the read buffer until they fill half of it: so the
+    /// bytes moved are never more than the bytes used up, even if each call removes one small request.
     fn forget_requests(&mut self) {
+        self.parser.forget();
+        if self.parser.complete() * 2 < self.filled {
+            return;
+        }
         let gone = self.parser.consume();
         self.input.copy_within(gone..self.filled, 0);
         self.filled -= gone;
@@ -278,7 +288,7 @@ impl Connection<'_> {
             .set_read_timeout(Some(Duration::from_millis(100)))?;
         let mut rest = [0; 4096];
         for _ in 0..256 {
-            if !matches!((&self.session.client.stream).read(&mut rest), Ok(1..)) {
+            if !matches!((&*self.session.client.stream).read(&mut rest), Ok(1..)) {
                 break;
             }
         }
@@ -291,7 +301,7 @@ impl Connection<'_> {
             self.input
                 .resize((self.input.len() * 2).max(SMALL_BUFFER), 0);
         }
-        let n = match (&self.session.client.stream).read(&mut self.input[self.filled..]) {
+        let n = match (&*self.session.client.stream).read(&mut self.input[self.filled..]) {
             Ok(n) => n,
             Err(e) if e.kind() == ErrorKind::Interrupted => return Ok(()),
             Err(e) if is_timeout(&e) => return self.shrink(),
@@ -338,7 +348,7 @@ impl Connection<'_> {
         while big.len() < len + 2 {
             let piece = (len + 2 - big.len()).min(big.len().max(LARGE_BUFFER));
             big.reserve_exact(piece);
-            match (&self.session.client.stream)
+            match (&*self.session.client.stream)
                 .take(piece as u64)
                 .read_to_end(&mut big)
             {
@@ -355,29 +365,33 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// Sends all replies. While the peer does not take them, takes in what it sends.
+    /// Sends all replies. While the peer does not take them, reads what it sends.
     fn send(&mut self) -> io::Result<()> {
-        let mut sent = 0;
-        while sent < self.reply.out.len() {
-            let stream = &self.session.client.stream;
-            match (&*stream).write(&self.reply.out[sent..]) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(n) => sent += n,
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) if is_timeout(&e) => {
-                    let room =
-                        (self.filled as i64) < self.executor.config().client_query_buffer_limit;
-                    if sys::wait_to_write(stream, room && !self.at_end, 1000) {
-                        self.read()?;
-                    }
-                }
-                Err(e) => return Err(e),
-            }
+        if self.reply.out.is_empty() {
+            return Ok(());
         }
         self.counted = 0;
-        self.reply.out.clear();
+        let client = self.session.client.clone();
+        if let Some(mark) = client.outbox.send(&mut self.reply.out)? {
+            while !client.outbox.drain(mark)? {
+                self.read_while_stuck(&client)?;
+            }
+        }
         if self.reply.out.capacity() > KEEP_OUTPUT {
             self.reply.out = Vec::new();
+        }
+        Ok(())
+    }
+
+    /// Waits until the peer takes more, and reads what it sends in the meantime, up to the limit of the query buffer.
+    fn read_while_stuck(&mut self, client: &Client) -> io::Result<()> {
+        let limit = self.executor.config().client_query_buffer_limit;
+        let has_room = (self.filled as i64) < limit && !self.at_end;
+        if sys::wait_to_write(&client.stream, has_room, 1000) {
+            self.read()?;
+        }
+        if client.is_closing() {
+            return Err(ErrorKind::ConnectionAborted.into());
         }
         Ok(())
     }

@@ -13,13 +13,14 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use crate::consequences::{Aftermath, note_expired, settle};
+use crate::resp::push_request;
 use crate::state::Shared;
-use crate::state::journal::{Effects, push_request};
 use crate::state::lock;
 use crate::state::replication::History;
-use crate::store::{Db, Expiry};
+use crate::store::Db;
+use crate::sys;
 use crate::util::clock;
+use crate::write::{Origin, Scope, WriteTxn};
 
 /// Keys that are deleted at most before the lock is given back.
 const SLICE: usize = 200;
@@ -53,7 +54,7 @@ pub fn run(shared: &Shared) {
             shared
                 .stats
                 .peak_memory
-                .fetch_max((shared.os.allocated_bytes)(), Relaxed);
+                .fetch_max(sys::allocated_bytes(), Relaxed);
         }
     }
 }
@@ -77,24 +78,17 @@ fn expire(shared: &Shared) {
     }
     for (index, shard) in due {
         loop {
-            let mut after = Aftermath::default();
             let finished = {
-                let mut store = shared.write();
+                let mut txn = WriteTxn::begin(shared, Origin::Local, now);
                 if shared.link.is_replica() {
                     return;
                 }
-                let db = &mut store.dbs[index];
-                db.expiry = Expiry::Delete;
-                db.observed = shared.is_observed();
-                let mut effects = Effects::default();
-                effects.begin(&shared.journal, true);
-                let finished = db.sweep(shard, now, SLICE) < SLICE;
-                note_expired(shared, index, db, &mut effects);
-                settle(shared, index, db, now, &mut effects, &mut after);
-                effects.flush(&shared.journal);
-                finished
+                let swept = txn.apply(Scope::Db(index), |store| {
+                    store.dbs[index].sweep(shard, now, SLICE)
+                });
+                txn.end_unit();
+                swept < SLICE
             };
-            after.clear();
             std::thread::sleep(PAUSE);
             if finished || shared.stop.is_requested() {
                 break;
@@ -119,11 +113,10 @@ fn ping_replicas(shared: &Shared) {
     }
 }
 
-/// Keeps as much for replicas that may come back as the settings say, and nothing when they have stayed away for long.
+/// Frees the backlog when no replica has been connected for long.
 fn look_after_journal(shared: &Shared) {
     let config = shared.settings.current();
-    shared.journal.set_backlog(config.repl_backlog_size as u64);
-    let ttl = Duration::from_secs(config.repl_backlog_ttl.into());
+    let ttl = Duration::from_secs(config.repl_backlog_ttl);
     let long_absent = || !ttl.is_zero() && shared.replicas.absent_for() > ttl;
     if shared.link.is_replica() || !shared.journal.is_active() || !long_absent() {
         return;

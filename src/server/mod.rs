@@ -10,6 +10,7 @@
 //! ends when it is dropped.
 
 mod client;
+mod configure;
 mod cron;
 
 use std::io::{self, Write};
@@ -19,12 +20,16 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+pub use configure::ConfigError;
+
 use crate::VERSION;
-use crate::commands::table::INDEX;
+use crate::commands::command::Index;
+use crate::commands::table;
 use crate::replication::replica;
+use crate::resp::{Error, Reply};
 use crate::state::clients::Client;
 use crate::state::config::Config;
-use crate::state::{Handle, Os, Shared, lock};
+use crate::state::{Handle, Shared, lock};
 use crate::sys;
 
 /// A client's thread needs little: no recursion, and buffers on the heap.
@@ -57,17 +62,8 @@ impl Server {
         if lowered {
             config.maxclients = (open_files.saturating_sub(32)).max(1) as u32;
         }
-        let os = Os {
-            allocated_bytes: sys::allocated_bytes,
-            has_hung_up: sys::has_hung_up,
-            send_now: sys::send_now,
-            set_nice: sys::set_nice,
-        };
-        let shared = Shared::new(
-            config,
-            INDEX.rows.iter().map(|row| row.full_name.as_str()),
-            os,
-        )?;
+        let index = table::index_for(&config.renamed_commands).map_err(io::Error::other)?;
+        let shared = Shared::new(config, index.rows.iter().map(|row| row.full_name.as_str()))?;
         let addresses: io::Result<Vec<SocketAddr>> =
             listeners.iter().map(TcpListener::local_addr).collect();
         *lock(&shared.addresses) = addresses?;
@@ -84,7 +80,7 @@ impl Server {
         };
         for listener in listeners {
             let (shared, live) = (server.shared.clone(), server.live.clone());
-            server.spawn("accept", move || accept(&listener, &shared, &live))?;
+            server.spawn("accept", move || accept(&listener, &shared, index, &live))?;
         }
         let shared = server.shared.clone();
         server.spawn("cron", move || cron::run(&shared))?;
@@ -228,13 +224,13 @@ fn parse_address(name: &str) -> io::Result<IpAddr> {
 }
 
 /// Accepts connections until the server stops, and gives each a thread.
-fn accept(listener: &TcpListener, shared: &Handle, live: &Arc<AtomicUsize>) {
+fn accept(listener: &TcpListener, shared: &Handle, index: &'static Index, live: &Arc<AtomicUsize>) {
     while !shared.stop.is_requested() {
         if !sys::wait_for_connection(listener, LOOK_ROUND_MS) {
             continue;
         }
         match listener.accept() {
-            Ok((stream, peer)) => welcome(stream, peer, shared, live),
+            Ok((stream, peer)) => welcome(stream, peer, shared, index, live),
             Err(e) => {
                 // Out of files, most likely: those who wait in line are accepted when somebody leaves.
                 shared
@@ -246,29 +242,39 @@ fn accept(listener: &TcpListener, shared: &Handle, live: &Arc<AtomicUsize>) {
     }
 }
 
-/// Starts the thread of a new client, unless it cannot be let in.
-fn welcome(stream: TcpStream, peer: SocketAddr, shared: &Handle, live: &Arc<AtomicUsize>) {
+/// The replies to connections that are refused.
+const TOO_MANY: Error = Error::text("ERR max number of clients reached");
+const PROTECTED: Error = Error::text(
+    "DENIED This server is in protected mode: it has no password, so it accepts connections from its own machine \
+     only. Set a password (requirepass), or switch the protection off (protected-mode no) if nobody else can reach it.",
+);
+
+/// Starts the thread of a new client, or refuses the connection.
+fn welcome(
+    stream: TcpStream,
+    peer: SocketAddr,
+    shared: &Handle,
+    index: &'static Index,
+    live: &Arc<AtomicUsize>,
+) {
     let stats = &shared.stats;
     stats.connections.fetch_add(1, Relaxed);
-    let refuse = |stream: &TcpStream, text: &str| {
+    let refuse = |stream: &TcpStream, error: &Error| {
+        let mut reply = Reply::default();
+        reply.error(error);
         let _ = stream.set_nonblocking(true); // a stranger must not hold the others up
-        let _ = (&*stream).write_all(text.as_bytes());
+        let _ = (&*stream).write_all(&reply.out);
         stats.rejected_connections.fetch_add(1, Relaxed);
     };
     let config = shared.settings.current();
     if shared.clients.len() >= config.maxclients as usize {
-        return refuse(&stream, "-ERR max number of clients reached\r\n");
+        return refuse(&stream, &TOO_MANY);
     }
     if config.protected_mode
         && config.requirepass.is_empty()
         && !peer.ip().to_canonical().is_loopback()
     {
-        return refuse(
-            &stream,
-            "-DENIED This server is in protected mode: it has no password, so it accepts connections from its own \
-             machine only. Set a password (requirepass), or switch the protection off (protected-mode no) if \
-             nobody else can reach it.\r\n",
-        );
+        return refuse(&stream, &PROTECTED);
     }
     // A client that is gone already is nobody's loss.
     let Ok(client) = Client::new(shared.clients.next_id(), stream) else {
@@ -284,7 +290,7 @@ fn welcome(stream: TcpStream, peer: SocketAddr, shared: &Handle, live: &Arc<Atom
         .stack_size(CLIENT_STACK)
         .spawn(move || {
             let _guard = guard;
-            client::serve(&own, handle);
+            client::serve(&own, index, handle);
             sys::add_allocated();
         });
     if let Err(e) = spawned {
@@ -292,7 +298,7 @@ fn welcome(stream: TcpStream, peer: SocketAddr, shared: &Handle, live: &Arc<Atom
             .log
             .warning(&format!("No thread for a new client: {e}"));
         shared.clients.remove(client.id);
-        refuse(&client.stream, "-ERR max number of clients reached\r\n");
+        refuse(&client.stream, &TOO_MANY);
     }
 }
 

@@ -1,80 +1,107 @@
 //! Clients that wait for a key.
 //!
-//! A command that finds nothing to take, and may wait, leaves a [`Waiter`] behind: the keys it waits
-//! for and a [`Service`], a piece of code that takes what it wants from a key. Its thread then sleeps on the waiter's
-//! `Condvar`. Whoever changes one of the keys serves the waiters *itself*, before it gives the write lock back:
+//! A command that finds nothing to take, and may wait, registers a [`Waiter`]: the keys it waits for and a
+//! [`Service`], which takes what the client wants from a key. The client's thread then sleeps on the waiter's
+//! `Condvar`. A writer that makes one of the keys ready serves the waiters itself, before it releases the write lock:
 //!
 //! ```text
-//!   reader's thread                     writer's thread
+//!   client's thread                     writer's thread
 //!   ───────────────                     ───────────────
-//!   lock ─ nothing there ─ register
+//!   lock, find nothing, register,
 //!   unlock, sleep ..................... lock
 //!                                       XADD
-//!                                       for each waiter of the key, first come first:
-//!                                           still connected? run its service, leave the reply
-//!   wakes with the reply ◄───────────── notify, unlock
+//!                                       for each waiter of the key, in order of arrival:
+//!                                           has the key something for it? is its client still connected?
+//!                                           run its service, keep the reply
+//!                                       unlock
+//!   wakes ◄──────────────────────────── send the reply, notify
 //! ```
 //!
-//! So the order of service is the order of arrival, no third client can snatch what a waiter was
-//! promised, and no wake-up is lost: a waiter registers under the same lock under which it saw nothing.
-//! The sleeper itself never needs the store's lock again.
+//! So clients are served in the order in which they blocked, no third client can take what a waiter was served, and
+//! no wake-up is lost: a waiter registers under the same lock under which it found nothing. The client's thread does
+//! not need the store's lock again.
 //!
-//! Serving has two halves. Under the lock the service runs, and the reply is put aside ([`Waiter::serve`]). When the
-//! lock is free the writer sends it, into a socket whose own thread is asleep, and only then wakes that thread
-//! ([`Waiter::deliver`]): so the client has its answer without waiting for one thread to wake another. What the
-//! socket does not take at once the thread sends itself.
+//! # Two halves of service
 //!
-//! Whoever ends a wait — the writer, the timeout, CLIENT UNBLOCK, CLIENT KILL, the server's stop — does it under the
-//! waiter's own lock, and only if nobody has before. So there is one outcome, and a service is never run for
-//! somebody who has left.
+//! Under the store's lock the service runs and the reply is kept ([`Waiter::serve`]). After the lock is released the writer
+//! sends the reply through the client's outbox and wakes the client's thread ([`Waiter::deliver`]). So the reply
+//! leaves without waiting for a thread to wake up. If the client's thread does not sleep yet, it may have earlier
+//! replies to send; then it sends this one too.
+//!
+//! # Cost
+//!
+//! Serving a key asks each of its waiters in turn whether the key has something for it, which is a lookup. A
+//! socket is checked only for a waiter that is about to be served. Registering and unregistering cost O(log n).
+//!
+//! # Invariants
+//!
+//! * A wait ends once: the writer, the timeout, CLIENT UNBLOCK, CLIENT KILL and the server's stop all end it under the
+//!   waiter's own lock, and the first one wins. A service is never run after that.
+//! * `waiting` counts the waiters whose wait has not ended.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::journal::Effects;
-use super::{Shared, lock};
+use super::clients::Client;
+use super::config::Limit;
+use super::propagation::Propagation;
+use super::{State, lock};
 use crate::resp::{Error, Reply};
-use crate::store::Db;
+use crate::store::{Db, Keyspace};
 
-/// Tries to take something from a key that has changed. It writes the reply and returns true, or does nothing and
-/// returns false.
-pub type Service = Box<dyn FnMut(&mut Db, &[u8], &mut Serving<'_>) -> bool + Send>;
+/// What a waiting client wants from a key.
+pub trait Service: Send {
+    /// Whether `key` has something for the client, even if that is only an error. Called under the write lock.
+    fn can_serve(&self, db: &Db, key: &[u8], now: i64) -> bool;
 
-/// What a service works with, its data aside.
+    /// Takes it and writes the reply. Called right after [`Service::can_serve`] has said yes.
+    ///
+    /// # Errors
+    ///
+    /// What the client gets in place of a reply.
+    fn serve(&mut self, db: &mut Db, key: &[u8], serving: &mut Serving<'_>) -> Result<(), Error>;
+}
+
+/// What a service works with, besides the data.
 pub struct Serving<'a> {
     pub reply: &'a mut Reply,
-    /// What it does goes to the replicas, as if the waiting client had run its command now.
-    pub effects: &'a mut Effects,
+    /// What goes to the log, as if the waiting client had run its command now.
+    pub propagation: &'a mut Propagation,
     /// Unix time in milliseconds.
     pub now: i64,
 }
 
 /// Writes the reply of a client whose time is up.
-pub type OnTimeout = Box<dyn Fn(&Shared, &mut Reply) + Send + Sync>;
+pub type OnTimeout = Box<dyn Fn(&State, &mut Reply) + Send + Sync>;
 
-/// What a command asks for when it cannot be answered yet.
+/// A request to wait, of a command that cannot reply yet.
 pub struct Wait {
-    /// The keys of the current database whose change may bring an answer.
+    /// The keys of the current database that may bring a reply.
     pub keys: Vec<Vec<u8>>,
-    /// How long to wait at most; `None` is for ever.
+    /// How long to wait at most; `None` means for ever.
     pub timeout: Option<Duration>,
-    pub service: Service,
+    /// What is wanted from the keys; `None` if the command waits for something else.
+    pub service: Option<Box<dyn Service>>,
     /// What is replied when the time is up, if it is not a null array.
     pub on_timeout: Option<OnTimeout>,
-    /// It waits for so many replicas to come up to an offset.
+    /// WAIT: so many replicas must acknowledge this offset.
     pub acks: Option<(u64, usize)>,
 }
 
 /// How a wait ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// A writer answered: so many bytes of the reply were sent, and these were not.
-    Served { sent: usize, rest: Vec<u8> },
-    /// Time is up: the command answers that there was nothing.
+    /// A writer served the client. These bytes of the reply are not sent yet.
+    Served {
+        unsent: Vec<u8>,
+        /// The reply is an error with this text.
+        error: Option<Error>,
+    },
+    /// The time is up: the command replies that there was nothing.
     TimedOut,
-    /// Somebody ended the wait with an error.
+    /// The wait ended with an error.
     Failed(Error),
     /// The connection is to be closed.
     Gone,
@@ -82,65 +109,74 @@ pub enum Outcome {
 
 /// A client that waits.
 pub struct Waiter {
+    /// Its place among all waiters: earlier ones are smaller. 0 until it is registered.
+    ticket: AtomicU64,
     pub db: usize,
     pub keys: Vec<Vec<u8>>,
     resp3: bool,
-    /// The client does not want the reply, whatever it will be (CLIENT REPLY).
+    /// The client does not want the reply (CLIENT REPLY).
     pub silent: bool,
     on_timeout: Option<OnTimeout>,
-    state: Mutex<State>,
+    state: Mutex<Progress>,
     wake: Condvar,
-    peer: Box<dyn Peer>,
+    client: Arc<Client>,
+    /// The number of waits that have not ended, which this one is part of.
+    waiting: Arc<AtomicUsize>,
 }
 
-/// The other end of a waiter's connection.
-pub trait Peer: Send + Sync {
-    /// Whether it is still there.
-    fn is_connected(&self) -> bool;
-    /// Sends what can be sent without waiting, and tells how many bytes that was.
-    fn send_now(&self, bytes: &[u8]) -> usize;
-}
-
-struct State {
-    progress: Progress,
-    /// Its thread sleeps, and has sent all it had to send: others may use its socket.
+/// How far a wait is.
+struct Progress {
+    step: Step,
+    /// The client's thread sleeps and has sent all earlier replies: others may use its outbox.
     asleep: bool,
 }
 
-enum Progress {
-    Waiting(Service),
-    /// Served, and the reply is on its way.
-    Claimed(Vec<u8>),
+enum Step {
+    Waiting(Option<Box<dyn Service>>),
+    /// Served; the reply is about to be delivered.
+    Claimed {
+        reply: Vec<u8>,
+        error: Option<Error>,
+    },
     Ended(Outcome),
 }
 
 impl Waiter {
-    pub fn new(db: usize, wait: Wait, resp3: bool, silent: bool, peer: Box<dyn Peer>) -> Waiter {
-        let state = State {
-            progress: Progress::Waiting(wait.service),
-            asleep: false,
-        };
+    fn new(
+        client: Arc<Client>,
+        db: usize,
+        wait: Wait,
+        resp3: bool,
+        silent: bool,
+        waiting: Arc<AtomicUsize>,
+    ) -> Waiter {
         Waiter {
+            ticket: AtomicU64::new(0),
             db,
             keys: wait.keys,
             resp3,
             silent,
             on_timeout: wait.on_timeout,
-            state: Mutex::new(state),
+            state: Mutex::new(Progress {
+                step: Step::Waiting(wait.service),
+                asleep: false,
+            }),
             wake: Condvar::new(),
-            peer,
+            client,
+            waiting,
         }
     }
 
-    /// Serves the waiter if `key` has what it wants; tells whether it did, and then the reply is to be delivered once the
-    /// lock is free. The caller holds the write lock that `db` is under.
-    pub fn serve(&self, db: &mut Db, key: &[u8], effects: &mut Effects, now: i64) -> bool {
+    /// Serves the waiter if `key` has something for it, and returns whether it did. Then the reply must be delivered
+    /// after the lock is released. The caller holds the write lock that `db` is under.
+    fn serve(&self, db: &mut Db, key: &[u8], propagation: &mut Propagation, now: i64) -> bool {
         let mut state = lock(&self.state);
-        let Progress::Waiting(service) = &mut state.progress else {
+        let Step::Waiting(Some(service)) = &mut state.step else {
             return false;
         };
-        if !self.peer.is_connected() {
-            return false; // its own thread will find out, and nothing is taken for it
+        // A peer that has hung up is found out by its own thread, and nothing is taken for it.
+        if !service.can_serve(db, key, now) || !self.client.is_connected() {
+            return false;
         }
         let mut reply = Reply {
             resp3: self.resp3,
@@ -148,83 +184,96 @@ impl Waiter {
         };
         let mut serving = Serving {
             reply: &mut reply,
-            effects,
+            propagation,
             now,
         };
-        let served = service(db, key, &mut serving);
-        if served {
-            state.progress = Progress::Claimed(reply.out);
+        let error = service.serve(db, key, &mut serving).err();
+        if let Some(error) = &error {
+            reply.out.clear();
+            reply.error(error);
         }
-        served
+        let reply = reply.out;
+        self.change(&mut state, Step::Claimed { reply, error });
+        true
     }
 
-    /// Serves the waiter with a reply that needs no data; tells whether it still waited. The reply is to be delivered.
+    /// Serves the waiter with a reply that needs no data. Returns whether it was still waiting; then the reply must be
+    /// delivered.
     pub fn claim(&self, reply: Vec<u8>) -> bool {
         let mut state = lock(&self.state);
-        let waiting = matches!(state.progress, Progress::Waiting(_));
-        if waiting {
-            state.progress = Progress::Claimed(reply);
+        let waits = matches!(state.step, Step::Waiting(_));
+        if waits {
+            self.change(&mut state, Step::Claimed { reply, error: None });
         }
-        waiting
+        waits
     }
 
+    /// Goes on from [`Step::Waiting`].
+    fn change(&self, state: &mut Progress, step: Step) {
+        state.step = step;
+        self.waiting.fetch_sub(1, Relaxed);
+    }
+
+    /// Whether the wait has not ended.
     pub fn is_waiting(&self) -> bool {
-        matches!(lock(&self.state).progress, Progress::Waiting(_))
+        matches!(lock(&self.state).step, Step::Waiting(_))
     }
 
-    /// Writes what is to be replied when time is up.
-    pub fn reply_timeout(&self, shared: &Shared, reply: &mut Reply) {
+    /// Writes the reply for a wait whose time is up.
+    pub fn reply_timeout(&self, server: &State, reply: &mut Reply) {
         match &self.on_timeout {
-            Some(write) => write(shared, reply),
+            Some(write) => write(server, reply),
             None => reply.null_array(),
         }
     }
 
-    /// Sends the reply of a waiter that was served, and wakes its thread. No lock is held.
+    /// Sends the reply of a waiter that was served, and wakes the client's thread. The caller holds no lock.
     pub fn deliver(&self) {
-        let mut state = lock(&self.state);
-        let asleep = state.asleep;
-        if let Progress::Claimed(reply) = &mut state.progress {
-            let mut rest = std::mem::take(reply);
-            let sent = if asleep && !self.silent {
-                self.peer.send_now(&rest)
-            } else {
-                0
-            };
-            rest.drain(..sent);
-            state.progress = Progress::Ended(Outcome::Served { sent, rest });
-            self.wake.notify_one();
+        let (mut unsent, error, asleep) = {
+            let mut state = lock(&self.state);
+            let asleep = state.asleep;
+            match &mut state.step {
+                Step::Claimed { reply, error } => (std::mem::take(reply), error.take(), asleep),
+                _ => return,
+            }
+        };
+        // Nothing else ends a wait that is claimed, so the lock is not needed to send.
+        if asleep && !self.silent {
+            self.client.outbox.push(&unsent, Limit::default());
+            unsent = vec![];
         }
+        lock(&self.state).step = Step::Ended(Outcome::Served { unsent, error });
+        self.wake.notify_one();
     }
 
-    /// Ends the wait if it has not ended yet; tells whether it did.
+    /// Ends the wait if it has not ended yet; returns whether it did.
     pub fn end(&self, outcome: Outcome) -> bool {
         let mut state = lock(&self.state);
-        let waiting = matches!(state.progress, Progress::Waiting(_));
-        if waiting {
-            state.progress = Progress::Ended(outcome);
+        let waits = matches!(state.step, Step::Waiting(_));
+        if waits {
+            self.change(&mut state, Step::Ended(outcome));
             self.wake.notify_one();
         }
-        waiting
+        waits
     }
 
-    /// Sleeps until the wait has ended, which it does by itself at `deadline`. Once in a while the sleeper looks whether
-    /// its client is still there. It must have sent all its earlier replies: its socket is left to others.
+    /// Sleeps until the wait has ended, which it does by itself at `deadline`. The client's thread checks from time to
+    /// time whether its client is still connected. It must have sent all earlier replies.
     pub fn sleep(&self, deadline: Option<Instant>) -> Outcome {
         let mut state = lock(&self.state);
         state.asleep = true;
         loop {
-            let nap = match &mut state.progress {
-                Progress::Ended(outcome) => return std::mem::replace(outcome, Outcome::Gone),
-                // The reply is there and about to be delivered; nothing else can happen to it.
-                Progress::Claimed(_) => LOOK_ROUND,
-                Progress::Waiting(_) => {
+            let nap = match &mut state.step {
+                Step::Ended(outcome) => return std::mem::replace(outcome, Outcome::Gone),
+                // The reply is about to be delivered; nothing else can happen to it.
+                Step::Claimed { .. } => POLL_INTERVAL,
+                Step::Waiting(_) => {
                     match deadline.map(|d| d.saturating_duration_since(Instant::now())) {
                         Some(Duration::ZERO) => {
-                            state.progress = Progress::Ended(Outcome::TimedOut);
+                            self.change(&mut state, Step::Ended(Outcome::TimedOut));
                             continue;
                         }
-                        left => left.unwrap_or(LOOK_ROUND).min(LOOK_ROUND),
+                        left => left.unwrap_or(POLL_INTERVAL).min(POLL_INTERVAL),
                     }
                 }
             };
@@ -233,213 +282,240 @@ impl Waiter {
                 .wait_timeout(state, nap)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
-            if matches!(state.progress, Progress::Waiting(_)) && !self.peer.is_connected() {
-                state.progress = Progress::Ended(Outcome::Gone);
+            if matches!(state.step, Step::Waiting(_)) && !self.client.is_connected() {
+                self.change(&mut state, Step::Ended(Outcome::Gone));
             }
         }
     }
 }
 
-/// How long a sleeper sleeps before it looks at its socket.
-const LOOK_ROUND: Duration = Duration::from_millis(500);
+/// How often a sleeping thread checks its socket.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// A key in a database.
-type Place = (usize, Vec<u8>);
+/// The waiters of one key, by ticket: in the order in which they blocked.
+type Queue = BTreeMap<u64, Arc<Waiter>>;
 
 /// All waiters of a server.
 #[derive(Default)]
 pub struct Blocking {
-    queues: Mutex<HashMap<Place, VecDeque<Arc<Waiter>>>>,
-    waiters: AtomicUsize,
+    /// By database and key.
+    queues: Mutex<HashMap<usize, HashMap<Vec<u8>, Queue>>>,
+    last_ticket: AtomicU64,
+    waiting: Arc<AtomicUsize>,
 }
 
 impl Blocking {
-    /// Whether anyone waits: writers ask this first, without the lock.
+    /// Whether any client waits. Writers ask this first, without the lock.
     #[inline]
     pub fn any(&self) -> bool {
-        !self.is_empty()
+        self.len() > 0
     }
 
     /// How many clients wait.
     pub fn len(&self) -> usize {
-        self.waiters.load(Relaxed)
+        self.waiting.load(Relaxed)
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// How many keys are waited for.
-    #[cfg(test)]
-    pub fn keys(&self) -> usize {
-        lock(&self.queues).len()
-    }
-
-    /// Registers a waiter, behind all others. The caller holds the store's lock.
-    pub fn register(&self, waiter: &Arc<Waiter>) {
-        let mut queues = lock(&self.queues);
-        self.waiters.fetch_add(1, Relaxed);
-        for key in &waiter.keys {
-            let queue = queues.entry((waiter.db, key.clone())).or_default();
-            // A key named twice in one command is waited for once.
-            if !queue.back().is_some_and(|last| Arc::ptr_eq(last, waiter)) {
-                queue.push_back(waiter.clone());
+    /// Registers a waiter, behind all others. The caller holds the store's lock, unless the waiter has no keys.
+    pub fn register(
+        &self,
+        client: &Arc<Client>,
+        db: usize,
+        wait: Wait,
+        resp3: bool,
+        silent: bool,
+    ) -> Arc<Waiter> {
+        self.waiting.fetch_add(1, Relaxed);
+        let waiting = self.waiting.clone();
+        let waiter = Waiter::new(client.clone(), db, wait, resp3, silent, waiting);
+        let waiter = Arc::new(waiter);
+        if !waiter.keys.is_empty() {
+            let mut queues = lock(&self.queues);
+            let ticket = self.last_ticket.fetch_add(1, Relaxed) + 1;
+            waiter.ticket.store(ticket, Relaxed);
+            let keys = queues.entry(db).or_default();
+            for key in &waiter.keys {
+                let queue = keys.entry(key.clone()).or_default();
+                queue.insert(ticket, waiter.clone());
             }
+        }
+        waiter
+    }
+
+    /// Removes a waiter whose wait has ended.
+    pub fn unregister(&self, waiter: &Waiter) {
+        if !waiter.keys.is_empty() {
+            forget(&mut lock(&self.queues), waiter);
         }
     }
 
-    pub fn unregister(&self, waiter: &Arc<Waiter>) {
-        let mut queues = lock(&self.queues);
-        self.waiters.fetch_sub(1, Relaxed);
-        for key in &waiter.keys {
-            let place = (waiter.db, key.clone());
-            if let Some(queue) = queues.get_mut(&place) {
-                queue.retain(|other| !Arc::ptr_eq(other, waiter));
-                if queue.is_empty() {
-                    queues.remove(&place);
-                }
-            }
-        }
-    }
-
-    /// Ends all waits for keys: the data is about to become another's.
+    /// Ends all waits for keys.
     pub fn end_all(&self, outcome: &Outcome) {
-        let queues: Vec<_> = lock(&self.queues).values().cloned().collect();
-        for waiter in queues.into_iter().flatten() {
-            waiter.end(outcome.clone());
+        let queues = lock(&self.queues);
+        for queue in queues.values().flat_map(HashMap::values) {
+            for waiter in queue.values() {
+                waiter.end(outcome.clone());
+            }
         }
     }
 
-    /// Serves those who wait for `key`, in the order in which they came. Who was served is added to `served`, for the
-    /// caller to [`Waiter::deliver`] to when the lock is free.
+    /// Serves the clients that wait for `key`, in the order in which they blocked. Waiters that were served are added
+    /// to `served`, for the caller to deliver to after the lock is released.
     pub fn serve(
         &self,
         index: usize,
         db: &mut Db,
         key: &[u8],
-        effects: &mut Effects,
+        propagation: &mut Propagation,
         now: i64,
         served: &mut Vec<Arc<Waiter>>,
     ) {
-        if !self.any() {
+        let mut queues = lock(&self.queues);
+        let Some(queue) = queues.get(&index).and_then(|keys| keys.get(key)) else {
             return;
+        };
+        let first = served.len();
+        let ready = queue
+            .values()
+            .filter(|waiter| waiter.serve(db, key, propagation, now));
+        served.extend(ready.cloned());
+        for waiter in &served[first..] {
+            forget(&mut queues, waiter);
         }
-        let queue = lock(&self.queues).get(&(index, key.to_vec())).cloned();
-        served.extend(
-            queue
-                .into_iter()
-                .flatten()
-                .filter(|waiter| waiter.serve(db, key, effects, now)),
-        );
+    }
+
+    /// The keys of database `index` whose waiters must be looked at after `old` was replaced by `new`: those that are
+    /// there now, and those that are gone. Costs a lookup per key that is waited for. Mirrors
+    /// `scanDatabaseForReadyKeys` and `scanDatabaseForDeletedStreams`.
+    pub fn keys_affected(&self, index: usize, old: &Keyspace, new: &Keyspace) -> Vec<Vec<u8>> {
+        if !self.any() {
+            return vec![];
+        }
+        let can_be_awaited = |keys: &Keyspace, key: &[u8]| {
+            keys.get(key)
+                .is_some_and(|object| object.value.can_be_awaited())
+        };
+        let queues = lock(&self.queues);
+        let keys = queues.get(&index).into_iter().flat_map(HashMap::keys);
+        keys.filter(|key| can_be_awaited(old, key) || can_be_awaited(new, key))
+            .cloned()
+            .collect()
+    }
+}
+
+/// Removes a waiter from the queues of all its keys.
+fn forget(queues: &mut HashMap<usize, HashMap<Vec<u8>, Queue>>, waiter: &Waiter) {
+    let Some(keys) = queues.get_mut(&waiter.db) else {
+        return;
+    };
+    let ticket = waiter.ticket.load(Relaxed);
+    for key in &waiter.keys {
+        if let Some(queue) = keys.get_mut(key) {
+            queue.remove(&ticket);
+            if queue.is_empty() {
+                keys.remove(key);
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::clients::tests::client;
     use crate::store::{Keep, NEVER, Usage, Value};
 
-    /// A peer whose socket takes three bytes at a time.
-    struct Slow {
-        connected: bool,
-    }
+    /// Takes the key away and replies with its number.
+    struct Take;
 
-    impl Peer for Slow {
-        fn is_connected(&self) -> bool {
-            self.connected
+    impl Service for Take {
+        fn can_serve(&self, db: &Db, key: &[u8], now: i64) -> bool {
+            db.contains(key, now)
         }
 
-        fn send_now(&self, bytes: &[u8]) -> usize {
-            bytes.len().min(3)
+        fn serve(
+            &mut self,
+            db: &mut Db,
+            key: &[u8],
+            serving: &mut Serving<'_>,
+        ) -> Result<(), Error> {
+            if let Some(object) = db.remove(key, serving.now) {
+                serving.reply.bulk(&object.value.as_string()?);
+            }
+            Ok(())
         }
     }
 
-    fn waiter(connected: bool) -> Arc<Waiter> {
-        // Takes the key away and answers its number.
-        let service: Service = Box::new(|db, key, serving| {
-            let Some(object) = db.remove(key, serving.now) else {
-                return false;
-            };
-            serving
-                .reply
-                .bulk(&object.value.as_string().unwrap_or_default());
-            true
-        });
-        let wait = Wait {
+    fn wait_for_k() -> Wait {
+        Wait {
             keys: vec![b"k".to_vec()],
             timeout: None,
-            service,
+            service: Some(Box::new(Take)),
             on_timeout: None,
             acks: None,
-        };
-        Arc::new(Waiter::new(
-            0,
-            wait,
-            false,
-            false,
-            Box::new(Slow { connected }),
-        ))
+        }
+    }
+
+    fn set_k(db: &mut Db) {
+        let keep = Keep::Until(NEVER);
+        db.set(b"k", Value::Int(7), keep, Usage::Lru { now: 0 }, 0);
     }
 
     #[test]
-    fn the_first_who_is_still_there_is_served() {
+    fn the_first_that_is_still_connected_is_served() {
         let (blocking, mut db) = (Blocking::default(), Db::default());
-        let all = [waiter(false), waiter(true), waiter(true)];
-        all.iter().for_each(|w| blocking.register(w));
-        db.set(
-            b"k",
-            Value::Int(7),
-            Keep::Until(NEVER),
-            Usage::Lru { now: 0 },
-            0,
-        );
-        let mut served = vec![];
-        blocking.serve(0, &mut db, b"k", &mut Effects::default(), 0, &mut served);
-        // Nothing else can end the wait of one who has been served.
+        let mut clients = [client(), client(), client()];
+        let all = clients
+            .each_ref()
+            .map(|(client, _)| blocking.register(client, 0, wait_for_k(), false, false));
+        // The first peer hangs up.
+        clients[0].1 = client().1;
+        while clients[0].0.is_connected() {
+            std::thread::yield_now();
+        }
+        set_k(&mut db);
+        let (mut served, mut nothing) = (vec![], Propagation::default());
+        blocking.serve(0, &mut db, b"k", &mut nothing, 0, &mut served);
+        assert_eq!(blocking.len(), 2);
+        // Nothing else can end the wait of a client that was served.
         assert!(!all[1].end(Outcome::TimedOut));
         // Its thread is not asleep yet, and may have something to send first: it sends the reply itself.
         served.iter().for_each(|w| w.deliver());
-        assert_eq!(
-            all[1].sleep(None),
-            Outcome::Served {
-                sent: 0,
-                rest: b"$1\r\n7\r\n".to_vec()
-            }
-        );
+        let expected = Outcome::Served {
+            unsent: b"$1\r\n7\r\n".to_vec(),
+            error: None,
+        };
+        assert_eq!(all[1].sleep(None), expected);
         assert!(db.is_empty());
         assert!(all[2].end(Outcome::TimedOut) && !all[2].end(Outcome::Gone));
+        assert!(all[0].end(Outcome::Gone));
         all.iter().for_each(|w| blocking.unregister(w));
-        assert_eq!((blocking.len(), blocking.keys()), (0, 0));
+        assert_eq!(blocking.len(), 0);
+        assert!(lock(&blocking.queues)[&0].is_empty());
     }
 
     #[test]
-    fn a_sleeper_is_answered_by_the_writer() {
-        let (blocking, mut db, waiter) = (Blocking::default(), Db::default(), waiter(true));
-        blocking.register(&waiter);
+    fn a_sleeping_client_gets_its_reply_from_the_writer() {
+        use std::io::Read;
+        let (blocking, mut db, (client, mut peer)) = (Blocking::default(), Db::default(), client());
+        let waiter = blocking.register(&client, 0, wait_for_k(), false, false);
         std::thread::scope(|scope| {
             let sleeper = scope.spawn(|| waiter.sleep(None));
             while !lock(&waiter.state).asleep {
                 std::thread::yield_now();
             }
-            db.set(
-                b"k",
-                Value::Int(7),
-                Keep::Until(NEVER),
-                Usage::Lru { now: 0 },
-                0,
-            );
-            let mut served = vec![];
-            blocking.serve(0, &mut db, b"k", &mut Effects::default(), 0, &mut served);
+            set_k(&mut db);
+            let (mut served, mut nothing) = (vec![], Propagation::default());
+            blocking.serve(0, &mut db, b"k", &mut nothing, 0, &mut served);
             served.iter().for_each(|w| w.deliver());
-            let rest = b"\n7\r\n".to_vec();
-            assert_eq!(sleeper.join().unwrap(), Outcome::Served { sent: 3, rest });
+            let expected = Outcome::Served {
+                unsent: vec![],
+                error: None,
+            };
+            assert_eq!(sleeper.join().unwrap(), expected);
+            let mut reply = [0; 7];
+            peer.read_exact(&mut reply).unwrap();
+            assert_eq!(&reply, b"$1\r\n7\r\n");
         });
-    }
-
-    #[test]
-    fn a_wait_ends_by_itself() {
-        let soon = Instant::now() + Duration::from_millis(20);
-        assert_eq!(waiter(true).sleep(Some(soon)), Outcome::TimedOut);
-        assert_eq!(waiter(false).sleep(None), Outcome::Gone);
     }
 }

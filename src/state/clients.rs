@@ -15,6 +15,8 @@ use std::sync::{Arc, Mutex};
 
 use super::blocking::{Outcome, Waiter};
 use super::lock;
+use super::outbox::Outbox;
+use crate::sys;
 use crate::util::clock;
 
 /// One connection, as the others see it.
@@ -22,7 +24,9 @@ pub struct Client {
     pub id: u64,
     pub peer: SocketAddr,
     pub local: SocketAddr,
-    pub stream: TcpStream,
+    pub stream: Arc<TcpStream>,
+    /// The way for everything that is sent to it.
+    pub outbox: Arc<Outbox>,
     /// Unix times in milliseconds.
     pub created: i64,
     pub last_seen: AtomicI64,
@@ -55,10 +59,12 @@ pub struct Client {
 impl Client {
     pub fn new(id: u64, stream: TcpStream) -> std::io::Result<Client> {
         let now = clock::now_ms();
+        let stream = Arc::new(stream);
         Ok(Client {
             id,
             peer: canonical(stream.peer_addr()?),
             local: canonical(stream.local_addr()?),
+            outbox: Arc::new(Outbox::new(stream.clone())),
             stream,
             created: now,
             last_seen: AtomicI64::new(now),
@@ -107,6 +113,11 @@ impl Client {
         self.unblock(Outcome::Gone);
     }
 
+    /// Whether the peer is still there. Checks the socket without waiting.
+    pub fn is_connected(&self) -> bool {
+        !self.is_closing() && !sys::has_hung_up(&self.stream)
+    }
+
     #[inline]
     pub fn is_closing(&self) -> bool {
         self.closing.load(Relaxed)
@@ -123,7 +134,7 @@ impl Client {
     }
 
     pub fn is_blocked(&self) -> bool {
-        lock(&self.waiter).is_some()
+        lock(&self.waiter).as_ref().is_some_and(|w| w.is_waiting())
     }
 
     /// Ends the client's wait, if it waits; tells whether it did.
@@ -175,5 +186,19 @@ impl Clients {
 
     pub fn len(&self) -> usize {
         self.count.load(Relaxed)
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    /// A connected client, and its peer's end.
+    pub fn client() -> (Arc<Client>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        (Arc::new(Client::new(1, stream).unwrap()), peer)
     }
 }

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Shared, lock};
+use super::{Shared, State, lock};
 
 /// A server's address, as it is told.
 pub type Address = (String, u16);
@@ -124,7 +124,9 @@ impl Shared {
         drop(store);
         self.log.notice(&news);
     }
+}
 
+impl State {
     /// Gives up the handing over. The caller holds the store's write lock.
     pub fn end_failover(&self) {
         if self.failover.phase() == Phase::InProgress && self.link.is_replica() {

@@ -26,25 +26,24 @@
 //!
 //! # The selected database
 //!
-//! Which database an effect changes is said by the last SELECT before it, wherever that stands: inside of a transaction,
-//! too. So the selected database is a part of every position. [`Journal::selected`] is that of the end, and the only
-//! place that knows it: the primary's effects, the link of a replica and the copies that a replica makes for its own
-//! replicas all begin from there. A replica goes on only at the end of its journal, and this is always the end of a
-//! whole transaction; hence the database of the end is enough.
+//! The last SELECT before a request says which database the request changes, and that SELECT may stand inside a
+//! transaction. So the selected database is part of every position. [`Journal::selected`] is that of the end, and the
+//! only place that knows it: writers on a primary, the link of a replica, and the copies that a replica makes for its own
+//! replicas all read it there. A replica resumes only at the end of its own journal, which is always outside a
+//! transaction, so the database of the end is enough.
 //!
 //! # Units
 //!
-//! [`Effects`] is where a thread collects effects while it holds the write lock; they are appended before it lets go.
-//! What one command or transaction does must not be seen in halves, so more than one effect of it is put between MULTI
-//! and EXEC.
+//! What one command or transaction does must not be seen in halves, so more than one request of it stands between MULTI
+//! and EXEC. The writer puts them together before it appends: see `src/write.rs`.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::config::Limit;
 use super::lock;
-use crate::util::number;
 
 const BLOCK: usize = 64 * 1024;
 
@@ -57,7 +56,7 @@ pub struct Journal {
     grown: Condvar,
     /// The log's end, for those who only want to know it.
     end: AtomicU64,
-    /// The database that is selected at the end, and whether the next effect of our own says so again. Both are changed
+    /// The database that is selected at the end, and whether the next writer selects its own in any case. Both change
     /// under the store's write lock only.
     selected: AtomicUsize,
     announce: AtomicBool,
@@ -83,15 +82,6 @@ struct Reader {
     limit: Limit,
     /// Since when it has been further back than the soft limit.
     late_since: Option<Instant>,
-}
-
-/// How many bytes a reader may be behind: never more than `hard`, and no more than `soft` for longer than a time. Zero is
-/// no limit.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Limit {
-    pub hard: u64,
-    pub soft: u64,
-    pub soft_seconds: u64,
 }
 
 /// A reader has fallen back too far: what it needs next is gone.
@@ -186,8 +176,22 @@ impl Journal {
         self.selected.load(Relaxed)
     }
 
-    /// Has the next effect say which database it is in, even if that is the selected one. For a reader that begins here and
-    /// may not know. The caller holds the store's write lock.
+    /// The database that is selected at the end, if a writer need not select it again. The caller holds the store's write
+    /// lock.
+    pub fn selected_for_writer(&self) -> Option<usize> {
+        let announced = !self.announce.load(Relaxed);
+        announced.then(|| self.selected())
+    }
+
+    /// Notes the database that is selected after the bytes that are about to be appended. The caller holds the store's
+    /// write lock.
+    pub fn set_selected(&self, db: usize) {
+        self.selected.store(db, Relaxed);
+        self.announce.store(false, Relaxed);
+    }
+
+    /// Makes the next writer select its database, even if it is selected already: for a reader that begins here and may
+    /// not know. The caller holds the store's write lock.
     pub fn announce_selected(&self) {
         self.announce.store(true, Relaxed);
     }
@@ -324,162 +328,6 @@ impl Log {
     }
 }
 
-/// Appends a request to `out`, as a client would send it.
-pub fn push_request<'a>(out: &mut Vec<u8>, words: usize, args: impl Iterator<Item = &'a [u8]>) {
-    out.push(b'*');
-    number::push_i64(out, words as i64);
-    out.extend_from_slice(b"\r\n");
-    for arg in args {
-        out.push(b'$');
-        number::push_i64(out, arg.len() as i64);
-        out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(arg);
-        out.extend_from_slice(b"\r\n");
-    }
-}
-
-/// What a thread has done to the data and not journalled yet.
-#[derive(Default)]
-pub struct Effects {
-    /// Whether anybody wants to know.
-    on: bool,
-    out: Vec<u8>,
-    /// The database that is selected after `out`; `None` if the next effect has to say it.
-    selected: Option<usize>,
-    /// Effects in the current unit, and where the first one is.
-    count: usize,
-    first_at: usize,
-    /// Effects of the command that is being run, and how many; and whether they stand in place of the command itself.
-    of_command: Vec<u8>,
-    commands: usize,
-    replaced: bool,
-}
-
-impl Effects {
-    /// Begins to collect, if anyone wants that. The caller has just got the store's write lock.
-    #[inline]
-    pub fn begin(&mut self, journal: &Journal, wanted: bool) {
-        self.on = wanted && journal.is_active();
-        if self.on {
-            let known = !journal.announce.load(Relaxed);
-            self.selected = known.then(|| journal.selected());
-        }
-    }
-
-    /// Whether effects are collected at all. A handler asks before it goes to any trouble.
-    #[inline]
-    pub fn on(&self) -> bool {
-        self.on
-    }
-
-    /// Adds an effect of the command being run, beside the command as it was sent.
-    pub fn also(&mut self, words: &[&[u8]]) {
-        if self.on {
-            push_request(&mut self.of_command, words.len(), words.iter().copied());
-            self.commands += 1;
-        }
-    }
-
-    /// Adds an effect that stands for the command being run.
-    #[inline]
-    pub fn instead(&mut self, words: &[&[u8]]) {
-        self.also(words);
-        self.replaced = true;
-    }
-
-    /// A key of database `db` was found expired and is gone.
-    pub fn expired(&mut self, db: usize, key: &[u8]) {
-        if self.on {
-            self.open(db);
-            push_request(&mut self.out, 2, [b"DEL", key].into_iter());
-        }
-    }
-
-    /// Adds bytes of the primary's journal, just as they came, and returns the offset before them. After them database
-    /// `selected` is selected.
-    pub fn relay(&mut self, journal: &Journal, bytes: &[u8], selected: usize) -> u64 {
-        let before = journal.end() + self.out.len() as u64;
-        self.out.extend_from_slice(bytes);
-        self.selected = Some(selected);
-        before
-    }
-
-    /// The command being run has no effect but those that were added.
-    #[inline]
-    pub fn nothing_else(&mut self) {
-        self.replaced = true;
-    }
-
-    /// The command has been run in database `db`; `words` are those it was sent with, if they are an effect.
-    pub fn command_done<'a>(
-        &mut self,
-        db: usize,
-        words: Option<(usize, impl Iterator<Item = &'a [u8]>)>,
-    ) {
-        let replaced = std::mem::take(&mut self.replaced);
-        if !self.on {
-            return;
-        }
-        if self.commands > 0 {
-            self.open(db);
-            self.count += self.commands - 1;
-            self.commands = 0;
-            self.out.append(&mut self.of_command);
-        }
-        if let Some((n, words)) = words
-            && !replaced
-        {
-            self.open(db);
-            push_request(&mut self.out, n, words);
-        }
-    }
-
-    /// Prepares for one more effect of the unit, in database `db`.
-    fn open(&mut self, db: usize) {
-        if self.selected != Some(db) {
-            self.selected = Some(db);
-            let number = db.to_string();
-            push_request(&mut self.out, 2, [b"SELECT", number.as_bytes()].into_iter());
-        }
-        if self.count == 0 {
-            self.first_at = self.out.len();
-        }
-        self.count += 1;
-    }
-
-    /// Ends a unit: what belongs together stands between MULTI and EXEC.
-    #[inline]
-    pub fn unit_done(&mut self) {
-        if self.count > 1 {
-            let mut multi = vec![];
-            push_request(&mut multi, 1, [&b"MULTI"[..]].into_iter());
-            self.out.splice(self.first_at..self.first_at, multi);
-            push_request(&mut self.out, 1, [&b"EXEC"[..]].into_iter());
-        }
-        self.count = 0;
-    }
-
-    /// Appends everything to the journal, and returns the offset after it; `None` if there was nothing. The caller still
-    /// holds the write lock.
-    #[inline]
-    pub fn flush(&mut self, journal: &Journal) -> Option<u64> {
-        if self.out.is_empty() {
-            return None;
-        }
-        self.unit_done();
-        if let Some(db) = self.selected {
-            journal.selected.store(db, Relaxed);
-            journal.announce.store(false, Relaxed);
-        }
-        let end = journal.append(&self.out);
-        self.out.clear();
-        if self.out.capacity() > 1 << 20 {
-            self.out = Vec::new();
-        }
-        Some(end)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -533,59 +381,5 @@ mod tests {
         assert_eq!(read, Err(Lost));
         journal.remove_reader(2);
         assert!(journal.memory() <= BLOCK * 2);
-    }
-
-    #[test]
-    fn what_belongs_together_is_wrapped() {
-        let journal = Journal::default();
-        journal.begin(0, 0, 1 << 20);
-        let mut effects = Effects::default();
-        effects.begin(&journal, true);
-        let words = |text: &'static str| {
-            Some((text.split(' ').count(), text.split(' ').map(str::as_bytes)))
-        };
-        effects.command_done(3, words("SET a 1"));
-        effects.unit_done();
-        effects.expired(3, b"old");
-        effects.command_done(3, words("SET b 2"));
-        effects.unit_done();
-        effects.instead(&[b"PERSIST", b"c"]);
-        effects.command_done(0, words("NOT SEEN"));
-        effects.flush(&journal);
-        journal.add_reader(1, 0, NO_LIMIT);
-        let mut text = vec![];
-        journal.read(1, &mut text, 1000).unwrap();
-        let text = String::from_utf8(text).unwrap();
-        let words: Vec<&str> = text
-            .split("\r\n")
-            .filter(|w| !w.starts_with(['*', '$']))
-            .collect();
-        let expected = "SELECT 3 SET a 1 MULTI DEL old SET b 2 EXEC SELECT 0 PERSIST c ";
-        assert_eq!(words.join(" "), expected);
-    }
-
-    #[test]
-    fn the_selected_database_is_that_of_the_end() {
-        let journal = Journal::default();
-        journal.begin(0, 3, 1 << 20);
-        assert_eq!(journal.selected(), 3);
-        let mut effects = Effects::default();
-        let mut lengths = vec![];
-        let mut write = |dbs: &[usize]| {
-            effects.begin(&journal, true);
-            dbs.iter().for_each(|&db| effects.expired(db, b"k"));
-            let before = journal.end();
-            lengths.push(effects.flush(&journal).unwrap() - before);
-            journal.selected()
-        };
-        // The first says it, the second need not, and a transaction leaves what it selects last.
-        assert_eq!((write(&[3]), write(&[3]), write(&[3, 5])), (3, 3, 5));
-        journal.announce_selected();
-        assert_eq!((journal.selected(), write(&[5]), write(&[5])), (5, 5, 5));
-        assert!(lengths[0] > lengths[1] && lengths[3] > lengths[4] && lengths[4] == lengths[1]);
-        effects.begin(&journal, false);
-        effects.relay(&journal, b"what the primary sent", 7);
-        effects.flush(&journal);
-        assert_eq!(journal.selected(), 7);
     }
 }

@@ -24,11 +24,14 @@ enum Sink {
 impl Log {
     /// Opens the log that the settings name. Fails if its file cannot be written.
     pub fn open(config: &Config) -> std::io::Result<Log> {
-        let sink = match (&config.log_to, config.logfile.as_str()) {
-            (LogTo::Nowhere, _) => Sink::Nowhere,
-            (LogTo::Configured, "") => Sink::Stdout,
-            (LogTo::Configured, path) => Sink::File(Mutex::new(
-                OpenOptions::new().create(true).append(true).open(path)?,
+        let sink = match config.log_to {
+            LogTo::Nowhere => Sink::Nowhere,
+            LogTo::Configured if config.logfile.as_os_str().is_empty() => Sink::Stdout,
+            LogTo::Configured => Sink::File(Mutex::new(
+                OpenOptions::new()
+                    .create(true)
+                    .append(true)
+                    .open(&config.logfile)?,
             )),
         };
         Ok(Log {

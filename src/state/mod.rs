@@ -5,7 +5,8 @@
 //! in `Shared::store`, under one read-write lock. Everything else has a small lock of its own or is
 //! atomic:
 //!
-//! * [`config`], the settings: a snapshot that is replaced as a whole, and [`settings`], the table of them;
+//! * [`config`], the values of the settings: a snapshot that is replaced as a whole; [`settings`], the table of them, built on
+//!   everything else here;
 //! * [`clients`], who is connected; [`session`], what only a client's own thread knows of it;
 //! * [`blocking`], who waits for a key; [`watch`], who must know that a key has changed;
 //! * [`journal`], what has changed, and [`replication`], who follows it and whom we follow; [`failover`], how a primary
@@ -32,21 +33,25 @@ pub mod config;
 pub mod failover;
 pub mod journal;
 pub mod log;
+pub mod outbox;
+pub mod propagation;
 pub mod replication;
 pub mod session;
 pub mod settings;
 pub mod stats;
 pub mod watch;
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::sync::{
     Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
 };
 use std::time::{Duration, Instant};
 
-use crate::resp::Error;
+use crate::resp::{Error, push_request};
 use crate::store::Store;
+use crate::sys;
 use crate::util::clock;
 use crate::util::random::Random;
 use blocking::{Blocking, Outcome, Waiter};
@@ -59,24 +64,23 @@ use replication::{History, Link, Replicas};
 use stats::Stats;
 use watch::Watches;
 
-/// What must be asked of the operating system and `std` cannot ask. The answers come from
-/// `server/sys.rs`, which is above this layer; so the server hands them in.
-#[derive(Clone, Copy)]
-pub struct Os {
-    /// Bytes that are allocated, as the allocator counts them.
-    pub allocated_bytes: fn() -> u64,
-    /// Whether the other end of a connection has closed it, asked without waiting.
-    pub has_hung_up: fn(&TcpStream) -> bool,
-    /// Sends what a connection takes without waiting, and tells how many bytes that was.
-    pub send_now: fn(&TcpStream, &[u8]) -> usize,
-    /// Sets how far the calling thread gives way to others, or is preferred to them if that is negative and allowed.
-    pub set_nice: fn(i32),
-}
-
-/// Everything that the threads of one server share.
+/// Everything that the threads of one server share: the data under its lock, and the [`State`].
 pub struct Shared {
     store: RwLock<Store>,
-    pub os: Os,
+    state: State,
+}
+
+impl Deref for Shared {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+/// What the threads of one server share besides the data. Command handlers get this and not [`Shared`], so they cannot
+/// take the store's lock.
+pub struct State {
     pub settings: Settings,
     pub clients: Clients,
     pub blocking: Blocking,
@@ -107,7 +111,6 @@ impl Shared {
     pub fn new(
         config: Config,
         commands: impl Iterator<Item = &'static str>,
-        os: Os,
     ) -> std::io::Result<Handle> {
         let random = Random::default();
         let log = Log::open(&config)?;
@@ -115,8 +118,8 @@ impl Shared {
         if config.replicaof.is_some() {
             link.change(true);
         }
-        Ok(Arc::new(Shared {
-            store: RwLock::new(Store::new(config.databases)),
+        let store = RwLock::new(Store::new(config.databases));
+        let state = State {
             clients: Clients::default(),
             blocking: Blocking::default(),
             watches: Watches::default(),
@@ -133,12 +136,53 @@ impl Shared {
             last_save: AtomicI64::new(clock::now_ms() / 1000),
             active_expire: AtomicBool::new(true),
             settings: Settings::new(config),
-            os,
             random,
             log,
-        }))
+        };
+        Ok(Arc::new(Shared { store, state }))
     }
 
+    /// The store, for reading. See the module's notes on panics.
+    pub fn read(&self) -> RwLockReadGuard<'_, Store> {
+        self.store.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The store, for writing.
+    pub fn write(&self) -> RwLockWriteGuard<'_, Store> {
+        self.store.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets a client wait until `wanted` replicas have acknowledged `offset`. The caller holds no lock, so the server may
+    /// have become a replica in the meantime.
+    pub fn wait_for_acks(&self, waiter: &Arc<Waiter>, offset: u64, wanted: usize) {
+        self.ask_for_acks(offset);
+        self.replicas.register(waiter, offset, wanted);
+        if self.link.is_replica() {
+            self.free_waiters();
+        }
+    }
+
+    /// Asks the replicas how far they are; once for all clients that wait for the same offset.
+    fn ask_for_acks(&self, offset: u64) {
+        // Under the lock this server cannot become a replica, whose log is its primary's.
+        let store = self.read();
+        let asks = self.journal.is_active() && !self.link.is_replica();
+        if !asks || !self.replicas.must_ask(offset) {
+            return;
+        }
+        let mut question = vec![];
+        let words = [&b"REPLCONF"[..], b"GETACK", b"*"];
+        push_request(&mut question, 3, words.into_iter());
+        let end = self.journal.append_quietly(&question);
+        self.replicas.asked(end);
+        drop(store);
+        // At once, and not by way of the feeders: a client waits.
+        self.replicas.send_now(&self.journal, sys::send_now);
+        self.journal.wake_readers();
+    }
+}
+
+impl State {
     /// Follows a primary from now on, or another one. Who waits is freed: what it waits for may never come. The caller
     /// holds the store's write lock.
     pub fn become_replica(&self, primary: Option<(String, u16)>) {
@@ -153,15 +197,6 @@ impl Shared {
         ));
         self.blocking.end_all(&freed);
         self.replicas.unblock_all(&freed);
-    }
-
-    /// Has a client wait until `wanted` replicas have acknowledged `offset`. No lock is held, so the server may have become
-    /// a replica since the client was let wait.
-    pub fn wait_for_acks(&self, waiter: &Arc<Waiter>, offset: u64, wanted: usize) {
-        self.replicas.register(waiter, offset, wanted);
-        if self.link.is_replica() {
-            self.free_waiters();
-        }
     }
 
     /// Follows nobody any more: a new history begins, with the same past. The caller holds the store's write lock, or no
@@ -183,28 +218,24 @@ impl Shared {
         online.any(|r| self.journal.pending(r.client.id) > 0)
     }
 
+    /// Begins a history that no replica knows, because the log does not tell all that was done to the data. Replicas, and
+    /// this server if it is one, copy all data anew. The caller holds the store's write lock.
+    pub fn abandon_history(&self) {
+        *lock(&self.history) = History::new(self.random.hex40());
+        if self.journal.is_active() {
+            let backlog = self.settings.current().repl_backlog_size as u64;
+            let (end, selected) = (self.journal.end(), self.journal.selected());
+            self.journal.begin(end, selected, backlog);
+        }
+        self.replicas.disconnect();
+    }
+
     fn follow(&self, primary: Option<(String, u16)>) {
         let changed = self.settings.update(|config| {
             config.replicaof = primary;
             Ok::<(), ()>(())
         });
         drop(changed);
-    }
-
-    /// The store, for reading. See the module's notes on panics.
-    pub fn read(&self) -> RwLockReadGuard<'_, Store> {
-        self.store.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The store, for writing.
-    pub fn write(&self) -> RwLockWriteGuard<'_, Store> {
-        self.store.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether anyone watches or waits for any key.
-    #[inline]
-    pub fn is_observed(&self) -> bool {
-        self.blocking.any() || self.watches.any()
     }
 
     /// The port being listened on, 0 before that.
@@ -259,13 +290,7 @@ mod tests {
 
     #[test]
     fn a_panic_under_the_lock_does_not_stop_the_others() {
-        let os = Os {
-            allocated_bytes: || 0,
-            has_hung_up: |_| false,
-            send_now: |_, _| 0,
-            set_nice: |_| {},
-        };
-        let shared = Shared::new(Config::default(), std::iter::empty(), os).unwrap();
+        let shared = Shared::new(Config::default(), std::iter::empty()).unwrap();
         let other = shared.clone();
         let died = std::thread::spawn(move || {
             let mut store = other.write();

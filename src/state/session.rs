@@ -5,10 +5,11 @@
 //! copied into the [`Client`] when it changes.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::Shared;
+use super::State;
 use super::clients::Client;
 use super::replication::{Replica, Stage};
 use super::watch::Flag;
@@ -33,13 +34,24 @@ pub struct Queued {
 }
 
 /// An open transaction.
-#[derive(Default)]
 pub struct Multi {
     pub queue: Vec<Queued>,
     /// A command was refused when it was to be queued, so EXEC refuses all.
     pub refused: bool,
-    /// Some of them write.
-    pub writes: bool,
+    /// The flags that at least one of them has, and those that all of them have: see `commands/command.rs`.
+    pub any_flags: u32,
+    pub all_flags: u32,
+}
+
+impl Default for Multi {
+    fn default() -> Multi {
+        Multi {
+            queue: vec![],
+            refused: false,
+            any_flags: 0,
+            all_flags: u32::MAX,
+        }
+    }
 }
 
 /// A wish for the data and what comes after them (PSYNC, SYNC).
@@ -50,12 +62,6 @@ pub struct SyncRequest {
     pub psync: bool,
 }
 
-/// A watched key.
-pub struct Watched {
-    pub db: usize,
-    pub key: Vec<u8>,
-}
-
 /// One client's state.
 pub struct Session {
     pub client: Arc<Client>,
@@ -63,7 +69,7 @@ pub struct Session {
     pub authenticated: bool,
     pub resp3: bool,
     pub multi: Option<Multi>,
-    pub watched: Vec<Watched>,
+    pub watched: HashSet<(usize, Vec<u8>)>,
     /// Raised by whoever changes a watched key.
     pub watch_flag: Flag,
     pub reply_mode: ReplyMode,
@@ -92,7 +98,7 @@ impl Session {
             authenticated,
             resp3: false,
             multi: None,
-            watched: vec![],
+            watched: HashSet::new(),
             watch_flag: Flag::default(),
             reply_mode: ReplyMode::On,
             close_after_reply: false,
@@ -134,11 +140,9 @@ impl Session {
     }
 
     /// Watches nothing any more.
-    pub fn unwatch(&mut self, shared: &Shared) {
-        for watched in self.watched.drain(..) {
-            shared
-                .watches
-                .remove(watched.db, &watched.key, &self.watch_flag);
+    pub fn unwatch(&mut self, server: &State) {
+        for (db, key) in self.watched.drain() {
+            server.watches.remove(db, &key, &self.watch_flag);
         }
         self.watch_flag.store(false, Relaxed);
         self.client.watching.store(false, Relaxed);

@@ -1,65 +1,135 @@
-//! WATCH: who must know that a key has changed.
+//! WATCH: clients that must know that a key was modified.
 //!
-//! A client that watches keys has a flag; a writer that changes one of them raises it, under the
-//! write lock, and EXEC looks at it under the write lock too. So between a client's look at a key and
-//! its EXEC no change goes unnoticed.
+//! A client that watches keys has a flag. A writer that modifies one of the keys raises the flag under the store's write
+//! lock, and EXEC reads it under the same lock. So between a client's look at a key and its EXEC no modification goes
+//! unnoticed.
+//!
+//! # Keys that have expired
+//!
+//! A key that had already expired when it was watched does not exist for the client. When the server deletes it later,
+//! nothing has changed, so each watch remembers whether its key had expired. Worked example, as in Redis:
+//!
+//! | at WATCH | then | EXEC |
+//! |---|---|---|
+//! | expired, not yet deleted | deleted | runs |
+//! | expired, not yet deleted | SET | null |
+//! | alive | its time comes | null |
+//!
+//! Invariants:
+//!
+//! * `count` is the number of watches in `by_db`; it is read without the lock.
+//! * Watches are added and flags are raised only under the store's lock.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use super::lock;
+use crate::store::Keyspace;
 
-/// Raised when a watched key has changed.
+/// Raised when a watched key was modified.
 pub type Flag = Arc<AtomicBool>;
 
-/// A key in a database.
-type Place = (usize, Vec<u8>);
+/// A client's watch of one key.
+struct Watch {
+    flag: Flag,
+    /// The key had expired when it was watched.
+    expired: bool,
+}
 
-/// All watched keys of a server.
+/// The watches of one database, by key.
+type OfDb = HashMap<Vec<u8>, Vec<Watch>>;
+
+/// All watches of a server.
 #[derive(Default)]
 pub struct Watches {
-    flags: Mutex<HashMap<Place, Vec<Flag>>>,
-    /// How many keys are watched, for writers to see without the lock that nobody watches.
+    by_db: Mutex<HashMap<usize, OfDb>>,
     count: AtomicUsize,
 }
 
 impl Watches {
+    /// Whether any key is watched. Writers ask this first, without the lock.
     #[inline]
     pub fn any(&self) -> bool {
         self.count.load(Relaxed) > 0
     }
 
-    /// Begins to watch. The caller holds the store's lock, so no change can slip in between.
-    pub fn add(&self, db: usize, key: &[u8], flag: &Flag) {
-        let mut flags = lock(&self.flags);
-        flags
-            .entry((db, key.to_vec()))
-            .or_default()
-            .push(flag.clone());
+    /// Adds a watch. `expired` says whether the key is present but expired. The caller holds the store's lock.
+    pub fn add(&self, db: usize, key: &[u8], flag: &Flag, expired: bool) {
+        let flag = flag.clone();
+        let mut by_db = lock(&self.by_db);
+        let keys = by_db.entry(db).or_default();
+        let watches = keys.entry(key.to_vec()).or_default();
+        watches.push(Watch { flag, expired });
         self.count.fetch_add(1, Relaxed);
     }
 
+    /// Removes the watch with this flag.
     pub fn remove(&self, db: usize, key: &[u8], flag: &Flag) {
-        let mut flags = lock(&self.flags);
-        let place = (db, key.to_vec());
-        if let Some(list) = flags.get_mut(&place) {
-            let before = list.len();
-            list.retain(|f| !Arc::ptr_eq(f, flag));
-            self.count.fetch_sub(before - list.len(), Relaxed);
-            if list.is_empty() {
-                flags.remove(&place);
+        let mut by_db = lock(&self.by_db);
+        let Some(keys) = by_db.get_mut(&db) else {
+            return;
+        };
+        if let Some(watches) = keys.get_mut(key) {
+            let before = watches.len();
+            watches.retain(|watch| !Arc::ptr_eq(&watch.flag, flag));
+            self.count.fetch_sub(before - watches.len(), Relaxed);
+            if watches.is_empty() {
+                keys.remove(key);
             }
         }
     }
 
-    /// A key has changed: raises the flags of all who watch it.
-    pub fn touch(&self, db: usize, key: &[u8]) {
+    /// Raises the flags of clients that watch a key that was modified. `exists` says whether the key is there now.
+    /// Mirrors `touchWatchedKey`.
+    pub fn touch(&self, db: usize, key: &[u8], exists: bool) {
         if !self.any() {
             return;
         }
-        if let Some(list) = lock(&self.flags).get(&(db, key.to_vec())) {
-            list.iter().for_each(|flag| flag.store(true, Relaxed));
+        let mut by_db = lock(&self.by_db);
+        let watches = by_db.get_mut(&db).and_then(|keys| keys.get_mut(key));
+        for watch in watches.into_iter().flatten() {
+            if watch.expired && !exists {
+                watch.expired = false; // an expired key was deleted: to the client it was not there before
+            } else {
+                watch.flag.store(true, Relaxed);
+            }
+        }
+    }
+
+    /// Whether the key of a client's watch had expired when it was watched, and has not been set since.
+    pub fn was_expired(&self, db: usize, key: &[u8], flag: &Flag) -> bool {
+        let by_db = lock(&self.by_db);
+        let watches = by_db.get(&db).and_then(|keys| keys.get(key));
+        let own = |watch: &&Watch| Arc::ptr_eq(&watch.flag, flag);
+        watches
+            .into_iter()
+            .flatten()
+            .find(own)
+            .is_some_and(|watch| watch.expired)
+    }
+
+    /// The same for all keys of a database whose contents were replaced. Costs a lookup per watched key. Mirrors
+    /// `touchAllWatchedKeysInDb`.
+    pub fn touch_replaced(&self, db: usize, old: &Keyspace, new: &Keyspace, now: i64) {
+        if !self.any() {
+            return;
+        }
+        for (key, watches) in lock(&self.by_db).entry(db).or_default() {
+            let was_there = old.get(key).is_some();
+            let new = new.get(key);
+            if !was_there && new.is_none() {
+                continue;
+            }
+            let now_expired = new.is_some_and(|object| object.is_expired(now));
+            for watch in watches {
+                match (watch.expired, new.is_some()) {
+                    (true, false) => watch.expired = false,
+                    (true, true) if now_expired => {}
+                    (false, true) if !was_there && now_expired => watch.expired = true,
+                    _ => watch.flag.store(true, Relaxed),
+                }
+            }
         }
     }
 }

@@ -21,10 +21,8 @@
 //!
 //! # What a change leaves behind
 //!
-//! Two things must happen after a command has changed something, and not by the command itself. Those
-//! who watch or wait for a key must hear of it: while anyone does ([`Db::observed`]), [`Db::touch`]
-//! notes the key. And what was removed and is large must be dropped, which takes time that nobody should wait
-//! for: it is put aside as [`Garbage`] until the lock is free.
+//! The Db reports what happened to it ([`super::reports`]). And a large value that was removed must be dropped,
+//! which takes time that no client should wait for: it is kept as [`Garbage`] until the lock is released.
 
 use std::hash::RandomState;
 use std::ops::Deref;
@@ -33,6 +31,7 @@ use std::sync::Arc;
 use super::cow::Cow;
 use super::dict::{self, Dict, Entry};
 use super::object::{NEVER, Object, Usage, Value};
+use super::reports::{Class, Reports};
 use super::small_bytes::SmallBytes;
 
 /// The number of shards is 2 to this power.
@@ -52,11 +51,17 @@ pub struct Shard {
 /// What was taken out of the store, to be dropped when the lock is free.
 pub enum Garbage {
     Value(#[allow(dead_code, reason = "kept to be dropped")] Value),
-    Keyspace(#[allow(dead_code, reason = "kept to be dropped")] Keyspace<Cow<Shard>>),
+    Keyspace(#[allow(dead_code, reason = "kept to be dropped")] Keyspace),
 }
 
-/// All keys of a database: those of a snapshot, or, in parts that can be shared with one, those that live.
-pub struct Keyspace<P = Arc<Shard>>(Vec<P>);
+/// All keys of a database as they were at one moment.
+pub type KeyspaceSnapshot = Shards<Arc<Shard>>;
+
+/// All keys of a database, in shards that a snapshot can share.
+pub type Keyspace = Shards<Cow<Shard>>;
+
+/// All keys of a database, in shards.
+pub struct Shards<P>(Vec<P>);
 
 /// What setting a value does to the key's expiry.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -69,16 +74,13 @@ pub enum Keep {
 
 /// One database.
 pub struct Db {
-    shards: Keyspace<Cow<Shard>>,
-    seed: RandomState,
-    /// True while anyone watches or waits for any key: only then are touched keys noted.
-    pub observed: bool,
+    shards: Keyspace,
     /// What writers do with keys whose time has come.
     pub expiry: Expiry,
-    touched: Vec<Vec<u8>>,
+    /// What happened since the reports were last taken.
+    pub reports: Reports,
     garbage: Vec<Garbage>,
-    /// Keys that a writer found expired and deleted, since they were last taken.
-    expired: Vec<Vec<u8>>,
+    seed: RandomState,
 }
 
 impl Default for Db {
@@ -86,24 +88,29 @@ impl Default for Db {
         let seed = RandomState::new();
         Db {
             shards: Keyspace::new(&seed),
-            seed,
-            observed: false,
             expiry: Expiry::Delete,
-            touched: vec![],
+            reports: Reports::default(),
             garbage: vec![],
-            expired: vec![],
+            seed,
         }
     }
 }
 
-impl Keyspace<Cow<Shard>> {
-    fn new(seed: &RandomState) -> Keyspace<Cow<Shard>> {
+impl Keyspace {
+    fn new(seed: &RandomState) -> Keyspace {
         let shards = (0..SHARDS).map(|_| Cow::Own(Shard::new(seed.clone())));
-        Keyspace(shards.collect())
+        Shards(shards.collect())
+    }
+
+    /// The object at `key`, even one whose time has come. O(1).
+    pub fn get(&self, key: &[u8]) -> Option<&Object> {
+        // All shards of a keyspace have the same seed.
+        let hash = self.0.first()?.dict.hash(key);
+        self.0[shard_of(hash)].dict.get(hash, key)
     }
 }
 
-impl<P: Deref<Target = Shard>> Keyspace<P> {
+impl<P: Deref<Target = Shard>> Shards<P> {
     /// How many keys there are, expired ones included.
     pub fn len(&self) -> usize {
         self.0.iter().map(|s| s.dict.len()).sum()
@@ -181,11 +188,11 @@ impl Db {
     }
 
     /// A picture of all keys as they are now.
-    pub fn snapshot(&mut self) -> Keyspace {
+    pub fn snapshot(&mut self) -> KeyspaceSnapshot {
         if self.is_empty() {
-            return Keyspace(vec![]); // most databases are
+            return Shards(vec![]); // most databases are
         }
-        Keyspace(self.shards.0.iter_mut().map(Cow::share).collect())
+        Shards(self.shards.0.iter_mut().map(Cow::share).collect())
     }
 
     /// Prepares for deleting or overwriting a key: if its time has come, it goes now, and is noted as expired.
@@ -229,6 +236,10 @@ impl Db {
         if object.is_expired(now) && self.lets_go(key) {
             return None;
         }
+        #[cfg(debug_assertions)]
+        if let Some(object) = self.shards.0[shard_of(hash)].dict.get(hash, key) {
+            self.reports.lend(key, &object.value);
+        }
         self.shard_mut(hash).dict.get_mut(hash, key)
     }
 
@@ -266,8 +277,9 @@ impl Db {
     /// Sets `key` to `value`, whatever was there before. One whose time had come counts as expired.
     pub fn set(&mut self, key: &[u8], value: Value, keep: Keep, usage: Usage, now: i64) {
         let hash = self.hash(key);
-        let shard = self.shard_mut(hash);
-        match shard.dict.get_mut(hash, key) {
+        let can_be_awaited = value.can_be_awaited();
+        let shard = self.shards.0[shard_of(hash)].make_mut();
+        let (is_new, is_ready) = match shard.dict.get_mut(hash, key) {
             Some(object) => {
                 let from = object.expire;
                 if let Keep::Until(to) = keep {
@@ -280,9 +292,11 @@ impl Db {
                     shard.note_expiry(from, to);
                 }
                 if from <= now && self.expiry == Expiry::Delete {
-                    self.expired.push(key.to_vec());
+                    self.reports.expired(key);
                 }
+                let was_awaited = old.can_be_awaited();
                 self.discard(old);
+                (false, was_awaited)
             }
             None => {
                 let expire = match keep {
@@ -295,22 +309,34 @@ impl Db {
                     shard.note_expiry(NEVER, expire);
                 }
                 shard.dict.insert_new(hash, key.into(), object);
+                (true, can_be_awaited)
             }
+        };
+        if is_new {
+            self.event(Class::New, "new", key);
         }
-        self.touch(key);
+        self.reports.modified(key);
+        if is_ready {
+            self.reports.ready(key);
+        }
     }
 
-    /// Puts an object back as it was taken out of a database, under a key that is free or seems so: one that is hidden
-    /// since it has expired gives way.
+    /// Inserts an object as it was taken out of a database. The key is absent, or present but expired and hidden; then
+    /// the hidden object is dropped.
     pub fn insert(&mut self, key: &[u8], object: Object) {
         if let Some(hidden) = self.take(key) {
             self.discard(hidden.value);
         }
         let hash = self.hash(key);
         let shard = self.shard_mut(hash);
+        let is_ready = object.value.can_be_awaited();
         shard.note_expiry(NEVER, object.expire);
         shard.dict.insert_new(hash, key.into(), object);
-        self.touch(key);
+        self.event(Class::New, "new", key);
+        self.reports.modified(key);
+        if is_ready {
+            self.reports.ready(key);
+        }
     }
 
     /// Changes when an existing key expires; [`NEVER`] takes the expiry away.
@@ -320,7 +346,7 @@ impl Db {
         if let Some(object) = shard.dict.get_mut(hash, key) {
             let from = std::mem::replace(&mut object.expire, at);
             shard.note_expiry(from, at);
-            self.touch(key);
+            self.reports.modified(key);
         }
     }
 
@@ -330,8 +356,15 @@ impl Db {
             return None;
         }
         let object = self.take(key)?;
-        self.touch(key);
+        self.report_removal(key, &object.value);
         Some(object)
+    }
+
+    fn report_removal(&mut self, key: &[u8], value: &Value) {
+        self.reports.modified(key);
+        if value.can_be_awaited() {
+            self.reports.ready(key); // clients that wait for it learn that it is gone
+        }
     }
 
     /// Removes a key for good and tells whether it was there.
@@ -357,36 +390,48 @@ impl Db {
     /// Deletes a key whose time has come.
     fn expire_key(&mut self, key: &[u8]) {
         if let Some(object) = self.take(key) {
-            self.expired.push(key.to_vec());
-            self.touch(key);
+            self.report_expiry(key, &object.value);
             self.discard(object.value);
         }
     }
 
-    /// Says that the value at `key` has changed.
+    fn report_expiry(&mut self, key: &[u8], value: &Value) {
+        self.reports.expired(key);
+        self.event(Class::Expired, "expired", key);
+        self.report_removal(key, value);
+    }
+
+    /// Reports that the value at `key` was changed in place. Mirrors `signalModifiedKey`.
     #[inline]
-    pub fn touch(&mut self, key: &[u8]) {
-        if self.observed {
-            self.touched.push(key.to_vec());
+    pub fn modified(&mut self, key: &[u8]) {
+        self.reports.modified(key);
+    }
+
+    /// Reports that clients that wait for `key` may be served. Mirrors `signalKeyAsReady`.
+    #[inline]
+    pub fn ready(&mut self, key: &[u8]) {
+        self.reports.ready(key);
+    }
+
+    /// Says that the value at `key` was changed in a way that Redis does not signal, as XACK does.
+    #[inline]
+    pub fn changed_silently(&mut self, key: &[u8]) {
+        self.reports.excuse(key);
+    }
+
+    /// Reports a keyspace event. Mirrors `notifyKeyspaceEvent`.
+    #[inline]
+    pub fn event(&mut self, class: Class, name: &'static str, key: &[u8]) {
+        self.reports.event(class, name, key);
+    }
+
+    /// In debug builds, panics if a value was changed and that was not reported.
+    pub fn audit(&mut self) {
+        #[cfg(debug_assertions)]
+        {
+            let audit = self.reports.take_audit();
+            audit.check(|key| self.get_any(key).map(|object| &object.value));
         }
-    }
-
-    /// The keys touched since this was last asked, in order.
-    pub fn take_touched(&mut self) -> Vec<Vec<u8>> {
-        std::mem::take(&mut self.touched)
-    }
-
-    pub fn has_touched(&self) -> bool {
-        !self.touched.is_empty()
-    }
-
-    /// The keys found expired and deleted since this was last asked.
-    pub fn take_expired(&mut self) -> Vec<Vec<u8>> {
-        std::mem::take(&mut self.expired)
-    }
-
-    pub fn has_expired(&self) -> bool {
-        !self.expired.is_empty()
     }
 
     /// Puts aside what is costly to drop.
@@ -409,30 +454,27 @@ impl Db {
     pub fn clear(&mut self) -> usize {
         let removed = self.len();
         if removed > 0 {
-            if self.observed {
-                let keys: Vec<_> = self.keys().map(|(key, _)| key.to_vec()).collect();
-                self.touched.extend(keys);
-            }
             let old = std::mem::replace(&mut self.shards, Keyspace::new(&self.seed));
-            self.garbage.push(Garbage::Keyspace(old));
+            self.reports.replaced(old);
         }
         removed
     }
 
-    /// Exchanges all keys with those of another database.
+    /// Exchanges all keys with those of another database. The caller reports it.
     pub fn swap_contents(&mut self, other: &mut Db) {
         std::mem::swap(&mut self.shards, &mut other.shards);
         std::mem::swap(&mut self.seed, &mut other.seed);
-        if self.observed || other.observed {
-            // What was in one of them is another thing now, or gone.
-            let keys: Vec<_> = self
-                .keys()
-                .chain(other.keys())
-                .map(|(key, _)| key.to_vec())
-                .collect();
-            self.touched.extend(keys.iter().cloned());
-            other.touched.extend(keys);
-        }
+    }
+
+    /// Takes over all keys of another database, and reports that its own were replaced.
+    pub fn replace_contents(&mut self, mut other: Db) {
+        self.swap_contents(&mut other);
+        self.reports.replaced(other.shards);
+    }
+
+    /// All keys.
+    pub fn keyspace(&self) -> &Keyspace {
+        &self.shards
     }
 
     /// How many keys there are, those included that have expired and not been deleted yet.
@@ -577,8 +619,7 @@ impl Db {
         }
         let count = removed.len();
         for Entry { key, value } in removed {
-            self.expired.push(key.to_vec());
-            self.touch(&key);
+            self.report_expiry(&key, &value.value);
             self.discard(value.value);
         }
         count
@@ -592,6 +633,7 @@ impl Db {
 
 #[cfg(test)]
 mod tests {
+    use super::super::reports::{Report, Wanted};
     use super::*;
     use std::collections::HashSet;
 
@@ -626,7 +668,7 @@ mod tests {
         }
         let left: Vec<_> = db.keys().filter_map(|(_, o)| o.expiry()).collect();
         assert!(left.len() == db.volatile_len() && left.iter().all(|&at| at > 600));
-        assert_eq!(db.take_expired().len(), 1000 - db.len());
+        assert_eq!(db.reports.take().len(), 1000 - db.len());
     }
 
     #[test]
@@ -653,15 +695,63 @@ mod tests {
         assert!((0..5000).all(|i| seen.contains(format!("stays{i}").as_bytes())));
     }
 
+    /// The reports as text: `m:key` modified, `r:key` ready, `x:key` expired, `*` replaced.
+    fn reports(db: &mut Db) -> Vec<String> {
+        let text = |key: Vec<u8>| String::from_utf8(key).unwrap();
+        let show = |report| match report {
+            Report::Modified(key) => format!("m:{}", text(key)),
+            Report::Ready(key) => format!("r:{}", text(key)),
+            Report::Expired(key) => format!("x:{}", text(key)),
+            Report::Event(event) => format!("{}:{}", event.name, text(event.key)),
+            Report::Replaced(_) => "*".to_string(),
+        };
+        db.reports.take().into_iter().map(show).collect()
+    }
+
     #[test]
-    fn touched_keys_are_noted_while_somebody_looks() {
+    fn changes_are_reported_while_somebody_wants_it() {
         let mut db = Db::default();
         put(&mut db, "a", NEVER);
-        db.observed = true;
-        put(&mut db, "b", NEVER);
+        assert!(db.reports.is_empty());
+        db.reports.wanted = Wanted {
+            modified: true,
+            ready: true,
+            events: true,
+        };
+        put(&mut db, "b", 5);
         db.delete(b"a", 0);
-        assert_eq!(db.take_touched(), [b"b".to_vec(), b"a".to_vec()]);
-        assert_eq!(db.clear(), 1);
-        assert_eq!(db.take_touched(), [b"b".to_vec()]);
+        assert_eq!(reports(&mut db), ["new:b", "m:b", "m:a"]);
+        assert!(db.get_mut(b"b", 5).is_none());
+        assert_eq!(reports(&mut db), ["x:b", "expired:b", "m:b"]);
+        let stream = || Value::Stream(Arc::default());
+        db.set(b"s", stream(), Keep::Until(NEVER), Usage::Lru { now: 0 }, 0);
+        put(&mut db, "s", NEVER);
+        assert_eq!(reports(&mut db), ["new:s", "m:s", "r:s", "m:s", "r:s"]);
+        db.event(Class::String, "set", b"s");
+        assert_eq!((db.clear(), db.clear()), (1, 0));
+        assert_eq!(reports(&mut db), ["set:s", "*"]);
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    #[should_panic(expected = "no report was made")]
+    fn a_change_without_a_report_is_noticed() {
+        let mut db = Db::default();
+        put(&mut db, "a", NEVER);
+        db.get_mut(b"a", 0).unwrap().value = Value::Int(2);
+        db.audit();
+    }
+
+    #[test]
+    fn a_change_with_a_report_is_in_order() {
+        let mut db = Db::default();
+        put(&mut db, "a", NEVER);
+        db.get_mut(b"a", 0).unwrap().value = Value::Int(2);
+        db.modified(b"a");
+        db.audit();
+        db.get_mut(b"a", 0).unwrap().value = Value::Int(3);
+        db.changed_silently(b"a");
+        db.get_mut(b"a", 0).unwrap();
+        db.audit();
     }
 }

@@ -13,21 +13,26 @@ pub mod db;
 pub mod dict;
 pub mod listpack;
 pub mod object;
+pub mod reports;
 pub mod small_bytes;
 pub mod stream;
 
-pub use db::{Db, Expiry, Garbage, Keep, Keyspace};
-pub use object::{NEVER, Object, Usage, Value};
+pub use db::{Db, Expiry, Garbage, Keep, Keyspace, KeyspaceSnapshot};
+pub use object::{NEVER, Object, Type, Usage, Value, WrongType};
+pub use reports::{Class, Report, Wanted};
 
 /// All databases of a server.
 pub struct Store {
     pub dbs: Vec<Db>,
+    /// Pairs of databases whose contents were exchanged, since this was last taken.
+    pub swapped: Vec<(usize, usize)>,
 }
 
 impl Store {
     pub fn new(databases: usize) -> Store {
         Store {
             dbs: (0..databases).map(|_| Db::default()).collect(),
+            swapped: vec![],
         }
     }
 
@@ -37,8 +42,9 @@ impl Store {
         if a == b {
             return;
         }
-        let (low, high) = self.dbs.split_at_mut(a.max(b));
-        low[a.min(b)].swap_contents(&mut high[0]);
+        let (first, second) = self.pair(a, b);
+        first.swap_contents(second);
+        self.swapped.push((a, b));
     }
 
     /// Two different databases at once.

@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use super::small_bytes::SmallBytes;
 use super::stream::Stream;
-use crate::resp::Error;
 use crate::util::number;
 
 /// An expiry that never comes.
@@ -75,44 +74,30 @@ impl Value {
 
     /// The bytes of a string.
     #[inline]
-    pub fn as_string(&self) -> Result<Cow<'_, [u8]>, Error> {
+    pub fn as_string(&self) -> Result<Cow<'_, [u8]>, WrongType> {
         match self {
             Value::Str(s) => Ok(Cow::Borrowed(s)),
             Value::Raw(s) => Ok(Cow::Borrowed(s)),
             Value::Int(n) => Ok(Cow::Owned(decimal(*n))),
-            _ => Err(Error::WRONG_TYPE),
+            _ => Err(WrongType),
         }
     }
 
     /// The string as bytes that can be changed in place; it is `raw` from then on.
-    pub fn as_raw_mut(&mut self) -> Result<&mut Vec<u8>, Error> {
+    pub fn as_raw_mut(&mut self) -> Result<&mut Vec<u8>, WrongType> {
         let bytes = match self {
             Value::Raw(_) => None,
             Value::Str(SmallBytes::Heap(bytes)) => Some(std::mem::take(bytes).into_vec()),
             Value::Str(s) => Some(s.to_vec()),
             Value::Int(n) => Some(decimal(*n)),
-            _ => return Err(Error::WRONG_TYPE),
+            _ => return Err(WrongType),
         };
         if let Some(bytes) = bytes {
             *self = Value::Raw(Box::new(bytes));
         }
         match self {
             Value::Raw(bytes) => Ok(bytes),
-            _ => Err(Error::WRONG_TYPE),
-        }
-    }
-
-    pub fn as_stream(&self) -> Result<&Stream, Error> {
-        match self {
-            Value::Stream(stream) => Ok(stream),
-            _ => Err(Error::WRONG_TYPE),
-        }
-    }
-
-    pub fn as_stream_mut(&mut self) -> Result<&mut Stream, Error> {
-        match self {
-            Value::Stream(stream) => Ok(Arc::make_mut(stream)),
-            _ => Err(Error::WRONG_TYPE),
+            _ => Err(WrongType),
         }
     }
 
@@ -144,6 +129,28 @@ impl Value {
         }
     }
 
+    /// Whether clients can wait for keys that hold such a value.
+    pub fn can_be_awaited(&self) -> bool {
+        matches!(self, Value::Stream(_))
+    }
+
+    /// A number that is another one when the value is: debug builds notice unreported changes by it. Long
+    /// strings are compared only by their length and their beginning.
+    #[cfg(debug_assertions)]
+    pub fn fingerprint(&self) -> u64 {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        match self {
+            Value::Stream(stream) => stream.fingerprint(&mut hasher),
+            string => {
+                let bytes = string.as_string().unwrap_or_default();
+                bytes.len().hash(&mut hasher);
+                bytes[..bytes.len().min(4096)].hash(&mut hasher);
+            }
+        }
+        hasher.finish()
+    }
+
     /// Whether dropping the value takes long enough to be done outside the lock.
     pub fn is_costly_to_drop(&self) -> bool {
         match self {
@@ -166,6 +173,50 @@ fn decimal(n: i64) -> Vec<u8> {
     let mut text = Vec::with_capacity(20);
     number::push_i64(&mut text, n);
     text
+}
+
+/// The error of a command that meets a value of another type.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct WrongType;
+
+/// A type of values with a Rust type of its own, for typed access to keys.
+pub trait Type: Sized {
+    /// The value as this type.
+    ///
+    /// # Errors
+    ///
+    /// [`WrongType`] if it is of another type.
+    fn of(value: &Value) -> Result<&Self, WrongType>;
+
+    /// The same for a change. A value that a snapshot shares is copied first.
+    ///
+    /// # Errors
+    ///
+    /// [`WrongType`] if it is of another type.
+    fn of_mut(value: &mut Value) -> Result<&mut Self, WrongType>;
+
+    /// A value that holds this.
+    fn into_value(self) -> Value;
+}
+
+impl Type for Stream {
+    fn of(value: &Value) -> Result<&Stream, WrongType> {
+        match value {
+            Value::Stream(stream) => Ok(stream),
+            _ => Err(WrongType),
+        }
+    }
+
+    fn of_mut(value: &mut Value) -> Result<&mut Stream, WrongType> {
+        match value {
+            Value::Stream(stream) => Ok(Arc::make_mut(stream)),
+            _ => Err(WrongType),
+        }
+    }
+
+    fn into_value(self) -> Value {
+        Value::Stream(Arc::new(self))
+    }
 }
 
 /// A value with its expiry and its last use.

@@ -1,24 +1,35 @@
-//! The 80-bit floating point number of x86, which is what INCRBYFLOAT computes with.
+//! The 80-bit floating point number of x86: INCRBYFLOAT computes with it.
 //!
-//! In 64 bits `0.1 + 0.2` is `0.30000000000000004`; Redis answers `0.3`, because C's `long double` has a
-//! 64-bit mantissa there and the result is printed with 17 decimals, fewer than it is good for. To answer the
-//! same we compute the same: a number is `mantissa × 2^exponent` with the mantissa's top bit set, every
-//! operation rounds to the nearest such number, ties to even.
+//! With 64 bits `0.1 + 0.2` is `0.30000000000000004`. Redis replies `0.3`, because C's `long double` has a mantissa of
+//! 64 bits on x86, and Redis prints 17 decimals. To reply the same, this file computes the same.
 //!
-//! Reading and printing must be exact as well, and a decimal fraction has no exact binary form; both
-//! therefore go through integers as long as needed (`Big`).
+//! A number is `mantissa × 2^exponent`. `0.5`, for example, is `0x8000_0000_0000_0000 × 2^-64`. Reading and printing
+//! must be exact, and most decimal fractions have no exact binary form. So both use integers of any size (`Big`).
+//!
+//! Invariants:
+//!
+//! * The mantissa's top bit is set, except in zero and in subnormal numbers, whose exponent is `MIN_EXPONENT`.
+//! * Every operation rounds to the nearest number; ties go to the even mantissa.
+//! * There is no `NaN`, and zero has no sign: Redis rejects the first and prints no sign for the second.
+//! * The cost is bounded, because a text has at most 5119 bytes.
 
 use std::cmp::Ordering;
 
-/// A finite `long double`, or an infinity. `NaN` is never made: Redis takes none.
+/// A `long double` that is not `NaN`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LongDouble {
+    /// The number `±mantissa × 2^exponent`.
     Finite {
+        /// The sign; false for zero.
         negative: bool,
+        /// Zero, or a number with the top bit set, or less than that with the smallest exponent.
         mantissa: u64,
+        /// The power of two of the mantissa's lowest bit.
         exponent: i32,
     },
+    /// An infinity. It can be read, but a sum with it is an error.
     Infinite {
+        /// The sign.
         negative: bool,
     },
 }
@@ -27,12 +38,19 @@ use LongDouble::{Finite, Infinite};
 
 /// 2 to this power overflows to infinity.
 const MAX_EXPONENT: i32 = 16384;
-/// Longer texts than this are not numbers to Redis.
+/// The exponent of the smallest number, 2^-16445.
+const MIN_EXPONENT: i32 = -16445;
+/// Numbers of 10^4940 and more overflow, and numbers below 10^-4960 underflow. The limits of the format lie a
+/// little inside; these save computing huge powers.
+const MAX_DECIMAL: i32 = 4940;
+const MIN_DECIMAL: i32 = -4960;
+/// Redis rejects texts of this length (its buffer also holds a zero byte).
 const MAX_CHARS: usize = 5 * 1024;
 
 impl LongDouble {
-    /// Reads what `strtold` reads, whole and without leading blanks: decimal or hexadecimal, with
-    /// or without an exponent, or `inf`. `None` for anything else, for `nan` and for overflow.
+    /// Reads a number as C's `strtold` does: decimal or hexadecimal, with or without an exponent, or `inf`. `None` for
+    /// every other text, for white space before or after the number, for `nan`, for overflow, and for a number that is
+    /// not zero but so small that it rounds to zero.
     pub fn parse(text: &[u8]) -> Option<LongDouble> {
         let text = std::str::from_utf8(text)
             .ok()
@@ -53,7 +71,7 @@ impl LongDouble {
         matches!(value, Finite { .. }).then_some(value)
     }
 
-    /// The sum, rounded to nearest. `None` if it is not a finite number.
+    /// The sum. `None` if it is not a finite number.
     pub fn plus(self, other: LongDouble) -> Option<LongDouble> {
         let (
             Finite {
@@ -73,7 +91,7 @@ impl LongDouble {
         if am == 0 || bm == 0 {
             return Some(if am == 0 { other } else { self });
         }
-        // 62 spare bits below the mantissa: enough that only "was anything lost" matters further down.
+        // With 62 bits below the mantissa, of the bits further down it only matters whether one is set.
         let widen = |m: u64, down: u32| {
             let wide = u128::from(m) << 62;
             match down {
@@ -93,7 +111,7 @@ impl LongDouble {
         matches!(sum, Finite { .. }).then_some(sum)
     }
 
-    /// The form INCRBYFLOAT stores: 17 decimals (`%.17Lf`) less their trailing zeros.
+    /// The text that INCRBYFLOAT stores: 17 decimals (`%.17Lf`) without trailing zeros.
     pub fn to_text(self) -> String {
         let (negative, mantissa, exponent) = match self {
             Infinite { negative } => return if negative { "-inf" } else { "inf" }.to_string(),
@@ -142,29 +160,26 @@ fn shift_right_to_even(value: u128, down: u32) -> u128 {
     }
 }
 
-/// Rounds `wide × 2^exponent` to 64 bits of mantissa; `sticky` tells that there was more below.
+/// Rounds `wide × 2^exponent` to a `long double`. `sticky` tells that bits below `wide` are set.
 fn round(negative: bool, wide: u128, sticky: bool, exponent: i32) -> LongDouble {
-    if wide == 0 {
-        return Finite {
-            negative: false,
-            mantissa: 0,
-            exponent: 0,
-        };
+    let bits = 128 - wide.leading_zeros() as i32;
+    // How many bits to drop: those above 64, and those that are worth less than the smallest number.
+    let excess = (bits - 64).max(MIN_EXPONENT - exponent);
+    if wide == 0 || excess > 127 {
+        return ZERO;
     }
-    let excess = 64 - wide.leading_zeros() as i32;
     let (mut mantissa, mut exponent) = if excess <= 0 {
         (wide << -excess, exponent + excess)
     } else {
-        // The sticky bit only breaks a tie: with at least one bit to lose, put it below all of them.
-        let with_sticky = (wide & !1) | (wide & 1) | u128::from(sticky && excess > 1);
-        (
-            shift_right_to_even(with_sticky, excess as u32),
-            exponent + excess,
-        )
+        let wide = wide | u128::from(sticky && excess > 1);
+        (shift_right_to_even(wide, excess as u32), exponent + excess)
     };
     if mantissa >> 64 != 0 {
         mantissa >>= 1;
         exponent += 1;
+    }
+    if mantissa == 0 {
+        return ZERO;
     }
     if exponent + 64 > MAX_EXPONENT {
         return Infinite { negative };
@@ -176,70 +191,65 @@ fn round(negative: bool, wide: u128, sticky: bool, exponent: i32) -> LongDouble 
     }
 }
 
-/// Reads `digits[.digits][mark[±]digits]` in base 10 or 16.
+const ZERO: LongDouble = Finite {
+    negative: false,
+    mantissa: 0,
+    exponent: 0,
+};
+
+/// Reads `digits[.digits][mark[±]digits]` in base 10 or 16. `None` if the text has another form, or underflows.
 fn parse_digits(text: &str, base: u32, mark: char, negative: bool) -> Option<LongDouble> {
     let (number, exponent) = match text.split_once(mark) {
-        Some((number, exponent)) => {
-            let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
-            if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-                return None;
-            }
-            // Anything beyond the range is as far out as its edge.
-            let size = digits.parse::<i32>().unwrap_or(i32::MAX).min(30_000);
-            (
-                number,
-                if exponent.starts_with('-') {
-                    -size
-                } else {
-                    size
-                },
-            )
-        }
+        Some((number, exponent)) => (number, parse_exponent(exponent)?),
         None => (text, 0),
     };
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if whole.is_empty() && fraction.is_empty() {
         return None;
     }
-    let mut digits = Big::default();
-    for c in whole.chars().chain(fraction.chars()) {
-        digits.multiply_add(base, c.to_digit(base)?);
+    let digits: Option<Vec<u32>> = whole
+        .chars()
+        .chain(fraction.chars())
+        .map(|c| c.to_digit(base))
+        .collect();
+    let digits = digits?;
+    let zeros = digits.iter().take_while(|&&digit| digit == 0).count();
+    let digits = &digits[zeros..];
+    if digits.is_empty() {
+        return Some(ZERO);
     }
+    let mut above = Big::from_digits(digits, base);
     let mut below = Big::from(1);
-    if digits.is_zero() {
-        return Some(Finite {
-            negative: false,
-            mantissa: 0,
-            exponent: 0,
-        });
-    }
-    if base == 16 {
-        return Some(divide(
-            negative,
-            digits,
-            below,
-            exponent - 4 * fraction.len() as i32,
-        ));
-    }
-    let exponent = exponent - fraction.len() as i32;
-    if exponent + (whole.len() + fraction.len()) as i32 > 5000 {
-        return Some(Infinite { negative });
-    }
-    if exponent < -10_000 {
-        return None; // underflow: an error to Redis
-    }
-    for _ in 0..exponent.unsigned_abs() {
-        if exponent > 0 {
-            &mut digits
-        } else {
-            &mut below
+    let fraction = fraction.len() as i32;
+    let value = if base == 16 {
+        divide(negative, above, below, exponent - 4 * fraction)
+    } else {
+        let exponent = exponent - fraction;
+        match exponent + digits.len() as i32 {
+            MAX_DECIMAL.. => return Some(Infinite { negative }),
+            ..MIN_DECIMAL => return None,
+            _ => {}
         }
-        .multiply_add(10, 0);
-    }
-    Some(divide(negative, digits, below, 0))
+        let scaled = if exponent > 0 { &mut above } else { &mut below };
+        scaled.multiply_by_ten_to(exponent.unsigned_abs());
+        divide(negative, above, below, 0)
+    };
+    (value != ZERO).then_some(value)
 }
 
-/// `above / below × 2^exponent`, to the nearest: 66 bits of quotient by long division, the rest is sticky.
+/// Reads `[±]digits`. An exponent beyond every possible number is cut to one that is still beyond.
+fn parse_exponent(text: &str) -> Option<i32> {
+    const BEYOND: i32 = 100_000;
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let size = digits.parse::<i32>().unwrap_or(BEYOND).min(BEYOND);
+    Some(if text.starts_with('-') { -size } else { size })
+}
+
+/// `above / below × 2^exponent`, rounded. A long division computes the first 66 bits of the quotient; of the rest it only
+/// matters whether it is zero.
 fn divide(negative: bool, mut above: Big, mut below: Big, exponent: i32) -> LongDouble {
     const BITS: i32 = 66;
     let up = BITS - (above.bits() as i32 - below.bits() as i32);
@@ -261,7 +271,7 @@ fn divide(negative: bool, mut above: Big, mut below: Big, exponent: i32) -> Long
     round(negative, quotient, !above.is_zero(), exponent - up)
 }
 
-/// A natural number of any size, least significant limb first, without zero limbs on top.
+/// A natural number of any size: the least significant limb comes first, and the last is not zero.
 #[derive(Clone, Default)]
 struct Big(Vec<u32>);
 
@@ -288,6 +298,24 @@ impl Big {
         self.0
             .last()
             .map_or(0, |top| self.0.len() as u32 * 32 - top.leading_zeros())
+    }
+
+    /// The number with these digits. Reads several digits at once, as many as fit a limb.
+    fn from_digits(digits: &[u32], base: u32) -> Big {
+        let at_once = if base == 16 { 7 } else { 9 };
+        let mut big = Big::default();
+        for chunk in digits.chunks(at_once) {
+            let value = chunk.iter().fold(0, |sum, digit| sum * base + digit);
+            big.multiply_add(base.pow(chunk.len() as u32), value);
+        }
+        big
+    }
+
+    fn multiply_by_ten_to(&mut self, power: u32) {
+        for _ in 0..power / 9 {
+            self.multiply_add(1_000_000_000, 0);
+        }
+        self.multiply_add(10_u32.pow(power % 9), 0);
     }
 
     fn multiply_add(&mut self, factor: u32, summand: u32) {
@@ -393,7 +421,25 @@ mod tests {
     #[test]
     fn what_is_no_number() {
         for bad in [
-            "", "abc", "1x", " 1", "1 ", "nan", "1e", "--1", ".", "1e99999",
+            "",
+            "abc",
+            "1x",
+            " 1",
+            "1 ",
+            "nan",
+            "1e",
+            "--1",
+            ".",
+            "1e99999",
+            "1e-9999",
+            "1e-4952",
+            "1e4933",
+            "1.8e-4951",
+            "0x1p-16446",
+            "0x1p16384",
+            "0x",
+            "0x1p",
+            "1\0",
         ] {
             assert_eq!(LongDouble::parse(bad.as_bytes()), None, "{bad}");
         }
@@ -401,7 +447,32 @@ mod tests {
             LongDouble::parse(b"-inf"),
             Some(Infinite { negative: true })
         );
-        assert!(LongDouble::parse(b"+.5").is_some() && LongDouble::parse(b"5.").is_some());
+        for good in [
+            "+.5",
+            "5.",
+            "0e-99999",
+            "1e-4950",
+            "1.9e-4951",
+            "0x1.8p-16446",
+            "0x1p-16445",
+            "1e4932",
+        ] {
+            assert!(LongDouble::parse(good.as_bytes()).is_some(), "{good}");
+        }
+    }
+
+    #[test]
+    fn long_texts() {
+        let zeros = "0".repeat(5000);
+        let read = |text: String| LongDouble::parse(text.as_bytes());
+        assert_eq!(read(format!("1{zeros}e-5000")), LongDouble::parse(b"1"));
+        assert_eq!(read(format!("0.{zeros}1e5001")), LongDouble::parse(b"1"));
+        assert!(read(format!("1{zeros}e-9950")).is_some_and(|n| n != ZERO));
+        assert_eq!(read(format!("1{zeros}e-9952")), None);
+        assert_eq!(read(format!("0.{zeros}1")), None);
+        assert!(read(format!("0x1{zeros}p-36445")).is_some_and(|n| n != ZERO));
+        assert_eq!(read(format!("0x1{zeros}p-36447")), None);
+        assert!(read("0".repeat(5118) + "7").is_some() && read("0".repeat(5119) + "7").is_none());
     }
 
     #[test]

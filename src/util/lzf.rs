@@ -1,27 +1,38 @@
-//! LZF: the light compression that Redis uses for long strings in RDB files.
+//! LZF: the fast compression that Redis uses for long strings in RDB files.
 //!
-//! The compressed form is a row of pieces. A control byte says what comes next:
+//! The compressed form is a list of pieces. A control byte begins each piece:
 //!
 //! | control byte | piece |
 //! |---|---|
-//! | `000LLLLL` | L + 1 bytes as they are |
-//! | `LLLooooo` o | L + 2 bytes that stood o + 1 bytes before (o has 13 bits) |
-//! | `111ooooo` L o | the same for L + 9 bytes |
+//! | `000LLLLL` | a literal: the next L + 1 bytes |
+//! | `LLLooooo` o | a match: L + 2 bytes, copied from o + 1 bytes before (o has 13 bits) |
+//! | `111ooooo` L o | a longer match: L + 9 bytes |
+//!
+//! For example, `aaaaaaaaaa` (10 bytes) is `00 61 E0 00 00`: the literal `a`, and a match of 9 bytes from one byte before.
+//!
+//! Invariants: [`decompress`] restores what [`compress`] was given, and it accepts any input, since a file or a peer may
+//! send anything: it neither panics nor allocates more than twice of what the input really yields.
 
-/// The longest run of bytes as they are, the longest repetition, and how far back it may lie.
+/// The maximum length of a literal.
 const MAX_LITERAL: usize = 32;
+/// The maximum length of a match, and its maximum distance.
 const MAX_MATCH: usize = 264;
 const MAX_DISTANCE: usize = 1 << 13;
+/// The first allocation for the output.
+const FIRST_ROOM: usize = 1024;
 
-/// Restores `len` bytes; `None` if `input` is no compressed form of so many.
+/// Restores `len` bytes. `None` if `input` is not the compressed form of exactly so many.
+///
+/// `len` is a claim of the input. Memory grows with the output: at most twice of what has been restored, and never more
+/// than `len`.
 pub fn decompress(input: &[u8], len: usize) -> Option<Vec<u8>> {
-    // What is claimed is not yet true: room is made as the bytes come.
-    let mut out = Vec::with_capacity(len.min(input.len().saturating_mul(MAX_MATCH)));
+    let mut out = Vec::new();
     let mut rest = input.iter();
     while let Some(&control) = rest.next() {
         let control = usize::from(control);
         if control < MAX_LITERAL {
             let bytes = rest.as_slice().get(..=control)?;
+            make_room(&mut out, bytes.len(), len)?;
             out.extend_from_slice(bytes);
             rest = rest.as_slice()[control + 1..].iter();
         } else {
@@ -31,19 +42,30 @@ pub fn decompress(input: &[u8], len: usize) -> Option<Vec<u8>> {
             }
             let distance = ((control & 31) << 8 | usize::from(*rest.next()?)) + 1;
             let from = out.len().checked_sub(distance)?;
-            // What is copied may overlap with what it makes.
+            make_room(&mut out, n + 2, len)?;
+            // The source may overlap with the copy.
             for i in from..from + n + 2 {
                 out.push(out[i]);
             }
-        }
-        if out.len() > len {
-            return None;
         }
     }
     (out.len() == len).then_some(out)
 }
 
-/// Compresses; `None` if that would not make it shorter.
+/// Makes room for `more` bytes: doubles the room, up to `len`. `None` if the output would be longer than `len`.
+fn make_room(out: &mut Vec<u8>, more: usize, len: usize) -> Option<()> {
+    let left = len - out.len();
+    if more > left {
+        return None;
+    }
+    if more > out.capacity() - out.len() {
+        let room = more.max(out.len()).max(FIRST_ROOM).min(left);
+        out.try_reserve_exact(room).ok()?;
+    }
+    Some(())
+}
+
+/// Compresses `input`. `None` if the result would not be shorter.
 pub fn compress(input: &[u8]) -> Option<Vec<u8>> {
     const SLOTS: usize = 1 << 12;
     let mut seen = [0u32; SLOTS];
@@ -120,6 +142,24 @@ mod tests {
         let short = compress(&same).unwrap();
         assert!(short.len() < 2000);
         assert_eq!(decompress(&short, same.len()), Some(same));
+    }
+
+    #[test]
+    fn a_claimed_length_reserves_nothing() {
+        // 1 MB that yields 8000 bytes, and then is wrong, claims 264 MB.
+        let mut liar = vec![0, b'a'];
+        liar.extend([0xE0, 0xFF, 0].repeat(30));
+        let honest = decompress(&liar, 1 + 30 * MAX_MATCH).unwrap();
+        assert_eq!(honest.capacity(), honest.len());
+        let mut room = Vec::new();
+        for n in 0..honest.len() {
+            make_room(&mut room, 1, usize::MAX).unwrap();
+            room.push(0);
+            assert!(room.capacity() <= (2 * (n + 1)).max(FIRST_ROOM));
+        }
+        liar.resize(1 << 20, 0xFF);
+        assert_eq!(decompress(&liar, 264 << 20), None);
+        assert_eq!(make_room(&mut vec![0; 5], 6, 10), None);
     }
 
     #[test]

@@ -1,11 +1,22 @@
-//! Numbers as Redis reads and prints them.
+//! Reads and prints numbers as Redis does.
 //!
-//! Redis is strict about integers: `007`, `+7` and ` 7` are strings, not numbers, so that what is
-//! stored as an integer prints back as it came. These few functions are that strictness; everything that takes
-//! a number from a client goes through them.
+//! Redis is strict about integers: `007`, `+7` and ` 7` are strings, not numbers. So a value that is stored as an
+//! integer prints back unchanged. [`parse_i64`] has these rules. Two kinds of numbers are read less strictly, because
+//! Redis reads them with the C library:
+//!
+//! | text | [`parse_i64`] | [`parse_u64_lenient`] (stream IDs) | [`parse_cursor`] (SCAN) |
+//! |---|---|---|---|
+//! | `7` | 7 | 7 | 7 |
+//! | `007`, `+7` | none | 7 | 7 |
+//! | ` 7` | none | 7 | none |
+//! | `-1` | -1 | none | 2^64 - 1 |
+//! | (empty) | none | none | 0 |
+//! | `7x` | none | none | none |
+//!
+//! Invariant: for every number, `parse_i64` reads what [`push_i64`] prints, and nothing else.
 
-/// Reads a signed integer the strict way: decimal digits, at most one `-` in front, no leading
-/// zeros, nothing else. `None` for anything else and for what does not fit 64 bits.
+/// Reads a signed integer strictly: decimal digits without leading zeros, and at most one `-` before them.
+/// `None` for every other text, and for numbers of more than 64 bits.
 pub fn parse_i64(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
@@ -31,12 +42,37 @@ pub fn parse_i64(text: &[u8]) -> Option<i64> {
     }
 }
 
-/// Reads an unsigned integer as the parts of a stream ID are read: strict first, and then with the
-/// leniency of C's `strtoull`, which lets leading blanks, a sign and leading zeros pass.
+/// Reads one part of a stream ID, as Redis's `string2ull` does: first strictly, then as C's `strtoull`, which accepts
+/// leading white space, a sign and leading zeros. A zero byte ends the text.
 pub fn parse_u64_lenient(text: &[u8]) -> Option<u64> {
-    if let Some(value) = parse_i64(text) {
-        return u64::try_from(value).ok();
+    let text = until_zero(text);
+    match parse_i64(text) {
+        Some(value) => u64::try_from(value).ok(),
+        None if text.is_empty() => None,
+        None => strtoull(text),
     }
+}
+
+/// Reads the cursor of SCAN, as Redis's `parseScanCursorOrReply` does: like C's `strtoul`, but leading white space
+/// is an error. The empty text is 0, and `-1` is the largest number. A zero byte ends the text.
+pub fn parse_cursor(text: &[u8]) -> Option<u64> {
+    let text = until_zero(text);
+    match text.first() {
+        None => Some(0),
+        Some(b' ' | b'\t'..=b'\r') => None,
+        Some(_) => strtoull(text),
+    }
+}
+
+/// The text before the first zero byte, where strings end in C.
+pub fn until_zero(text: &[u8]) -> &[u8] {
+    let end = text.iter().position(|&b| b == 0).unwrap_or(text.len());
+    &text[..end]
+}
+
+/// C's `strtoull` in base 10 for a whole text: white space, a sign, digits. A negative number wraps around.
+/// `None` if a digit is missing, something follows the digits, or the number needs more than 64 bits.
+fn strtoull(text: &[u8]) -> Option<u64> {
     let start = text
         .iter()
         .position(|b| !matches!(b, b' ' | b'\t'..=b'\r'))?;
@@ -64,7 +100,7 @@ pub fn parse_u64_lenient(text: &[u8]) -> Option<u64> {
     })
 }
 
-/// Appends the decimal form of `value`. This is on the path of every reply, so it makes no `String`.
+/// Appends the decimal form of `value`. Allocates no `String`, because every reply uses it.
 pub fn push_i64(out: &mut Vec<u8>, value: i64) {
     if value < 0 {
         out.push(b'-');
@@ -87,7 +123,7 @@ pub fn push_u64(out: &mut Vec<u8>, mut value: u64) {
     out.extend_from_slice(&digits[at..]);
 }
 
-/// How many characters the decimal form of `value` has.
+/// The length of the decimal form of `value`.
 pub fn digits_i64(value: i64) -> usize {
     let sign = usize::from(value < 0);
     sign + value
@@ -97,25 +133,59 @@ pub fn digits_i64(value: i64) -> usize {
 }
 
 /// Reads a size as redis.conf writes it: `100`, `1k` (1000), `1kb` (1024), and so on up to `gb`.
-pub fn parse_memory(text: &str) -> Option<i64> {
+///
+/// As lenient as Redis: no digits are zero, more than 64 bits of digits are the largest number, and a unit multiplies
+/// without a check for overflow.
+pub fn parse_memory(text: &[u8]) -> Option<u64> {
     let split = text
-        .find(|c: char| !c.is_ascii_digit() && c != '-')
+        .iter()
+        .position(|b| !b.is_ascii_digit())
         .unwrap_or(text.len());
     let (digits, unit) = text.split_at(split);
-    let factor = match unit.to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" => 1000,
-        "kb" => 1 << 10,
-        "m" => 1_000_000,
-        "mb" => 1 << 20,
-        "g" => 1_000_000_000,
-        "gb" => 1 << 30,
+    let factor: u64 = match unit.to_ascii_lowercase().as_slice() {
+        b"" | b"b" => 1,
+        b"k" => 1000,
+        b"kb" => 1 << 10,
+        b"m" => 1_000_000,
+        b"mb" => 1 << 20,
+        b"g" => 1_000_000_000,
+        b"gb" => 1 << 30,
         _ => return None,
     };
-    digits.parse::<i64>().ok()?.checked_mul(factor)
+    if digits.len() >= 128 {
+        return None;
+    }
+    let value = digits.iter().fold(0u64, |value, digit| {
+        value
+            .saturating_mul(10)
+            .saturating_add(u64::from(digit - b'0'))
+    });
+    Some(value.wrapping_mul(factor))
 }
 
-/// Prints a number of bytes for people, as the `_human` fields of INFO do: `1.50M`.
+/// Reads an integer as C's `strtoll` does: leading blanks, a sign and leading zeros pass, what does not fit becomes the
+/// nearest number, and nothing at all is zero. `None` if something else follows.
+pub fn parse_i64_lenient(text: &[u8]) -> Option<i64> {
+    let start = text
+        .iter()
+        .take_while(|b| matches!(b, b' ' | b'\t'..=b'\r'));
+    let (negative, digits) = match &text[start.count()..] {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        rest => (false, rest),
+    };
+    if !digits.iter().all(u8::is_ascii_digit) || digits.is_empty() && !text.is_empty() {
+        return None;
+    }
+    let magnitude = digits.iter().fold(0i64, |value, digit| {
+        value
+            .saturating_mul(10)
+            .saturating_add(i64::from(digit - b'0'))
+    });
+    Some(if negative { -magnitude } else { magnitude })
+}
+
+/// Prints a number of bytes in the form of INFO's `_human` fields: `1.50M`.
 pub fn human_bytes(bytes: u64) -> String {
     let scaled = |shift: u32| bytes as f64 / (1u64 << shift) as f64;
     match bytes {
@@ -166,6 +236,57 @@ mod tests {
         assert_eq!(parse_u64_lenient(b" +7"), Some(7));
         assert_eq!(parse_u64_lenient(b"-7"), None);
         assert_eq!(parse_u64_lenient(b"x"), None);
+        assert_eq!(parse_u64_lenient(b""), None);
+        assert_eq!(parse_u64_lenient(b"1\0x"), Some(1));
+    }
+
+    #[test]
+    fn cursors() {
+        // Each was tried with SCAN of redis-server 7.0.15.
+        for (text, value) in [
+            ("", 0),
+            ("0", 0),
+            ("-0", 0),
+            ("+5", 5),
+            ("007", 7),
+            ("-1", u64::MAX),
+            ("18446744073709551615", u64::MAX),
+            ("-18446744073709551615", 1),
+            ("00000000000000000000000000000001", 1),
+            ("1\0x", 1),
+            ("\0", 0),
+        ] {
+            assert_eq!(parse_cursor(text.as_bytes()), Some(value), "{text:?}");
+        }
+        for bad in [
+            " 1",
+            "\t1",
+            "\x0b1",
+            "1 ",
+            "1x",
+            "x",
+            "-",
+            "+",
+            "--1",
+            "+-1",
+            "- 1",
+            "0x10",
+            "18446744073709551616",
+            "-18446744073709551616",
+        ] {
+            assert_eq!(parse_cursor(bad.as_bytes()), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn lenient_signed() {
+        assert_eq!(parse_i64_lenient(b""), Some(0));
+        assert_eq!(parse_i64_lenient(b" +07"), Some(7));
+        assert_eq!(parse_i64_lenient(b"-7"), Some(-7));
+        assert_eq!(parse_i64_lenient(b"99999999999999999999"), Some(i64::MAX));
+        for bad in [&b"7x"[..], b"-", b" ", b"7 "] {
+            assert_eq!(parse_i64_lenient(bad), None, "{bad:?}");
+        }
     }
 
     #[test]
@@ -180,9 +301,13 @@ mod tests {
 
     #[test]
     fn sizes() {
-        assert_eq!(parse_memory("1gb"), Some(1 << 30));
-        assert_eq!(parse_memory("5K"), Some(5000));
-        assert_eq!(parse_memory("5x"), None);
+        assert_eq!(parse_memory(b"1gb"), Some(1 << 30));
+        assert_eq!(parse_memory(b"5K"), Some(5000));
+        assert_eq!(parse_memory(b"kb"), Some(0));
+        assert_eq!(parse_memory(b"18446744073709551616"), Some(u64::MAX));
+        for bad in [&b"5x"[..], b"-1", b" 1", b"1 mb", b"1.5"] {
+            assert_eq!(parse_memory(bad), None, "{bad:?}");
+        }
         assert_eq!(human_bytes(916_928), "895.44K");
     }
 }

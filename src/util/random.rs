@@ -1,12 +1,21 @@
-//! A small source of chance, for RANDOMKEY and for names that must differ.
+//! Random numbers.
 //!
-//! Nothing here needs to be secret: where a secret is needed (the seed of every hash), the standard
-//! library's `RandomState` provides it. The generator is xorshift64*, seeded from `RandomState`.
+//! There are two kinds, for two needs:
+//!
+//! * [`Random::next`] is fast and not secret. RANDOMKEY and the like use it. The generator is xorshift64*, seeded from the
+//!   standard library's `RandomState`.
+//! * [`Random::hex40`] makes names that nobody may guess: a peer that knows a replication ID can ask for a partial resync,
+//!   and a client that knows the mark at the end of a diskless copy could store it in a value and end the copy
+//!   early. The bytes come from the kernel (`/dev/urandom`).
+//!
+//! Invariant: what [`Random::next`] returns tells nothing about the names.
 
+use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// A generator that many threads may ask at once.
+/// A generator that many threads may use at the same time.
 pub struct Random(AtomicU64);
 
 impl Default for Random {
@@ -18,8 +27,7 @@ impl Default for Random {
 }
 
 impl Random {
-    /// The next number. Two threads that ask in the same instant may get the same one; that is no
-    /// harm where any number will do.
+    /// The next number. It is not secret. Two threads that call at the same time may get the same number.
     pub fn next(&self) -> u64 {
         let mut x = self.0.load(Relaxed);
         x ^= x >> 12;
@@ -29,23 +37,40 @@ impl Random {
         x.wrapping_mul(0x2545_F491_4F6C_DD1D)
     }
 
-    /// A number from 0 up to, not including, `bound`; 0 when `bound` is 0.
+    /// A number from 0 to `bound` - 1; 0 if `bound` is 0. It is not secret.
     pub fn below(&self, bound: usize) -> usize {
         ((u128::from(self.next()) * bound as u128) >> 64) as usize
     }
 
-    /// Forty hexadecimal digits, the form of a run ID or a replication ID.
+    /// Forty random hexadecimal digits that cannot be guessed: a run ID, a replication ID, the mark of a diskless copy.
     pub fn hex40(&self) -> String {
-        let digits = (0..3)
-            .map(|_| format!("{:016x}", self.next()))
-            .collect::<String>();
-        digits[..40].to_string()
+        let bytes = kernel_bytes().unwrap_or_else(|_| self.hashed_bytes());
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
+
+    /// The substitute where `/dev/urandom` cannot be read (no such file, no free descriptor): the standard library
+    /// takes the keys of its hashers from the kernel, too, once per thread.
+    fn hashed_bytes(&self) -> [u8; 20] {
+        let mut bytes = [0; 20];
+        for eight in bytes.chunks_mut(8) {
+            let mut hasher = RandomState::new().build_hasher();
+            hasher.write_u64(self.next());
+            eight.copy_from_slice(&hasher.finish().to_ne_bytes()[..eight.len()]);
+        }
+        bytes
+    }
+}
+
+/// Twenty bytes from the kernel's generator.
+fn kernel_bytes() -> io::Result<[u8; 20]> {
+    let mut bytes = [0; 20];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Random;
+    use super::*;
 
     #[test]
     fn stays_below_the_bound_and_reaches_it() {
@@ -56,6 +81,19 @@ mod tests {
         }
         assert_eq!(seen, [true; 5]);
         assert_eq!(random.below(0), 0);
-        assert_eq!(random.hex40().len(), 40);
+    }
+
+    #[test]
+    fn names_do_not_follow_from_the_state_of_the_generator() {
+        let names = || {
+            let random = Random(AtomicU64::new(1));
+            let hashed = random.hashed_bytes();
+            (random.hex40(), hashed)
+        };
+        let (a, b) = (names(), names());
+        assert!(a.0 != b.0 && a.1 != b.1);
+        assert_eq!(a.0.len(), 40);
+        assert!(a.0.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f')));
+        assert!(kernel_bytes().is_ok());
     }
 }

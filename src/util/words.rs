@@ -1,16 +1,23 @@
-//! Splitting a line into words, with quotes: the syntax of inline commands, of redis-cli and of
-//! redis.conf.
+//! Splits a line into words, with quotes: the syntax of inline commands, of redis-cli and of redis.conf.
 //!
-//! Words are parted by blanks. `"…"` keeps blanks and knows the escapes `\n \r \t \b \a \xHH \\ \"`; `'…'`
-//! keeps everything but `\'`. A quote that is not closed, or is followed by something other than a blank, is
-//! an error.
+//! White space separates words. `"…"` keeps white space and has the escapes `\n \r \t \b \a \xHH \\ \"`; `'…'` keeps
+//! everything as it is and has the escape `\'`. An example: `SET "a b" 'it\'s'` has the words `SET`, `a b` and `it's`.
+//!
+//! The rules are those of Redis's `sdssplitargs`, with its peculiarities:
+//!
+//! * Between words, and after a closing quote, every byte of C's `isspace` counts as white space.
+//! * Inside a word only blank, tab, CR and LF do: `a\x0bb` is one word, because VT and FF do not end a word.
+//! * A zero byte ends the line. Inside quotes the line is then unbalanced.
+//! * A quote begins anywhere in a word (`pre"fix"`), and a closing quote ends the word: white space must follow.
 
-/// The words of `line`, or `None` if its quotes do not balance. Mirrors `sdssplitargs`.
+/// The words of `line`, or `None` if its quotes do not balance.
 pub fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let end = line.iter().position(|&b| b == 0).unwrap_or(line.len());
+    let line = &line[..end];
     let mut words = vec![];
     let mut at = 0;
     loop {
-        while at < line.len() && is_blank(line[at]) {
+        while at < line.len() && is_space(line[at]) {
             at += 1;
         }
         if at == line.len() {
@@ -22,28 +29,29 @@ pub fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
     }
 }
 
-/// Reads one word from the head of `line`; tells how many bytes it took.
+/// Reads one word from the start of `line`. Returns the word and how many bytes it used.
 fn word(line: &[u8]) -> Option<(Vec<u8>, usize)> {
     let mut word = vec![];
     let mut i = 0;
-    while i < line.len() && !is_blank(line[i]) {
-        match line[i] {
-            b'"' => i += double_quoted(&line[i..], &mut word)?,
-            b'\'' => i += single_quoted(&line[i..], &mut word)?,
+    while i < line.len() {
+        let quoted = match line[i] {
+            b' ' | b'\n' | b'\r' | b'\t' => break,
+            b'"' => double_quoted(&line[i..], &mut word)?,
+            b'\'' => single_quoted(&line[i..], &mut word)?,
             byte => {
                 word.push(byte);
                 i += 1;
                 continue;
             }
-        }
-        // A closing quote ends the word, and something must part it from the next one.
-        if i < line.len() && !is_blank(line[i]) {
-            return None;
-        }
+        };
+        i += quoted;
+        let ends = line.get(i).is_none_or(|&next| is_space(next));
+        return ends.then_some((word, i));
     }
     Some((word, i))
 }
 
+/// Reads `"…"` from the start of `line` and appends what it stands for. Returns how many bytes it used.
 fn double_quoted(line: &[u8], word: &mut Vec<u8>) -> Option<usize> {
     let mut i = 1;
     loop {
@@ -72,6 +80,7 @@ fn double_quoted(line: &[u8], word: &mut Vec<u8>) -> Option<usize> {
     }
 }
 
+/// Reads `'…'` in the same way.
 fn single_quoted(line: &[u8], word: &mut Vec<u8>) -> Option<usize> {
     let mut i = 1;
     loop {
@@ -95,12 +104,13 @@ fn hex(line: &[u8], at: usize) -> Option<u8> {
     Some((digit(at)? * 16 + digit(at + 1)?) as u8)
 }
 
-fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t'..=b'\r' | 0)
+/// C's `isspace`: blank, tab, LF, VT, FF, CR.
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t'..=b'\r')
 }
 
-/// Puts `word` in double quotes, such that [`split`] gives it back: the form of `sdscatrepr`, which
-/// redis-cli and CONFIG REWRITE use.
+/// Puts `word` in double quotes, so that [`split`] returns it unchanged. This is the form of Redis's `sdscatrepr`, which
+/// redis-cli and CONFIG REWRITE print.
 pub fn quote(word: &[u8]) -> String {
     let mut out = String::from("\"");
     for &byte in word {
@@ -146,6 +156,25 @@ mod tests {
         assert_eq!(s("\"open"), None);
         assert_eq!(s("\"a\"b"), None);
         assert_eq!(s("").unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn white_space_is_what_redis_takes_for_it() {
+        // Each line was sent to redis-server 7.0.15 after COMMAND GETKEYS MGET.
+        let words = |line: &str| s(line).unwrap_or_default();
+        for separator in ["\n", "\r", "\t", " "] {
+            assert_eq!(words(&format!("a{separator}b")), ["a", "b"]);
+            assert_eq!(words(&format!("\"a\"{separator}b")), ["a", "b"]);
+        }
+        for inner in ["\x0b", "\x0c"] {
+            let joined = format!("a{inner}b");
+            assert_eq!(words(&joined), [joined.as_str()]);
+            assert_eq!(words(&format!("a {inner}b {inner}")), ["a", "b"]);
+            assert_eq!(words(&format!("\"a\"{inner}b")), ["a", "b"]);
+        }
+        assert_eq!(words("a\0b c"), ["a"]);
+        assert_eq!(s("\"a\0b\""), None);
+        assert_eq!(s("\"a\"\x1cb"), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::commands::args::{help as reply_help, int, on_off};
-use crate::commands::context::{CommandResult, Context};
+use crate::commands::context::{Action, CommandResult, Context};
 use crate::resp::Error;
 use crate::state::blocking::Outcome;
 use crate::state::clients::Client;
@@ -86,6 +86,7 @@ fn describe(ctx: &Context, client: &Client) -> String {
     if flags.is_empty() {
         flags.push('N');
     }
+    let pending = client.outbox.pending();
     let used = client.input_used.load(Relaxed);
     let input = client.input_capacity.load(Relaxed);
     let output = client.output_capacity.load(Relaxed);
@@ -94,7 +95,7 @@ fn describe(ctx: &Context, client: &Client) -> String {
         client.queued_memory.load(Relaxed),
     );
     let command = ctx
-        .shared
+        .server
         .stats
         .commands
         .get(client.last_command.load(Relaxed) as usize);
@@ -103,7 +104,7 @@ fn describe(ctx: &Context, client: &Client) -> String {
     let _ = write!(
         line,
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 multi={} \
-         qbuf={used} qbuf-free={} argv-mem={args} multi-mem={queued} rbs={output} rbp={output} obl=0 oll=0 omem=0 \
+         qbuf={used} qbuf-free={} argv-mem={args} multi-mem={queued} rbs={output} rbp={output} obl=0 oll={} omem={pending} \
          tot-mem={} events=r cmd={} user=default redir=-1 resp={}",
         client.id,
         client.peer,
@@ -115,7 +116,8 @@ fn describe(ctx: &Context, client: &Client) -> String {
         client.db.load(Relaxed),
         client.queued.load(Relaxed),
         input.saturating_sub(used),
-        size_of::<Client>() + input + output + args + queued,
+        usize::from(pending > 0),
+        size_of::<Client>() + input + output + pending + args + queued,
         command.map_or("NULL", |stats| stats.name),
         if client.resp3.load(Relaxed) { 3 } else { 2 },
     );
@@ -146,7 +148,7 @@ fn is_of_kind(kind: &[u8]) -> Result<fn(&Client) -> bool, Error> {
 }
 
 pub fn list(ctx: &mut Context) -> CommandResult {
-    let mut chosen = ctx.shared.clients.all();
+    let mut chosen = ctx.server.clients.all();
     match ctx.args.len() {
         2 => {}
         4 if ctx.args.is(2, "TYPE") => {
@@ -157,7 +159,7 @@ pub fn list(ctx: &mut Context) -> CommandResult {
             chosen.clear();
             for text in ctx.args.iter_from(3) {
                 let id = number::parse_i64(text).ok_or(Error::text("ERR Invalid client ID"))?;
-                chosen.extend(ctx.shared.clients.get(id as u64));
+                chosen.extend(ctx.server.clients.get(id as u64));
             }
         }
         _ => return Err(Error::SYNTAX),
@@ -281,8 +283,8 @@ pub fn kill(ctx: &mut Context) -> CommandResult {
         i += 2;
     }
     let me = ctx.session.client.id;
-    let mut killed = 0;
-    for client in ctx.shared.clients.all() {
+    let (mut killed, mut others) = (0, vec![]);
+    for client in ctx.server.clients.all() {
         let is = |wanted: &Option<Vec<u8>>, own: String| {
             wanted.as_ref().is_none_or(|w| *w == own.as_bytes())
         };
@@ -298,9 +300,10 @@ pub fn kill(ctx: &mut Context) -> CommandResult {
         if client.id == me {
             ctx.session.close_after_reply = true;
         } else {
-            client.kill();
+            others.push(client);
         }
     }
+    ctx.action = Some(Action::Kill(others));
     match (old_style, killed) {
         (true, 0) => return Err(Error::text("ERR No such client")),
         (true, _) => ctx.reply.ok(),
@@ -338,9 +341,8 @@ pub fn unblock(ctx: &mut Context) -> CommandResult {
         }
     };
     let id = int(&ctx.args[2])?;
-    let client = ctx.shared.clients.get(id as u64);
-    ctx.reply
-        .int(client.is_some_and(|c| c.unblock(outcome)).into());
+    let client = ctx.server.clients.get(id as u64);
+    ctx.action = Some(Action::Unblock(client, outcome));
     Ok(())
 }
 

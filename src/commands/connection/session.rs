@@ -63,7 +63,7 @@ pub fn quit(ctx: &mut Context) -> CommandResult {
 pub fn reset(ctx: &mut Context) -> CommandResult {
     let session = &mut *ctx.session;
     session.set_multi(None);
-    session.unwatch(ctx.shared);
+    session.unwatch(ctx.server);
     session.select(0);
     session.set_resp3(false);
     session.reply_mode = ReplyMode::On;
@@ -83,7 +83,7 @@ pub fn select(ctx: &mut Context) -> CommandResult {
 
 /// Checks a name and a password. There is one user, `default`; without a password set, any will do.
 fn log_in(ctx: &mut Context, user: &str, password: usize) -> CommandResult {
-    let wanted = ctx.config.requirepass.as_bytes();
+    let wanted = ctx.config.requirepass.as_slice();
     let given = &ctx.args[password];
     // Compared to the end whatever differs, so that the time taken tells nothing.
     let differs = given
@@ -181,7 +181,7 @@ pub fn hello(ctx: &mut Context) -> CommandResult {
     text(
         reply,
         "role",
-        if ctx.shared.link.is_replica() {
+        if ctx.server.link.is_replica() {
             "replica"
         } else {
             "master"

@@ -98,16 +98,16 @@ fn set_expiry(ctx: &mut Context, db: &mut Db, unit: i64, base: i64) -> CommandRe
         .and_then(|ms| ms.checked_add(base))
         .ok_or_else(invalid)?
         .min(NEVER - 1);
-    let done = match ctx.find_mut(db, 1).map(|o| o.expiry()) {
+    let done = match ctx.find_mut(db, &ctx.args[1]).map(|o| o.expiry()) {
         Some(old) if when.allows(old, at) => {
             if db.goes_at_once(at, ctx.now) {
                 db.delete(&ctx.args[1], ctx.now);
-                ctx.effects.instead(&[b"DEL", &ctx.args[1]]);
+                ctx.propagation.add(&[b"DEL", &ctx.args[1]]);
             } else {
                 db.set_expiry(&ctx.args[1], at);
                 if (unit, base) != (1, 0) {
                     let at = at.to_string();
-                    ctx.propagate_with(&[(0, b"PEXPIREAT"), (2, at.as_bytes())]);
+                    ctx.propagate_edited(&[(0, b"PEXPIREAT"), (2, at.as_bytes())]);
                 }
             }
             true
@@ -139,7 +139,7 @@ pub fn pexpireat(ctx: &mut Context, db: &mut Db) -> CommandResult {
 
 /// Replies -2 for no key, -1 for no expiry, or what `form` makes of it.
 fn reply_expiry(ctx: &mut Context, db: &Db, form: impl Fn(i64) -> i64) -> CommandResult {
-    let answer = match ctx.peek(db, 1).map(|o| o.expiry()) {
+    let answer = match ctx.peek(db, &ctx.args[1]).map(|o| o.expiry()) {
         None => -2,
         Some(None) => -1,
         Some(Some(at)) => form(at),
@@ -171,7 +171,9 @@ pub fn pexpiretime(ctx: &mut Context, db: &Db) -> CommandResult {
 }
 
 pub fn persist(ctx: &mut Context, db: &mut Db) -> CommandResult {
-    let had = ctx.find_mut(db, 1).is_some_and(|o| o.expiry().is_some());
+    let had = ctx
+        .find_mut(db, &ctx.args[1])
+        .is_some_and(|o| o.expiry().is_some());
     if had {
         db.set_expiry(&ctx.args[1], NEVER);
         ctx.dirty += 1;

@@ -2,13 +2,13 @@
 
 use crate::commands::args::{db_index, int};
 use crate::commands::command::Handler::{Read, Write, WriteAll};
-use crate::commands::command::flags::{DENYOOM, FAST, READONLY, WRITE};
+use crate::commands::command::flags::{DENYOOM, EXPIRE_EACH, FAST, READONLY, WRITE};
 use crate::commands::command::{Command, acl, cmd};
 use crate::commands::context::{CommandResult, Context};
 use crate::commands::key_spec::flags::{ACCESS, DELETE, INSERT, OW, RM, RO, RW, UPDATE};
 use crate::commands::key_spec::{key, keys as key_range};
 use crate::resp::Error;
-use crate::store::{Db, Store};
+use crate::store::{Class, Db, Store};
 use crate::util::{glob, number};
 
 /// The commands of this file.
@@ -37,11 +37,11 @@ pub static COMMANDS: &[Command] = &[
         .doc("generic", "1.0.0", "O(N)", "pattern",
              "Lists all keys that match a pattern.")
         .tips(&["request_policy:all_shards", "nondeterministic_output_order"]),
-    cmd("scan", -2, Read(scan), READONLY, acl::KEYSPACE, &[])
+    cmd("scan", -2, Read(scan), READONLY | EXPIRE_EACH, acl::KEYSPACE, &[])
         .doc("generic", "2.8.0", "O(1)", "cursor [MATCH pattern] [COUNT count] [TYPE type]",
              "Walks over all keys, some at each call.")
         .tips(&["nondeterministic_output", "request_policy:special"]),
-    cmd("randomkey", 1, Read(randomkey), READONLY, acl::KEYSPACE, &[])
+    cmd("randomkey", 1, Read(randomkey), READONLY | EXPIRE_EACH, acl::KEYSPACE, &[])
         .doc("generic", "1.0.0", "O(1)", "",
              "Picks a key at random.")
         .tips(&["request_policy:all_shards", "nondeterministic_output"]),
@@ -63,7 +63,13 @@ const SAME_OBJECT: Error = Error::text("ERR source and destination objects are t
 
 pub fn del(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let removed = (1..ctx.args.len())
-        .filter(|&i| db.delete(&ctx.args[i], ctx.now))
+        .filter(|&i| {
+            let deleted = db.delete(&ctx.args[i], ctx.now);
+            if deleted {
+                db.event(Class::Generic, "del", &ctx.args[i]);
+            }
+            deleted
+        })
         .count();
     ctx.dirty += removed as u64;
     ctx.reply.int(removed as i64);
@@ -77,7 +83,7 @@ pub fn unlink(ctx: &mut Context, db: &mut Db) -> CommandResult {
 
 pub fn exists(ctx: &mut Context, db: &Db) -> CommandResult {
     let found = (1..ctx.args.len())
-        .filter(|&i| ctx.peek(db, i).is_some())
+        .filter(|&i| ctx.peek(db, &ctx.args[i]).is_some())
         .count();
     ctx.reply.int(found as i64);
     Ok(())
@@ -85,14 +91,16 @@ pub fn exists(ctx: &mut Context, db: &Db) -> CommandResult {
 
 pub fn touch(ctx: &mut Context, db: &Db) -> CommandResult {
     let found = (1..ctx.args.len())
-        .filter(|&i| ctx.find(db, i).is_some())
+        .filter(|&i| ctx.find(db, &ctx.args[i]).is_some())
         .count();
     ctx.reply.int(found as i64);
     Ok(())
 }
 
 pub fn type_of(ctx: &mut Context, db: &Db) -> CommandResult {
-    let name = ctx.peek(db, 1).map_or("none", |o| o.value.type_name());
+    let name = ctx
+        .peek(db, &ctx.args[1])
+        .map_or("none", |o| o.value.type_name());
     ctx.reply.simple(name);
     Ok(())
 }
@@ -109,8 +117,7 @@ pub fn keys(ctx: &mut Context, db: &Db) -> CommandResult {
 }
 
 pub fn scan(ctx: &mut Context, db: &Db) -> CommandResult {
-    let cursor =
-        number::parse_u64_lenient(&ctx.args[1]).ok_or(Error::text("ERR invalid cursor"))?;
+    let cursor = number::parse_cursor(&ctx.args[1]).ok_or(Error::text("ERR invalid cursor"))?;
     let (mut pattern, mut count, mut kind) = (None, 10, None);
     let mut i = 2;
     while i < ctx.args.len() {
@@ -147,7 +154,7 @@ pub fn scan(ctx: &mut Context, db: &Db) -> CommandResult {
 }
 
 pub fn randomkey(ctx: &mut Context, db: &Db) -> CommandResult {
-    match db.random_key(ctx.now, |n| ctx.shared.random.below(n)) {
+    match db.random_key(ctx.now, |n| ctx.server.random.below(n)) {
         Some(key) => ctx.reply.bulk(key),
         None => ctx.reply.null(),
     }

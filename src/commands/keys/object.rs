@@ -52,7 +52,7 @@ fn with_object(
     db: &Db,
     body: impl FnOnce(&mut Context, &Object) -> CommandResult,
 ) -> CommandResult {
-    match ctx.peek(db, 2) {
+    match ctx.peek(db, &ctx.args[2]) {
         Some(object) => body(ctx, object),
         None => {
             ctx.reply.null();

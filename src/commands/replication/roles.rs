@@ -11,11 +11,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use crate::commands::args::{int, timeout_ms};
-use crate::commands::context::{CommandResult, Context};
+use crate::commands::context::{Action, CommandResult, Context};
 use crate::resp::Error;
 use crate::state::blocking::Wait;
-use crate::state::failover::{Phase, Plan};
-use crate::state::journal::push_request;
+use crate::state::failover::Plan;
 use crate::state::lock;
 use crate::state::replication::Replica;
 use crate::state::session::SyncRequest;
@@ -55,7 +54,7 @@ pub static COMMANDS: &[Command] = &[
 /// REPLICAOF host port, REPLICAOF NO ONE. It has the store's write lock, so that no write is under way while the server's
 /// role changes.
 pub fn replicaof(ctx: &mut Context, _: &mut Store) -> CommandResult {
-    let shared = ctx.shared;
+    let shared = ctx.server;
     if shared.failover.is_active() {
         return Err(Error::text("ERR REPLICAOF not allowed while failing over."));
     }
@@ -70,28 +69,22 @@ pub fn replicaof(ctx: &mut Context, _: &mut Store) -> CommandResult {
         ctx.reply.simple("OK Already connected to specified master");
         return Ok(());
     }
-    // In a transaction there may be writes before and after this: each belongs to the history of its time.
-    ctx.effects.flush(&shared.journal);
-    if primary.is_some() {
-        shared.become_replica(primary);
-    } else if shared.link.is_replica() {
-        shared.become_primary();
+    if primary.is_some() || shared.link.is_replica() {
+        ctx.action = Some(Action::Follow(primary));
     }
-    let is_primary = !shared.link.is_replica();
-    ctx.effects.begin(&shared.journal, is_primary);
     ctx.reply.ok();
     Ok(())
 }
 
 /// FAILOVER: hands over to a replica as soon as one has everything.
 pub fn failover(ctx: &mut Context, _: &mut Store) -> CommandResult {
-    let (shared, failover) = (ctx.shared, &ctx.shared.failover);
+    let (shared, failover) = (ctx.server, &ctx.server.failover);
     let refused = |text| Err(Error::text(text));
     if ctx.args.len() == 2 && ctx.args.is(1, "ABORT") {
         if !failover.is_active() {
             return refused("ERR No failover in progress.");
         }
-        shared.end_failover();
+        ctx.action = Some(Action::AbortHandOver);
         ctx.reply.ok();
         return Ok(());
     }
@@ -147,7 +140,7 @@ pub fn failover(ctx: &mut Context, _: &mut Store) -> CommandResult {
         }
     };
     let deadline = timeout.and_then(|time| Instant::now().checked_add(time));
-    failover.set(Phase::WaitingForSync(Plan {
+    ctx.action = Some(Action::HandOver(Plan {
         target,
         deadline,
         force,
@@ -157,7 +150,7 @@ pub fn failover(ctx: &mut Context, _: &mut Store) -> CommandResult {
 }
 
 pub fn role(ctx: &mut Context) -> CommandResult {
-    let shared = ctx.shared;
+    let shared = ctx.server;
     let primary = shared.settings.current().replicaof.clone();
     if let (true, Some((host, port))) = (shared.link.is_replica(), primary) {
         let state = shared.link.status().state;
@@ -233,7 +226,7 @@ pub fn replconf(ctx: &mut Context) -> CommandResult {
                 (&ctx.session.replica, number::parse_i64(&ctx.args[i + 1]))
             {
                 let offset = u64::try_from(offset).unwrap_or(0);
-                ctx.shared.replicas.acknowledge(replica, offset, ctx.now);
+                ctx.server.replicas.acknowledge(replica, offset, ctx.now);
             }
             return Ok(());
         } else if ctx.args.is(i, "getack") {
@@ -306,7 +299,7 @@ pub fn sync(ctx: &mut Context) -> CommandResult {
 
 /// A replica can pass on only what it gets itself.
 fn check_link(ctx: &Context) -> CommandResult {
-    let link = &ctx.shared.link;
+    let link = &ctx.server.link;
     if link.is_replica() && !link.is_connected() {
         return Err(Error::text(
             "NOMASTERLINK Can't SYNC while not connected with my master",
@@ -316,15 +309,15 @@ fn check_link(ctx: &Context) -> CommandResult {
 }
 
 fn check_failover(ctx: &Context) -> CommandResult {
-    if ctx.shared.failover.is_active() {
+    if ctx.server.failover.is_active() {
         return Err(Error::text("NOMASTERLINK Can't SYNC while failing over"));
     }
     Ok(())
 }
 
 /// Takes the place of a primary that hands over to us.
-fn take_over(ctx: &Context, replid: &str) -> CommandResult {
-    let shared = ctx.shared;
+fn take_over(ctx: &mut Context, replid: &str) -> CommandResult {
+    let shared = ctx.server;
     if !shared.link.is_replica() {
         return Err(Error::text("ERR PSYNC FAILOVER can't be sent to a master."));
     }
@@ -333,7 +326,7 @@ fn take_over(ctx: &Context, replid: &str) -> CommandResult {
             "ERR PSYNC FAILOVER replid must match my replid.",
         ));
     }
-    shared.become_primary();
+    ctx.action = Some(Action::Follow(None));
     Ok(())
 }
 
@@ -342,13 +335,12 @@ fn begin_sync(ctx: &mut Context, request: SyncRequest) {
     let replica = replica_of(ctx);
     replica.acked_at.store(ctx.now, Relaxed);
     replica.client.replica.store(true, Relaxed);
-    ctx.shared.replicas.add(&replica);
     ctx.session.sync = Some(request);
 }
 
 /// WAIT: until so many replicas have all that this client has written.
 pub fn wait(ctx: &mut Context) -> CommandResult {
-    if ctx.shared.link.is_replica() {
+    if ctx.server.link.is_replica() {
         return Err(Error::text(
             "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is \
              configured to be writable (which is not the default) writes to replicas are just local and are not \
@@ -357,44 +349,21 @@ pub fn wait(ctx: &mut Context) -> CommandResult {
     }
     let wanted = int(&ctx.args[1])?;
     let timeout = timeout_ms(&ctx.args[2])?;
-    let (shared, offset) = (ctx.shared, ctx.session.written);
+    let (shared, offset) = (ctx.server, ctx.session.written);
     let acked = shared.replicas.count_acked(offset);
     if acked as i64 >= wanted || !ctx.may_block {
         ctx.reply.int(acked as i64);
         return Ok(());
     }
-    ask_for_acks(ctx, offset);
-    ctx.wait = Some(Wait {
+    ctx.action = Some(Action::Wait(Wait {
         keys: vec![],
         timeout,
-        service: Box::new(|_, _, _| false),
+        service: None,
         // If time runs out the client gets how many there are then.
         on_timeout: Some(Box::new(move |shared, reply| {
             reply.int(shared.replicas.count_acked(offset) as i64);
         })),
         acks: Some((offset, usize::try_from(wanted).unwrap_or(0))),
-    });
+    }));
     Ok(())
-}
-
-/// Has the replicas tell how far they are; once for all who wait for the same.
-fn ask_for_acks(ctx: &Context, offset: u64) {
-    let shared = ctx.shared;
-    // Under the lock, nobody makes a replica of us in the meantime, whose journal is not its own.
-    let store = shared.read();
-    let asks = shared.journal.is_active() && !shared.link.is_replica();
-    if !asks || !shared.replicas.must_ask(offset) {
-        return;
-    }
-    let mut question = vec![];
-    let words = [&b"REPLCONF"[..], b"GETACK", b"*"];
-    push_request(&mut question, 3, words.into_iter());
-    let end = shared.journal.append_quietly(&question);
-    shared.replicas.asked(end);
-    drop(store);
-    // At once, and not by way of the feeders: somebody waits.
-    shared
-        .replicas
-        .send_now(&shared.journal, shared.os.send_now);
-    shared.journal.wake_readers();
 }

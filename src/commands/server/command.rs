@@ -66,7 +66,7 @@ fn find<'i>(index: &'i Index, name: &[u8]) -> Option<&'i Row> {
 
 /// `COMMAND`: replies with what COMMAND INFO shows, for every command. O(N).
 pub fn command(ctx: &mut Context, index: &'static Index) -> CommandResult {
-    ctx.reply.array(index.commands().len());
+    ctx.reply.array(index.commands().count());
     for row in index.commands() {
         reply_info(ctx.reply, index, row);
     }
@@ -75,7 +75,7 @@ pub fn command(ctx: &mut Context, index: &'static Index) -> CommandResult {
 
 /// `COMMAND COUNT`: replies with the number of commands. O(1).
 pub fn count(ctx: &mut Context, index: &'static Index) -> CommandResult {
-    ctx.reply.int(index.commands().len() as i64);
+    ctx.reply.int(index.commands().count() as i64);
     Ok(())
 }
 
@@ -97,7 +97,7 @@ pub fn info(ctx: &mut Context, index: &'static Index) -> CommandResult {
 /// `COMMAND DOCS [command-name ...]`: replies with a map from names to their documentation. O(N).
 pub fn docs(ctx: &mut Context, index: &'static Index) -> CommandResult {
     let rows: Vec<&Row> = match ctx.args.len() {
-        2 => index.commands().iter().collect(),
+        2 => index.commands().collect(),
         _ => (ctx.args.iter_from(2))
             .filter_map(|name| find(index, name))
             .collect(),

@@ -1,13 +1,17 @@
 //! CONFIG: the settings, while the server runs.
+//!
+//! What the settings are called, which values they take and what their change does is in `state/settings/`. The handlers
+//! here read the arguments and write the replies.
 
 use crate::commands::args::help as reply_help;
 use crate::commands::command::Handler::{Container, Plain};
 use crate::commands::command::flags::{ADMIN, LOADING, NONE, NOSCRIPT, STALE};
 use crate::commands::command::{Command, cmd};
-use crate::commands::context::{CommandResult, Context};
+use crate::commands::context::{Action, CommandResult, Context};
 use crate::resp::Error;
-use crate::state::config;
-use crate::state::settings::{self, Change, SETTINGS, Setting};
+use crate::state::settings::change::{self, Refusal};
+use crate::state::settings::kind::Setting;
+use crate::state::settings::table::SETTINGS;
 use crate::util::glob;
 
 /// The commands of this file.
@@ -40,118 +44,85 @@ static SUBCOMMANDS: &[Command] = &[
         .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
 ];
 
+/// `CONFIG GET pattern [pattern …]`: the settings whose names match, each once.
+///
+/// A setting that is asked for by its name is answered under the name as it was written. O(patterns × settings).
 pub fn get(ctx: &mut Context) -> CommandResult {
-    let mut found: Vec<(String, &Setting)> = vec![];
+    let mut found: Vec<(&[u8], &Setting)> = vec![];
     for pattern in ctx.args.iter_from(2) {
-        let is_pattern = pattern.iter().any(|b| b"*?[\\".contains(b));
-        let named = SETTINGS.iter().flat_map(|s| s.names().map(move |n| (s, n)));
-        for (setting, name) in
-            named.filter(|(_, name)| glob::matches(pattern, name.as_bytes(), true))
-        {
-            // A setting asked for by its name is answered under the name as it was written.
-            let name = if is_pattern {
-                name.into()
+        let is_pattern = pattern.iter().any(|b| b"*?[".contains(b));
+        for (setting, name) in SETTINGS.iter().flat_map(|s| s.names().map(move |n| (s, n))) {
+            let name = name.as_bytes();
+            let matches = if is_pattern {
+                glob::matches(pattern, name, true)
             } else {
-                String::from_utf8_lossy(pattern).into_owned()
+                name.eq_ignore_ascii_case(pattern)
             };
-            if !found.iter().any(|(other, _)| *other == name) {
-                found.push((name, setting));
+            if matches && !found.iter().any(|(n, _)| n.eq_ignore_ascii_case(name)) {
+                found.push((if is_pattern { name } else { pattern }, setting));
             }
         }
     }
     // The settings in force, not those this batch began with: CONFIG SET may have come just before.
-    let current = ctx.shared.settings.current();
+    let current = ctx.server.settings.current();
     ctx.reply.map(found.len());
     for (name, setting) in found {
-        ctx.reply.bulk(name.as_bytes());
-        ctx.reply.bulk(setting.get(&current).as_bytes());
+        ctx.reply.bulk(name);
+        ctx.reply.bulk(&setting.get(&current));
     }
     Ok(())
 }
 
+/// `CONFIG SET name value [name value …]`: changes all these settings, or none of them. O(settings).
 pub fn set(ctx: &mut Context) -> CommandResult {
     if !ctx.args.len().is_multiple_of(2) {
         return Err(Error::SYNTAX);
     }
-    let pairs: Vec<(String, String)> = (2..ctx.args.len())
-        .step_by(2)
-        .map(|i| {
-            let text = |i| String::from_utf8_lossy(&ctx.args[i]).into_owned();
-            (text(i), text(i + 1))
-        })
-        .collect();
-    // All names are checked before any value is.
-    for (i, (name, _)) in pairs.iter().enumerate() {
-        let unknown =
-            || format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'");
-        let setting = settings::find(name).ok_or_else(|| Error::new(unknown()))?;
-        match setting.change {
-            Change::Immutable => return Err(failed(name, "can't set immutable config")),
-            Change::Protected => return Err(failed(name, "can't set protected config")),
-            Change::Allowed => {}
-        }
-        if pairs[..i]
-            .iter()
-            .any(|(other, _)| other.eq_ignore_ascii_case(name))
-        {
-            return Err(failed(name, "duplicate parameter"));
-        }
-    }
-    let changed = ctx.shared.settings.update(|config| {
-        for (name, value) in &pairs {
-            let setting = settings::find(name).ok_or_else(|| failed(name, "unknown"))?;
-            setting
-                .set(config, value)
-                .map_err(|why| failed(name, &why))?;
-        }
-        Ok(())
+    let words: Vec<&[u8]> = ctx.args.iter_from(2).collect();
+    let pairs: Vec<(&[u8], &[u8])> = words.chunks_exact(2).map(|p| (p[0], p[1])).collect();
+    change::change(ctx.server, &pairs).map_err(|refusal| {
+        let text = match refusal {
+            Refusal::Unknown(name) => [
+                b"ERR Unknown option or number of arguments for CONFIG SET - '",
+                name.as_slice(),
+                b"'",
+            ]
+            .concat(),
+            Refusal::Failed { name, why } => [
+                b"ERR CONFIG SET failed (possibly related to argument '",
+                name.as_slice(),
+                b"') - ",
+                why.as_bytes(),
+            ]
+            .concat(),
+        };
+        Error::new(text)
     })?;
-    ctx.shared.log.set_level(changed.loglevel);
     ctx.reply.ok();
     Ok(())
 }
 
-fn failed(name: &str, why: &str) -> Error {
-    Error::new(format!(
-        "ERR CONFIG SET failed (possibly related to argument '{name}') - {why}"
-    ))
-}
-
+/// `CONFIG REWRITE`: brings the configuration file up to date. O(size of the file).
 pub fn rewrite(ctx: &mut Context) -> CommandResult {
-    let current = ctx.shared.settings.current();
-    let Some(path) = &current.file else {
+    let current = ctx.server.settings.current();
+    if current.file.is_none() {
         return Err(Error::text(
             "ERR The server is running without a config file",
         ));
-    };
-    let old = std::fs::read_to_string(path).unwrap_or_default();
-    // Written beside the old one and put in its place at once: a crash in between loses neither.
-    let mut beside = path.clone().into_os_string();
-    beside.push(".tmp");
-    let written = std::fs::write(&beside, config::rewrite(&old, &current));
-    match written.and_then(|()| std::fs::rename(&beside, path)) {
-        Ok(()) => {
-            ctx.shared
-                .log
-                .notice("CONFIG REWRITE executed with success.");
-            ctx.reply.ok();
-            Ok(())
-        }
-        Err(e) => {
-            ctx.shared
-                .log
-                .warning(&format!("CONFIG REWRITE failed: {e}"));
-            Err(Error::new(format!("ERR Rewriting config file: {e}")))
-        }
     }
-}
-
-pub fn resetstat(ctx: &mut Context) -> CommandResult {
-    ctx.shared.stats.reset();
+    ctx.action = Some(Action::RewriteConfig);
     ctx.reply.ok();
     Ok(())
 }
 
+/// `CONFIG RESETSTAT`: sets the statistics back to zero.
+pub fn resetstat(ctx: &mut Context) -> CommandResult {
+    ctx.server.stats.reset();
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// `CONFIG HELP`: the subcommands, with a line on each.
 pub fn help(ctx: &mut Context) -> CommandResult {
     reply_help(ctx, "config", SUBCOMMANDS)
 }

@@ -78,7 +78,7 @@ pub fn flushall(ctx: &mut Context, store: &mut Store) -> CommandResult {
 pub fn flushdb(ctx: &mut Context, store: &mut Store) -> CommandResult {
     check_flush_option(ctx)?;
     ctx.dirty += store.dbs[ctx.session.db].clear() as u64;
-    ctx.propagate_with(&[]); // even if there was nothing: a replica may differ
+    ctx.propagate_edited(&[]); // even if there was nothing: a replica may differ
     ctx.reply.ok();
     Ok(())
 }
@@ -117,13 +117,13 @@ pub fn shutdown(ctx: &mut Context) -> CommandResult {
             .any(|w| w.eq_ignore_ascii_case(b"FORCE"))
     {
         // There is nothing to save to, and it was asked for.
-        ctx.shared
+        ctx.server
             .log
             .warning("SHUTDOWN SAVE refused: this server keeps its data in memory only");
         return Err(Error::text("ERR Errors trying to SHUTDOWN. Check logs."));
     }
-    ctx.shared.log.warning("User requested shutdown...");
-    ctx.shared.stop.request();
+    ctx.server.log.warning("User requested shutdown...");
+    ctx.server.stop.request();
     ctx.session.close_after_reply = true;
     Ok(())
 }
@@ -148,12 +148,12 @@ pub fn debug(ctx: &mut Context, store: &mut Store) -> CommandResult {
                 .parse::<f64>()
                 .unwrap_or(0.0);
             let time = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or_default();
-            ctx.shared.stop.wait(time);
+            ctx.server.stop.wait(time);
             ctx.reply.ok();
         }
         (b"set-active-expire", 3) => {
             let on = number::parse_i64(&ctx.args[2]).unwrap_or(0) != 0;
-            ctx.shared.active_expire.store(on, Relaxed);
+            ctx.server.active_expire.store(on, Relaxed);
             ctx.reply.ok();
         }
         (b"object", 3) => {

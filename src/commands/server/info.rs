@@ -12,6 +12,7 @@ use crate::commands::context::{CommandResult, Context};
 use crate::state::lock;
 use crate::state::replication::{LinkState, Stage};
 use crate::store::Store;
+use crate::sys;
 use crate::util::{clock, number, process};
 
 /// The commands of this file.
@@ -71,7 +72,7 @@ macro_rules! lines {
 }
 
 fn section(ctx: &Context, store: &Store, name: &str, text: &mut String) {
-    let shared = ctx.shared;
+    let shared = ctx.server;
     let mut title = name.to_string();
     title[..1].make_ascii_uppercase();
     let title = if name == "cpu" {
@@ -242,7 +243,7 @@ fn section(ctx: &Context, store: &Store, name: &str, text: &mut String) {
 }
 
 fn replication(ctx: &Context, text: &mut String) {
-    let shared = ctx.shared;
+    let shared = ctx.server;
     let offset = shared.journal.end();
     let primary = shared.settings.current().replicaof.clone();
     if let Some((host, port)) = &primary {
@@ -287,7 +288,7 @@ fn replication(ctx: &Context, text: &mut String) {
 
 /// What a replica says of its link.
 fn replica_side(ctx: &Context, text: &mut String, host: &str, port: u16) {
-    let (shared, config) = (ctx.shared, ctx.config);
+    let (shared, config) = (ctx.server, ctx.config);
     let link = shared.link.status();
     let up = link.state == LinkState::Connected;
     let seconds = |since: Option<Instant>| since.map_or(-1, |at| at.elapsed().as_secs() as i64);
@@ -329,16 +330,16 @@ fn replica_side(ctx: &Context, text: &mut String, host: &str, port: u16) {
 }
 
 fn memory(ctx: &Context, text: &mut String) {
-    let (used, rss) = ((ctx.shared.os.allocated_bytes)(), process::resident_bytes());
+    let (used, rss) = (sys::allocated_bytes(), process::resident_bytes());
     let peak = ctx
-        .shared
+        .server
         .stats
         .peak_memory
         .fetch_max(used, Relaxed)
         .max(used);
     let total = process::total_memory();
     let overhead: u64 = ctx
-        .shared
+        .server
         .clients
         .all()
         .iter()
@@ -372,7 +373,7 @@ fn memory(ctx: &Context, text: &mut String) {
         "mem_fragmentation_ratio": format!("{:.2}", rss as f64 / used.max(1) as f64),
         "mem_fragmentation_bytes": rss as i64 - used as i64,
         "mem_not_counted_for_evict": 0,
-        "mem_replication_backlog": ctx.shared.journal.memory(),
+        "mem_replication_backlog": ctx.server.journal.memory(),
         "mem_clients_slaves": 0,
         "mem_clients_normal": overhead,
         "mem_aof_buffer": 0,

@@ -42,7 +42,7 @@ pub fn usage(ctx: &mut Context, db: &Db) -> CommandResult {
         }
         i += 2;
     }
-    match ctx.peek(db, 2) {
+    match ctx.peek(db, &ctx.args[2]) {
         Some(object) => {
             let bytes = Db::key_overhead(&ctx.args[2]) + object.value.heap_size();
             ctx.reply.int(bytes as i64);

@@ -5,14 +5,13 @@ use crate::commands::command::flags::{BLOCKING, DENYOOM, FAST, READONLY, WRITE};
 use crate::commands::command::{Command, acl, cmd};
 use crate::commands::key_spec::flags::{ACCESS, DELETE, RO, RW, UPDATE};
 use crate::commands::key_spec::{after, key};
-use std::sync::Arc;
 
 use crate::commands::args::{int, timeout_ms, wrong_arity};
 use crate::commands::context::{CommandResult, Context};
 use crate::resp::{Args, Error, Reply};
-use crate::state::blocking::Service;
+use crate::state::blocking::{Service, Serving};
 use crate::store::stream::{AddError, Element, EntryRef, NewId, Stream, StreamId, Trim};
-use crate::store::{Db, Keep, NEVER, Value};
+use crate::store::{Class, Db, Type};
 
 /// The commands of this file.
 #[rustfmt::skip]
@@ -208,7 +207,7 @@ impl Cut {
     }
 }
 
-/// Words to propagate, as [`Context::propagate_with`] takes them.
+/// Words to propagate, as [`Context::propagate_edited`] takes them.
 fn borrowed(changes: &[(usize, Vec<u8>)]) -> Vec<(usize, &[u8])> {
     changes.iter().map(|(i, w)| (*i, w.as_slice())).collect()
 }
@@ -224,19 +223,11 @@ pub fn xadd(ctx: &mut Context, db: &mut Db) -> CommandResult {
             "ERR The ID specified in XADD must be greater than 0-0",
         ));
     }
-    if ctx.find_mut(db, 1).is_none() {
-        if options.no_create {
-            ctx.reply.null();
-            return Ok(());
-        }
-        let stream = Value::Stream(Arc::default());
-        db.set(&ctx.args[1], stream, Keep::Until(NEVER), ctx.usage, ctx.now);
+    if options.no_create && ctx.find_mut(db, &ctx.args[1]).is_none() {
+        ctx.reply.null();
+        return Ok(());
     }
-    // It exists now; the error is never seen.
-    let object = db
-        .get_mut(&ctx.args[1], ctx.now)
-        .ok_or(Error::NO_SUCH_KEY)?;
-    let stream = object.value.as_stream_mut()?;
+    let stream: &mut Stream = ctx.get_or_create(db, &ctx.args[1])?;
     if stream.last_id == StreamId::MAX {
         return Err(Error::text(
             "ERR The stream has exhausted the last possible ID, unable to add more items",
@@ -258,16 +249,18 @@ pub fn xadd(ctx: &mut Context, db: &mut Db) -> CommandResult {
     if let Some(cut) = cut {
         cut.apply(stream);
     }
-    if ctx.effects.on() {
+    if ctx.propagation.is_wanted() {
         // Replicas get the very ID, and cut just where this server did.
         let mut changes = match wanted {
             NewId::Exact(_) => vec![],
             NewId::Auto | NewId::AutoSeq(_) => vec![(at, id.to_string().into_bytes())],
         };
         changes.extend(cut.map(|cut| cut.exact(stream)).unwrap_or_default());
-        ctx.propagate_with(&borrowed(&changes));
+        ctx.propagate_edited(&borrowed(&changes));
     }
-    db.touch(&ctx.args[1]);
+    db.modified(&ctx.args[1]);
+    db.event(Class::Stream, "xadd", &ctx.args[1]);
+    db.ready(&ctx.args[1]);
     ctx.dirty += 1;
     Ok(())
 }
@@ -275,16 +268,16 @@ pub fn xadd(ctx: &mut Context, db: &mut Db) -> CommandResult {
 pub fn xtrim(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let options = CutOptions::read(ctx, false)?;
     let (mut deleted, mut exact) = (0, vec![]);
-    if let (Some(object), Some(cut)) = (ctx.find_mut(db, 1), options.cut) {
-        let stream = object.value.as_stream_mut()?;
+    if let (Some(object), Some(cut)) = (ctx.find_mut(db, &ctx.args[1]), options.cut) {
+        let stream = Stream::of_mut(&mut object.value)?;
         deleted = cut.apply(stream);
         exact = cut.exact(stream);
     }
     if deleted > 0 {
         if !exact.is_empty() {
-            ctx.propagate_with(&borrowed(&exact));
+            ctx.propagate_edited(&borrowed(&exact));
         }
-        db.touch(&ctx.args[1]);
+        db.modified(&ctx.args[1]);
         ctx.dirty += deleted;
     }
     ctx.reply.int(deleted as i64);
@@ -292,8 +285,8 @@ pub fn xtrim(ctx: &mut Context, db: &mut Db) -> CommandResult {
 }
 
 pub fn xlen(ctx: &mut Context, db: &Db) -> CommandResult {
-    let len = match ctx.find(db, 1) {
-        Some(object) => object.value.as_stream()?.len(),
+    let len = match ctx.find(db, &ctx.args[1]) {
+        Some(object) => Stream::of(&object.value)?.len(),
         None => 0,
     };
     ctx.reply.int(len as i64);
@@ -302,8 +295,8 @@ pub fn xlen(ctx: &mut Context, db: &Db) -> CommandResult {
 
 pub fn xdel(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let mut deleted = 0;
-    if let Some(object) = ctx.find_mut(db, 1) {
-        let stream = object.value.as_stream_mut()?;
+    if let Some(object) = ctx.find_mut(db, &ctx.args[1]) {
+        let stream = Stream::of_mut(&mut object.value)?;
         let ids: Result<Vec<_>, _> = ctx
             .args
             .iter_from(2)
@@ -312,7 +305,7 @@ pub fn xdel(ctx: &mut Context, db: &mut Db) -> CommandResult {
         deleted = ids?.into_iter().filter(|&id| stream.delete(id)).count();
     }
     if deleted > 0 {
-        db.touch(&ctx.args[1]);
+        db.modified(&ctx.args[1]);
         ctx.dirty += deleted as u64;
     }
     ctx.reply.int(deleted as i64);
@@ -358,11 +351,11 @@ fn range(
         count = Some(int(&ctx.args[i + 1])?.max(0) as usize);
         i += 2;
     }
-    let Some(object) = ctx.find(db, 1) else {
+    let Some(object) = ctx.find(db, &ctx.args[1]) else {
         ctx.reply.array(0);
         return Ok(());
     };
-    let stream = object.value.as_stream()?;
+    let stream = Stream::of(&object.value)?;
     let count = count.unwrap_or(usize::MAX);
     match (count, backwards) {
         (0, _) => ctx.reply.null_array(),
@@ -458,7 +451,7 @@ impl ReadOptions {
         ctx: &mut Context,
         start: usize,
         served: usize,
-        service: impl FnOnce(&[Vec<u8>]) -> Service,
+        service: impl FnOnce(&[Vec<u8>]) -> Box<dyn Service>,
     ) -> CommandResult {
         match self.block {
             _ if served > 0 => {
@@ -498,8 +491,8 @@ pub fn xread(ctx: &mut Context, db: &Db) -> CommandResult {
     let options = ReadOptions::read(&ctx.args, false)?;
     let mut positions = Vec::with_capacity(options.streams);
     for key in options.keys..options.keys + options.streams {
-        let stream = match ctx.find(db, key) {
-            Some(object) => Some(object.value.as_stream()?),
+        let stream = match ctx.find(db, &ctx.args[key]) {
+            Some(object) => Some(Stream::of(&object.value)?),
             None => None,
         };
         positions.push(position(&ctx.args[key + options.streams], stream)?);
@@ -511,7 +504,7 @@ pub fn xread(ctx: &mut Context, db: &Db) -> CommandResult {
         let Some(object) = db.get(key, ctx.now) else {
             continue;
         };
-        let stream = object.value.as_stream()?;
+        let stream = Stream::of(&object.value)?;
         if stream.last_entry_id().is_some_and(|last| last > after) {
             reply_stream(ctx.reply, key, stream, after, options.count);
             served += 1;
@@ -519,7 +512,8 @@ pub fn xread(ctx: &mut Context, db: &Db) -> CommandResult {
     }
     let count = options.count;
     options.finish(ctx, start, served, |keys| {
-        waiting_read(keys.iter().cloned().zip(positions).collect(), count)
+        let wanted = keys.iter().cloned().zip(positions).collect();
+        Box::new(WaitingRead { wanted, count })
     })
 }
 
@@ -540,25 +534,38 @@ fn position(text: &[u8], stream: Option<&Stream>) -> Result<StreamId, Error> {
     }
 }
 
-/// What a waiting XREAD does when one of its keys has changed: it answers with that stream alone.
-fn waiting_read(wanted: Vec<(Vec<u8>, StreamId)>, count: usize) -> Service {
-    Box::new(move |db, key, serving| {
-        let (reply, now) = (&mut *serving.reply, serving.now);
-        let Some((_, after)) = wanted.iter().find(|(k, _)| k == key) else {
-            return false;
-        };
-        let Some(stream) = db.get(key, now).and_then(|o| o.value.as_stream().ok()) else {
-            return false;
-        };
-        if stream.last_id <= *after {
-            return false;
+/// What a waiting XREAD wants: entries after an ID, from one of several streams. It is served from one stream alone.
+struct WaitingRead {
+    /// Keys, each with the ID after which to read.
+    wanted: Vec<(Vec<u8>, StreamId)>,
+    count: usize,
+}
+
+impl WaitingRead {
+    /// The stream at `key`, and the ID after which to read from it.
+    fn stream<'d>(&self, db: &'d Db, key: &[u8], now: i64) -> Option<(&'d Stream, StreamId)> {
+        let (_, after) = self.wanted.iter().find(|(wanted, _)| wanted == key)?;
+        let object = db.get(key, now)?;
+        Some((Stream::of(&object.value).ok()?, *after))
+    }
+}
+
+impl Service for WaitingRead {
+    /// Asks for the last ID that was given out, even if its entry is gone: as Redis does, an XADD that trims its own entry
+    /// wakes a reader with an empty list.
+    fn can_serve(&self, db: &Db, key: &[u8], now: i64) -> bool {
+        let stream = self.stream(db, key, now);
+        stream.is_some_and(|(stream, after)| stream.last_id > after)
+    }
+
+    fn serve(&mut self, db: &mut Db, key: &[u8], serving: &mut Serving<'_>) -> CommandResult {
+        if let Some((stream, after)) = self.stream(db, key, serving.now) {
+            let reply = &mut *serving.reply;
+            let start = reply.out.len();
+            reply_stream(reply, key, stream, after, self.count);
+            let kind = stream_list_kind(reply);
+            reply.insert_header(start, kind, 1);
         }
-        if reply.resp3 {
-            reply.map(1)
-        } else {
-            reply.array(1)
-        }
-        reply_stream(reply, key, stream, *after, count);
-        true
-    })
+        Ok(())
+    }
 }

@@ -13,10 +13,10 @@ use crate::commands::args::help as reply_help;
 use crate::commands::args::int;
 use crate::commands::context::{CommandResult, Context};
 use crate::resp::{Error, Reply};
-use crate::state::blocking::Service;
-use crate::state::journal::Effects;
+use crate::state::blocking::{Service, Serving};
+use crate::state::propagation::Propagation;
 use crate::store::stream::{Group, Nack, Stream, StreamId};
-use crate::store::{Db, Keep, NEVER, Value};
+use crate::store::{Db, Keep, NEVER, Type, Value};
 
 /// The commands of this file.
 #[rustfmt::skip]
@@ -87,16 +87,16 @@ pub fn no_group_for_key(key: &[u8], group: &[u8]) -> Error {
 /// What replicas are told of a delivery, however it came about: this entry is pending with this consumer, and the group has
 /// come to `last_id`.
 pub fn propagate_claim(
-    effects: &mut Effects,
+    propagation: &mut Propagation,
     (key, group): (&[u8], &[u8]),
     last_id: StreamId,
     id: StreamId,
     nack: &Nack,
 ) {
-    if effects.on() {
+    if propagation.is_wanted() {
         let (id, last_id) = (id.to_string(), last_id.to_string());
         let (time, count) = (nack.delivered.to_string(), nack.count.to_string());
-        effects.instead(&[
+        propagation.add(&[
             b"XCLAIM",
             key,
             group,
@@ -116,11 +116,11 @@ pub fn propagate_claim(
 }
 
 /// What replicas are told when a group has moved on and nothing became pending.
-pub fn propagate_group_id(effects: &mut Effects, key: &[u8], name: &[u8], group: &Group) {
-    if effects.on() {
+pub fn propagate_group_id(propagation: &mut Propagation, key: &[u8], name: &[u8], group: &Group) {
+    if propagation.is_wanted() {
         let id = group.last_id.to_string();
         let read = group.entries_read.map_or(-1, |n| n as i64).to_string();
-        effects.instead(&[
+        propagation.add(&[
             b"XGROUP",
             b"SETID",
             key,
@@ -154,7 +154,7 @@ const NO_KEY: Error = Error::text(
 
 /// The stream that XGROUP works on.
 fn stream_of<'d>(ctx: &Context, db: &'d mut Db) -> Result<&'d mut Stream, Error> {
-    ctx.find_mut(db, 2).ok_or(NO_KEY)?.value.as_stream_mut()
+    ctx.get_mut(db, &ctx.args[2])?.ok_or(NO_KEY)
 }
 
 /// The group that XGROUP works on.
@@ -196,8 +196,8 @@ fn group_options(ctx: &Context, create: bool) -> Result<GroupOptions, Error> {
 
 pub fn create(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let options = group_options(ctx, true)?;
-    let stream = match ctx.find_mut(db, 2) {
-        Some(object) => Some(object.value.as_stream_mut()?),
+    let stream = match ctx.find_mut(db, &ctx.args[2]) {
+        Some(object) => Some(Stream::of_mut(&mut object.value)?),
         None if !options.make_stream => return Err(NO_KEY),
         None => None,
     };
@@ -220,7 +220,7 @@ pub fn create(ctx: &mut Context, db: &mut Db) -> CommandResult {
     if !stream_of(ctx, db)?.add_group(&ctx.args[3], Group::new(start, options.entries_read)) {
         return Err(Error::text("BUSYGROUP Consumer Group name already exists"));
     }
-    db.touch(&ctx.args[2]);
+    db.changed_silently(&ctx.args[2]);
     ctx.dirty += 1;
     ctx.reply.ok();
     Ok(())
@@ -239,6 +239,7 @@ pub fn setid(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let group = group_of(ctx, db)?;
     group.last_id = start;
     group.entries_read = options.entries_read;
+    db.changed_silently(&ctx.args[2]);
     ctx.dirty += 1;
     ctx.reply.ok();
     Ok(())
@@ -247,8 +248,9 @@ pub fn setid(ctx: &mut Context, db: &mut Db) -> CommandResult {
 pub fn destroy(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let removed = stream_of(ctx, db)?.remove_group(&ctx.args[3]);
     if removed {
-        // Those who wait for the group's entries hear that there will be none.
-        db.touch(&ctx.args[2]);
+        // Consumers that wait for entries of the group get an error.
+        db.changed_silently(&ctx.args[2]);
+        db.ready(&ctx.args[2]);
         ctx.dirty += 1;
     }
     ctx.reply.int(removed.into());
@@ -260,7 +262,7 @@ pub fn createconsumer(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let new = !group.consumers.contains_key(&ctx.args[4]);
     if new {
         group.meet(&ctx.args[4], ctx.now);
-        db.touch(&ctx.args[2]);
+        db.changed_silently(&ctx.args[2]);
         ctx.dirty += 1;
     }
     ctx.reply.int(new.into());
@@ -270,7 +272,7 @@ pub fn createconsumer(ctx: &mut Context, db: &mut Db) -> CommandResult {
 pub fn delconsumer(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let pending = group_of(ctx, db)?.remove_consumer(&ctx.args[4]);
     if pending.is_some() {
-        db.touch(&ctx.args[2]);
+        db.changed_silently(&ctx.args[2]);
         ctx.dirty += 1;
     }
     ctx.reply.int(pending.unwrap_or(0) as i64);
@@ -311,11 +313,7 @@ pub fn xreadgroup(ctx: &mut Context, db: &mut Db) -> CommandResult {
                 .concat(),
             )
         };
-        let stream = ctx
-            .find_mut(db, i)
-            .map(|o| o.value.as_stream_mut())
-            .transpose()?
-            .ok_or_else(missing)?;
+        let stream: &mut Stream = ctx.get_mut(db, key)?.ok_or_else(missing)?;
         stream.group(group).ok_or_else(missing)?;
         wanted.push(match &ctx.args[i + options.streams] {
             b">" => From::New,
@@ -333,7 +331,7 @@ pub fn xreadgroup(ctx: &mut Context, db: &mut Db) -> CommandResult {
         });
     }
     // What it does to a group is told entry by entry.
-    ctx.effects.nothing_else();
+    ctx.propagation.nothing();
     let start = ctx.reply.out.len();
     let mut served = 0;
     for (i, &from) in wanted.iter().enumerate() {
@@ -352,16 +350,22 @@ pub fn xreadgroup(ctx: &mut Context, db: &mut Db) -> CommandResult {
             no_ack: options.no_ack,
             now: ctx.now,
         };
-        let stream = object.value.as_stream_mut()?;
-        if request.serve(ctx.reply, ctx.effects, key, stream, from) {
+        let stream = Stream::of_mut(&mut object.value)?;
+        if request.serve(ctx.reply, &mut ctx.propagation, key, stream, from) {
             ctx.dirty += 1;
             served += 1;
+            db.changed_silently(key);
         }
     }
     let (group, consumer) = (ctx.args[group_at].to_vec(), ctx.args[group_at + 1].to_vec());
     let (count, no_ack) = (options.count, options.no_ack);
     options.finish(ctx, start, served, |_| {
-        waiting_consumer(group, consumer, count, no_ack)
+        Box::new(WaitingConsumer {
+            group,
+            consumer,
+            count,
+            no_ack,
+        })
     })
 }
 
@@ -379,7 +383,7 @@ impl Request<'_> {
     fn serve(
         &self,
         reply: &mut Reply,
-        effects: &mut Effects,
+        propagation: &mut Propagation,
         key: &[u8],
         stream: &mut Stream,
         from: From,
@@ -400,7 +404,7 @@ impl Request<'_> {
                 self.group,
                 &consumer,
             ];
-            effects.also(&words);
+            propagation.add(&words);
         }
         if !reply.resp3 {
             reply.array(2);
@@ -424,13 +428,13 @@ impl Request<'_> {
                                 count: 1,
                             };
                             let place = (key, self.group);
-                            propagate_claim(effects, place, entry.id, entry.id, &nack);
+                            propagate_claim(propagation, place, entry.id, entry.id, &nack);
                         }
                     },
                 );
                 reply.insert_header(start, b'*', n);
                 if let (true, Some(group)) = (self.no_ack, stream.group(self.group)) {
-                    propagate_group_id(effects, key, self.group, group);
+                    propagate_group_id(propagation, key, self.group, group);
                 }
             }
             From::History(after) => self.reply_history(reply, stream, after),
@@ -472,44 +476,57 @@ impl Request<'_> {
     }
 }
 
-/// What a waiting XREADGROUP does when one of its keys has changed. The writer serves those who wait one after the other,
-/// so that each new entry goes to the one who has waited longest.
-fn waiting_consumer(group: Vec<u8>, consumer: Vec<u8>, count: usize, no_ack: bool) -> Service {
-    Box::new(move |db, key, serving| {
-        let (reply, now) = (&mut *serving.reply, serving.now);
-        let stream = db
-            .get_mut(key, now)
-            .and_then(|object| object.value.as_stream_mut().ok());
-        let Some(stream) = stream else {
-            reply.error(&Error::text("UNBLOCKED the stream key no longer exists"));
+/// What a waiting XREADGROUP wants: entries that its group has not read. Waiters are served one after the other, so
+/// each new entry goes to the consumer that has waited longest.
+struct WaitingConsumer {
+    group: Vec<u8>,
+    consumer: Vec<u8>,
+    count: usize,
+    no_ack: bool,
+}
+
+impl Service for WaitingConsumer {
+    /// There is also something for the client if the stream or the group is gone: an error.
+    fn can_serve(&self, db: &Db, key: &[u8], now: i64) -> bool {
+        let object = db.get(key, now);
+        let Some(Ok(stream)) = object.map(|object| Stream::of(&object.value)) else {
             return true;
         };
-        if stream.group(&group).is_none() {
+        let group = stream.group(&self.group);
+        group.is_none_or(|group| stream.last_id > group.last_id)
+    }
+
+    fn serve(&mut self, db: &mut Db, key: &[u8], serving: &mut Serving<'_>) -> CommandResult {
+        let (reply, now) = (&mut *serving.reply, serving.now);
+        let object = db.get_mut(key, now);
+        let Some(Ok(stream)) = object.map(|object| Stream::of_mut(&mut object.value)) else {
+            let text = "UNBLOCKED the stream key no longer exists";
+            return Err(Error::text(text));
+        };
+        if stream.group(&self.group).is_none() {
             let text = "NOGROUP the consumer group this client was blocked on no longer exists";
-            reply.error(&Error::text(text));
-            return true;
+            return Err(Error::text(text));
         }
         let start = reply.out.len();
         let request = Request {
-            group: &group,
-            consumer: &consumer,
-            count,
-            no_ack,
+            group: &self.group,
+            consumer: &self.consumer,
+            count: self.count,
+            no_ack: self.no_ack,
             now,
         };
-        let served = request.serve(reply, serving.effects, key, stream, From::New);
-        if served {
-            let kind = stream_list_kind(reply);
-            reply.insert_header(start, kind, 1);
-        }
-        served
-    })
+        request.serve(reply, serving.propagation, key, stream, From::New);
+        let kind = stream_list_kind(reply);
+        reply.insert_header(start, kind, 1);
+        db.changed_silently(key);
+        Ok(())
+    }
 }
 
 pub fn xack(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let mut acknowledged = 0;
-    if let Some(object) = ctx.find_mut(db, 1)
-        && let Some(group) = object.value.as_stream_mut()?.group_mut(&ctx.args[2])
+    if let Some(object) = ctx.find_mut(db, &ctx.args[1])
+        && let Some(group) = Stream::of_mut(&mut object.value)?.group_mut(&ctx.args[2])
     {
         let ids: Result<Vec<_>, _> = ctx
             .args
@@ -518,6 +535,7 @@ pub fn xack(ctx: &mut Context, db: &mut Db) -> CommandResult {
             .collect();
         acknowledged = ids?.into_iter().filter(|&id| group.acknowledge(id)).count();
     }
+    db.changed_silently(&ctx.args[1]);
     ctx.dirty += acknowledged as u64;
     ctx.reply.int(acknowledged as i64);
     Ok(())

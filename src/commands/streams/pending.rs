@@ -11,9 +11,9 @@ use crate::commands::context::{CommandResult, Context};
 use crate::commands::key_spec::flags::{ACCESS, DELETE, RO, RW, UPDATE};
 use crate::commands::key_spec::key;
 use crate::resp::{Error, Reply};
-use crate::state::journal::Effects;
-use crate::store::Db;
+use crate::state::propagation::Propagation;
 use crate::store::stream::{Group, Nack, Stream, StreamId};
+use crate::store::{Db, Type};
 use crate::util::number;
 
 /// The commands of this file.
@@ -56,10 +56,8 @@ pub fn xpending(ctx: &mut Context, db: &Db) -> CommandResult {
         ));
     }
     let missing = || no_group(&ctx.args[1], &ctx.args[2]);
-    let object = ctx.find(db, 1).ok_or_else(missing)?;
-    let group = object
-        .value
-        .as_stream()?
+    let object = ctx.find(db, &ctx.args[1]).ok_or_else(missing)?;
+    let group = Stream::of(&object.value)?
         .group(&ctx.args[2])
         .ok_or_else(missing)?;
     let Some((start, end, count)) = range else {
@@ -207,7 +205,7 @@ impl Claim<'_> {
     fn take(
         &self,
         reply: &mut Reply,
-        effects: &mut Effects,
+        propagation: &mut Propagation,
         stream: &mut Stream,
         id: StreamId,
         force: bool,
@@ -220,7 +218,7 @@ impl Claim<'_> {
             };
             // A replica that is told to claim it finds out for itself that it is gone.
             match group.pel.get(&id) {
-                Some(nack) => propagate_claim(effects, place, group.last_id, id, nack),
+                Some(nack) => propagate_claim(propagation, place, group.last_id, id, nack),
                 None => return Claimed::No,
             }
             group.acknowledge(id);
@@ -246,7 +244,7 @@ impl Claim<'_> {
             delivered: self.delivered,
             count,
         };
-        propagate_claim(effects, place, group.last_id, id, &nack);
+        propagate_claim(propagation, place, group.last_id, id, &nack);
         group.assign(id, nack);
         if self.just_id {
             reply_id(reply, id);
@@ -267,11 +265,7 @@ fn min_idle(ctx: &Context, error: &'static str) -> Result<i64, Error> {
 /// The stream that has the group which arguments 1 and 2 name.
 fn stream_with_group<'d>(ctx: &Context, db: &'d mut Db) -> Result<&'d mut Stream, Error> {
     let missing = || no_group(&ctx.args[1], &ctx.args[2]);
-    let stream = ctx
-        .find_mut(db, 1)
-        .ok_or_else(missing)?
-        .value
-        .as_stream_mut()?;
+    let stream: &mut Stream = ctx.get_mut(db, &ctx.args[1])?.ok_or_else(missing)?;
     stream.group(&ctx.args[2]).ok_or_else(missing)?;
     Ok(stream)
 }
@@ -280,7 +274,7 @@ pub fn xclaim(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let stream = stream_with_group(ctx, db)?;
     let min_idle = min_idle(ctx, "ERR Invalid min-idle-time argument for XCLAIM")?;
     let options = ClaimOptions::read(ctx)?;
-    ctx.effects.nothing_else();
+    ctx.propagation.nothing();
     let mut moved = false;
     if let Some(group) = stream.group_mut(&ctx.args[2]) {
         moved = options.last_id > group.last_id;
@@ -296,12 +290,12 @@ pub fn xclaim(ctx: &mut Context, db: &mut Db) -> CommandResult {
         just_id: options.just_id,
         now: ctx.now,
     };
-    let (dirty, effects) = (&mut ctx.dirty, &mut *ctx.effects);
+    let (dirty, propagation) = (&mut ctx.dirty, &mut ctx.propagation);
     let before = *dirty;
     ctx.reply.array_of(|reply| {
         let mut claimed = 0;
         for id in options.ids {
-            match claim.take(reply, effects, stream, id, options.force) {
+            match claim.take(reply, propagation, stream, id, options.force) {
                 Claimed::Yes => claimed += 1,
                 Claimed::Gone => {}
                 Claimed::No => continue,
@@ -314,9 +308,10 @@ pub fn xclaim(ctx: &mut Context, db: &mut Db) -> CommandResult {
         && moved
         && ctx.dirty == before
     {
-        propagate_group_id(ctx.effects, &ctx.args[1], &ctx.args[2], group);
+        propagate_group_id(&mut ctx.propagation, &ctx.args[1], &ctx.args[2], group);
         ctx.dirty += 1;
     }
+    db.changed_silently(&ctx.args[1]);
     Ok(())
 }
 
@@ -338,7 +333,7 @@ pub fn xautoclaim(ctx: &mut Context, db: &mut Db) -> CommandResult {
         }
         i += 1;
     }
-    ctx.effects.nothing_else();
+    ctx.propagation.nothing();
     let stream = stream_with_group(ctx, db)?;
     let claim = Claim {
         key: &ctx.args[1],
@@ -364,7 +359,7 @@ pub fn xautoclaim(ctx: &mut Context, db: &mut Db) -> CommandResult {
         };
         from = id.next();
         attempts -= 1;
-        match claim.take(ctx.reply, ctx.effects, stream, id, false) {
+        match claim.take(ctx.reply, &mut ctx.propagation, stream, id, false) {
             Claimed::Yes => claimed += 1,
             Claimed::Gone => deleted.push(id),
             Claimed::No => continue,
@@ -380,5 +375,6 @@ pub fn xautoclaim(ctx: &mut Context, db: &mut Db) -> CommandResult {
     ctx.reply.out.extend_from_slice(&entries);
     ctx.reply.array(deleted.len());
     deleted.into_iter().for_each(|id| reply_id(ctx.reply, id));
+    db.changed_silently(&ctx.args[1]);
     Ok(())
 }

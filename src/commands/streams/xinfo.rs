@@ -53,7 +53,7 @@ fn count(reply: &mut Reply, text: &str, n: usize) {
 }
 
 fn stream_of<'d>(ctx: &Context, db: &'d Db) -> Result<&'d Stream, Error> {
-    ctx.find(db, 2).ok_or(Error::NO_SUCH_KEY)?.value.as_stream()
+    ctx.get(db, &ctx.args[2])?.ok_or(Error::NO_SUCH_KEY)
 }
 
 pub fn stream(ctx: &mut Context, db: &Db) -> CommandResult {
@@ -229,11 +229,7 @@ pub fn xsetid(ctx: &mut Context, db: &mut Db) -> CommandResult {
         }
         i += 2;
     }
-    let stream = ctx
-        .find_mut(db, 1)
-        .ok_or(Error::NO_SUCH_KEY)?
-        .value
-        .as_stream_mut()?;
+    let stream: &mut Stream = ctx.get_mut(db, &ctx.args[1])?.ok_or(Error::NO_SUCH_KEY)?;
     if let Some(last) = stream.last_entry_id() {
         if id < last {
             let text = "ERR The ID specified in XSETID is smaller than the target stream top item";
@@ -249,7 +245,7 @@ pub fn xsetid(ctx: &mut Context, db: &mut Db) -> CommandResult {
     if max_deleted != StreamId::MIN {
         stream.max_deleted_id = max_deleted;
     }
-    db.touch(&ctx.args[1]);
+    db.changed_silently(&ctx.args[1]);
     ctx.dirty += 1;
     ctx.reply.ok();
     Ok(())

@@ -34,7 +34,7 @@ pub static COMMANDS: &[Command] = &[
 
 /// Adds to the integer at the key; a key that is not there counts as 0. The expiry stays.
 fn add(ctx: &mut Context, db: &mut Db, by: i64) -> CommandResult {
-    let sum = match ctx.find_mut(db, 1) {
+    let sum = match ctx.find_mut(db, &ctx.args[1]) {
         Some(object) => {
             let old = match &object.value {
                 Value::Int(n) => *n,
@@ -42,7 +42,7 @@ fn add(ctx: &mut Context, db: &mut Db, by: i64) -> CommandResult {
             };
             let sum = old.checked_add(by).ok_or(Error::OVERFLOW)?;
             object.value = Value::Int(sum);
-            db.touch(&ctx.args[1]);
+            db.modified(&ctx.args[1]);
             sum
         }
         None => {
@@ -86,7 +86,7 @@ pub fn decrby(ctx: &mut Context, db: &mut Db) -> CommandResult {
 
 pub fn incrbyfloat(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let read = |text: &[u8]| LongDouble::parse(text).ok_or(Error::NOT_FLOAT);
-    let old = match ctx.find_mut(db, 1) {
+    let old = match ctx.find_mut(db, &ctx.args[1]) {
         Some(object) => Some(object.value.as_string()?.into_owned()),
         None => None,
     };
@@ -96,8 +96,8 @@ pub fn incrbyfloat(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let text = sum.to_text().into_bytes();
     ctx.reply.bulk(&text);
     // Floating point may come out differently elsewhere; the result does not.
-    ctx.effects
-        .instead(&[b"SET", &ctx.args[1], &text, b"KEEPTTL"]);
+    ctx.propagation
+        .add(&[b"SET", &ctx.args[1], &text, b"KEEPTTL"]);
     db.set(
         &ctx.args[1],
         Value::Str(text.into()),

@@ -10,7 +10,8 @@ use crate::commands::key_spec::flags::{
 };
 use crate::commands::key_spec::{key, keys};
 use crate::resp::{Args, Error, Reply};
-use crate::store::{Db, Keep, NEVER, Value};
+use crate::store::stream::Stream;
+use crate::store::{Class, Db, Keep, NEVER, Type, Value};
 
 /// The commands of this file.
 #[rustfmt::skip]
@@ -212,13 +213,14 @@ pub fn set(ctx: &mut Context, db: &mut Db) -> CommandResult {
     };
     let value = value_of(ctx, 2);
     db.set(&ctx.args[1], value, keep, ctx.usage, ctx.now);
+    db.event(Class::String, "set", &ctx.args[1]);
     ctx.dirty += 1;
     match until {
         Some(at) => propagate_expiring_set(ctx, 2, at),
-        None if options.get && ctx.effects.on() => {
+        None if options.get && ctx.propagation.is_wanted() => {
             let words = (0..ctx.args.len()).filter(|&i| i < 3 || !ctx.args.is(i, "GET"));
             let words: Vec<&[u8]> = words.map(|i| &ctx.args[i]).collect();
-            ctx.effects.instead(&words);
+            ctx.propagation.add(&words);
         }
         None => {}
     }
@@ -231,10 +233,10 @@ pub fn set(ctx: &mut Context, db: &mut Db) -> CommandResult {
 /// A SET with an expiry goes to the replicas with the time itself, not with how long it is until then. `value` is the
 /// argument that holds the value.
 fn propagate_expiring_set(ctx: &mut Context, value: usize, at: i64) {
-    if ctx.effects.on() {
+    if ctx.propagation.is_wanted() {
         let (key, value, at) = (&ctx.args[1], &ctx.args[value], at.to_string());
-        ctx.effects
-            .instead(&[b"SET", key, value, b"PXAT", at.as_bytes()]);
+        ctx.propagation
+            .add(&[b"SET", key, value, b"PXAT", at.as_bytes()]);
     }
 }
 
@@ -242,7 +244,7 @@ pub fn setnx(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let free = db.get_mut(&ctx.args[1], ctx.now).is_none();
     if free {
         let value = value_of(ctx, 2);
-        db.set(&ctx.args[1], value, Keep::Until(NEVER), ctx.usage, ctx.now);
+        ctx.set(db, &ctx.args[1], value);
         ctx.dirty += 1;
     }
     ctx.reply.int(free.into());
@@ -275,7 +277,7 @@ pub fn psetex(ctx: &mut Context, db: &mut Db) -> CommandResult {
 }
 
 pub fn get(ctx: &mut Context, db: &Db) -> CommandResult {
-    match ctx.find(db, 1) {
+    match ctx.find(db, &ctx.args[1]) {
         Some(object) => reply_value(ctx.reply, &object.value),
         None => {
             ctx.reply.null();
@@ -285,20 +287,20 @@ pub fn get(ctx: &mut Context, db: &Db) -> CommandResult {
 }
 
 pub fn getset(ctx: &mut Context, db: &mut Db) -> CommandResult {
-    match ctx.find_mut(db, 1) {
+    match ctx.find_mut(db, &ctx.args[1]) {
         Some(object) => reply_value(ctx.reply, &object.value)?,
         None => ctx.reply.null(),
     }
     let value = value_of(ctx, 2);
-    db.set(&ctx.args[1], value, Keep::Until(NEVER), ctx.usage, ctx.now);
+    ctx.set(db, &ctx.args[1], value);
     ctx.dirty += 1;
-    ctx.effects.instead(&[b"SET", &ctx.args[1], &ctx.args[2]]);
+    ctx.propagation.add(&[b"SET", &ctx.args[1], &ctx.args[2]]);
     Ok(())
 }
 
 pub fn getex(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let options = Options::read(&ctx.args, 2, true)?;
-    let Some(object) = ctx.find_mut(db, 1) else {
+    let Some(object) = ctx.find_mut(db, &ctx.args[1]) else {
         ctx.reply.null();
         return Ok(());
     };
@@ -309,19 +311,19 @@ pub fn getex(ctx: &mut Context, db: &mut Db) -> CommandResult {
     match until {
         Some(at) if db.goes_at_once(at, ctx.now) => {
             db.delete(&ctx.args[1], ctx.now);
-            ctx.effects.instead(&[b"DEL", &ctx.args[1]]);
+            ctx.propagation.add(&[b"DEL", &ctx.args[1]]);
             ctx.dirty += 1;
         }
         Some(at) => {
             db.set_expiry(&ctx.args[1], at);
             let at = at.to_string();
-            ctx.effects
-                .instead(&[b"PEXPIREAT", &ctx.args[1], at.as_bytes()]);
+            ctx.propagation
+                .add(&[b"PEXPIREAT", &ctx.args[1], at.as_bytes()]);
             ctx.dirty += 1;
         }
         None if options.persist && expires => {
             db.set_expiry(&ctx.args[1], NEVER);
-            ctx.effects.instead(&[b"PERSIST", &ctx.args[1]]);
+            ctx.propagation.add(&[b"PERSIST", &ctx.args[1]]);
             ctx.dirty += 1;
         }
         None => {}
@@ -330,7 +332,7 @@ pub fn getex(ctx: &mut Context, db: &mut Db) -> CommandResult {
 }
 
 pub fn getdel(ctx: &mut Context, db: &mut Db) -> CommandResult {
-    match ctx.find_mut(db, 1) {
+    match ctx.find_mut(db, &ctx.args[1]) {
         Some(object) => reply_value(ctx.reply, &object.value)?,
         None => {
             ctx.reply.null();
@@ -338,7 +340,7 @@ pub fn getdel(ctx: &mut Context, db: &mut Db) -> CommandResult {
         }
     }
     db.delete(&ctx.args[1], ctx.now);
-    ctx.effects.instead(&[b"DEL", &ctx.args[1]]);
+    ctx.propagation.add(&[b"DEL", &ctx.args[1]]);
     ctx.dirty += 1;
     Ok(())
 }
@@ -346,8 +348,8 @@ pub fn getdel(ctx: &mut Context, db: &mut Db) -> CommandResult {
 pub fn mget(ctx: &mut Context, db: &Db) -> CommandResult {
     ctx.reply.array(ctx.args.len() - 1);
     for i in 1..ctx.args.len() {
-        match ctx.find(db, i) {
-            Some(object) if object.value.as_stream().is_err() => {
+        match ctx.find(db, &ctx.args[i]) {
+            Some(object) if Stream::of(&object.value).is_err() => {
                 reply_value(ctx.reply, &object.value)?
             }
             _ => ctx.reply.null(),
@@ -360,7 +362,7 @@ pub fn mget(ctx: &mut Context, db: &Db) -> CommandResult {
 fn set_pairs(ctx: &mut Context, db: &mut Db) {
     for i in (1..ctx.args.len()).step_by(2) {
         let value = value_of(ctx, i + 1);
-        db.set(&ctx.args[i], value, Keep::Until(NEVER), ctx.usage, ctx.now);
+        ctx.set(db, &ctx.args[i], value);
         ctx.dirty += 1;
     }
 }
@@ -394,11 +396,11 @@ pub fn msetnx(ctx: &mut Context, db: &mut Db) -> CommandResult {
 }
 
 pub fn append(ctx: &mut Context, db: &mut Db) -> CommandResult {
-    let len = match ctx.find_mut(db, 1) {
+    let len = match ctx.find_mut(db, &ctx.args[1]) {
         None => {
             let len = ctx.args[2].len();
             let value = value_of(ctx, 2);
-            db.set(&ctx.args[1], value, Keep::Until(NEVER), ctx.usage, ctx.now);
+            ctx.set(db, &ctx.args[1], value);
             len
         }
         Some(object) => {
@@ -406,7 +408,7 @@ pub fn append(ctx: &mut Context, db: &mut Db) -> CommandResult {
             let string = object.value.as_raw_mut()?;
             string.extend_from_slice(&ctx.args[2]);
             let len = string.len();
-            db.touch(&ctx.args[1]);
+            db.modified(&ctx.args[1]);
             len
         }
     };
@@ -416,7 +418,7 @@ pub fn append(ctx: &mut Context, db: &mut Db) -> CommandResult {
 }
 
 pub fn strlen(ctx: &mut Context, db: &Db) -> CommandResult {
-    let len = match ctx.find(db, 1) {
+    let len = match ctx.find(db, &ctx.args[1]) {
         Some(object) => object.value.as_string()?.len(),
         None => 0,
     };
@@ -428,7 +430,7 @@ pub fn setrange(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let offset = int(&ctx.args[2])?;
     let offset = usize::try_from(offset).map_err(|_| Error::text("ERR offset is out of range"))?;
     let patch_len = ctx.args[3].len();
-    let object = ctx.find_mut(db, 1);
+    let object = ctx.find_mut(db, &ctx.args[1]);
     let old_len = match &object {
         Some(object) => object.value.as_string()?.len(),
         None => 0,
@@ -447,7 +449,7 @@ pub fn setrange(ctx: &mut Context, db: &mut Db) -> CommandResult {
     match object {
         Some(object) => {
             patch(object.value.as_raw_mut()?, &ctx.args[3]);
-            db.touch(&ctx.args[1]);
+            db.modified(&ctx.args[1]);
         }
         None => {
             let mut string = Vec::new();
@@ -468,7 +470,7 @@ pub fn setrange(ctx: &mut Context, db: &mut Db) -> CommandResult {
 
 pub fn getrange(ctx: &mut Context, db: &Db) -> CommandResult {
     let (start, end) = (int(&ctx.args[2])?, int(&ctx.args[3])?);
-    let Some(object) = ctx.find(db, 1) else {
+    let Some(object) = ctx.find(db, &ctx.args[1]) else {
         ctx.reply.bulk(b"");
         return Ok(());
     };

@@ -339,7 +339,7 @@ mod tests {
     use super::super::save::Snapshot;
     use super::*;
     use crate::store::stream::{NewId, NodeLimits};
-    use crate::store::{Keep, Store, Usage};
+    use crate::store::{Keep, Store, Type, Usage};
 
     const USAGE: Usage = Usage::Lru { now: 7 };
 
@@ -414,10 +414,11 @@ mod tests {
                 }
             }
         }
-        let again = Store { dbs: loaded.dbs };
+        let mut again = Store::new(0);
+        again.dbs = loaded.dbs;
         let stream = |s: &Store| {
             let object = s.dbs[1].get_any(b"stream").unwrap();
-            let stream = object.value.as_stream().unwrap();
+            let stream = Stream::of(&object.value).unwrap();
             let group = stream.group(b"g").unwrap();
             let pel: Vec<_> = group
                 .pel

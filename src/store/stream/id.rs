@@ -113,6 +113,7 @@ fn split(text: &[u8]) -> Result<(u64, Option<&[u8]>), Error> {
     if text.len() > 127 {
         return Err(StreamId::INVALID);
     }
+    let text = number::until_zero(text);
     let dash = text.iter().position(|&b| b == b'-');
     let (ms, seq) = match dash {
         Some(at) => (&text[..at], Some(&text[at + 1..])),
@@ -142,6 +143,10 @@ mod tests {
             assert!(StreamId::parse(bad.as_bytes(), 0).is_err(), "{bad}");
         }
         assert_eq!(StreamId::parse_new(b"5-*"), Ok(NewId::AutoSeq(5)));
+        assert_eq!(
+            StreamId::parse_strict(b"1\0-5", 7),
+            Ok(StreamId { ms: 1, seq: 7 })
+        );
         assert_eq!(StreamId::parse_new(b"*"), Ok(NewId::Auto));
         assert_eq!(
             StreamId::parse_new(b"7"),

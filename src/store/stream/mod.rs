@@ -312,6 +312,20 @@ impl Stream {
         radix_nodes(&keys, 0)
     }
 
+    /// Feeds what identifies the state of the stream to `hasher`.
+    #[cfg(debug_assertions)]
+    pub fn fingerprint(&self, hasher: &mut impl std::hash::Hasher) {
+        use std::hash::Hash;
+        let ids = [self.last_id, self.first_id, self.max_deleted_id];
+        ids.map(|id| (id.ms, id.seq)).hash(hasher);
+        (self.len, self.entries_added, self.groups.len()).hash(hasher);
+        for (name, group) in self.groups() {
+            let last = (group.last_id.ms, group.last_id.seq);
+            (name, last, group.entries_read).hash(hasher);
+            (group.pel.len(), group.consumers.len()).hash(hasher);
+        }
+    }
+
     /// Bytes the stream takes, roughly.
     pub fn memory(&self) -> usize {
         let nodes = self.nodes.capacity() * size_of::<Node>();

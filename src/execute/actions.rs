@@ -1,0 +1,94 @@
+//! What handlers ask for and may not do themselves.
+//!
+//! A handler takes no lock, writes to no socket and wakes nobody. It returns an [`Action`], and the executor performs
+//! it right after the handler, under the lock that the handler had.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Executor;
+use crate::commands::context::Action;
+use crate::resp::{Error, Reply};
+use crate::state::blocking::{Wait, Waiter};
+use crate::state::failover::{Address, Phase};
+use crate::state::session::{ReplyMode, Session};
+use crate::state::settings::kind::system_text;
+use crate::state::settings::rewrite::rewrite_file;
+use crate::write::Origin;
+
+/// A client's wait: the waiter, and when it ends by itself.
+type Waiting = (Arc<Waiter>, Option<Instant>);
+
+impl Executor<'_> {
+    /// Performs an action. Returns a waiter if the client must wait.
+    ///
+    /// # Errors
+    ///
+    /// What the client gets in place of the handler's reply.
+    pub(super) fn perform(
+        &mut self,
+        session: &mut Session,
+        action: Action,
+        reply: &mut Reply,
+    ) -> Result<Option<Waiting>, Error> {
+        match action {
+            Action::Wait(wait) => return Ok(Some(self.register(session, wait, reply.resp3))),
+            Action::Follow(primary) => self.follow(session, primary),
+            Action::HandOver(plan) => self.shared.failover.set(Phase::WaitingForSync(plan)),
+            Action::AbortHandOver => self.shared.end_failover(),
+            Action::Kill(clients) => clients.iter().for_each(|client| client.kill()),
+            Action::Unblock(client, outcome) => {
+                let unblocked = client.is_some_and(|client| client.unblock(outcome));
+                reply.int(unblocked.into());
+            }
+            Action::RewriteConfig => self.rewrite_config()?,
+        }
+        Ok(None)
+    }
+
+    /// Lets a client wait. The store's lock under which its command found nothing is still held.
+    #[inline(never)]
+    fn register(&mut self, session: &Session, wait: Wait, resp3: bool) -> Waiting {
+        let deadline = wait.timeout.and_then(|t| Instant::now().checked_add(t));
+        let silent = session.reply_mode != ReplyMode::On;
+        let acks = wait.acks;
+        let blocking = &self.shared.blocking;
+        let waiter = blocking.register(&session.client, session.db, wait, resp3, silent);
+        session.client.set_waiter(Some(waiter.clone()));
+        if let Some((offset, wanted)) = acks {
+            self.shared.wait_for_acks(&waiter, offset, wanted);
+        }
+        (waiter, deadline)
+    }
+
+    /// Follows a primary, or none. In a transaction there may be writes before and after this: each belongs to the
+    /// history of its time.
+    fn follow(&mut self, session: &Session, primary: Option<Address>) {
+        let shared = self.shared;
+        let txn = self.write_txn(session);
+        txn.flush();
+        match primary {
+            Some(primary) => shared.become_replica(Some(primary)),
+            None => shared.become_primary(),
+        }
+        txn.look_at_role(Origin::Local);
+    }
+
+    /// Writes the settings in force to the configuration file.
+    fn rewrite_config(&mut self) -> Result<(), Error> {
+        let settings = self.shared.settings.current();
+        match rewrite_file(&settings) {
+            Ok(()) => {
+                let text = "CONFIG REWRITE executed with success.";
+                self.shared.log.notice(text);
+                Ok(())
+            }
+            Err(e) => {
+                let why = system_text(&e);
+                let log = &self.shared.log;
+                log.warning(&format!("CONFIG REWRITE failed: {why}"));
+                Err(Error::new(format!("ERR Rewriting config file: {why}")))
+            }
+        }
+    }
+}

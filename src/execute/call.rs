@@ -1,0 +1,171 @@
+//! Calling a command's handler under the lock that its type asks for.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use super::Executor;
+use super::origin_of;
+use crate::commands::command::{Command, Handler, flags};
+use crate::commands::context::Context;
+use crate::resp::{Args, Reply};
+use crate::state::Shared;
+use crate::state::blocking::Waiter;
+use crate::state::config::Config;
+use crate::state::propagation::Propagation;
+use crate::state::session::Session;
+use crate::store::Usage;
+use crate::write::Scope;
+
+impl Executor<'_> {
+    /// Runs a command's handler. With `alone` unset it is part of a transaction: the write lock is held, and the unit
+    /// ends later. Returns the waiter and its deadline, if the client must wait.
+    pub(super) fn call(
+        &mut self,
+        session: &mut Session,
+        number: usize,
+        args: Args<'_>,
+        reply: &mut Reply,
+        alone: bool,
+    ) -> Option<(Arc<Waiter>, Option<Instant>)> {
+        let command = self.index.rows[number].command;
+        let handler = command.handler;
+        self.prepare(session, handler, alone);
+        self.lease.count(reply.out.len());
+        let start = reply.out.len();
+        let (shared, index, origin) = (self.shared, session.db, origin_of(session));
+        let mut ctx = Context {
+            server: shared,
+            config: &self.config,
+            usage: usage(&self.config, session, self.now, shared),
+            may_block: alone && !session.primary,
+            session: &mut *session,
+            args,
+            reply: &mut *reply,
+            now: self.now,
+            expired: RefCell::default(),
+            dirty: 0,
+            propagation: Propagation::default(),
+            action: None,
+        };
+        let result = match handler {
+            Handler::Plain(f) => f(&mut ctx),
+            Handler::Table(f) => f(&mut ctx, self.index),
+            Handler::Read(f) => f(&mut ctx, &self.lease.read().dbs[index]),
+            Handler::ReadAll(f) => f(&mut ctx, self.lease.read()),
+            Handler::Write(f) => {
+                let txn = self.lease.write(origin, self.now);
+                ctx.propagation = txn.propagation();
+                txn.apply(Scope::Db(index), |store| f(&mut ctx, &mut store.dbs[index]))
+            }
+            Handler::WriteAll(f) => {
+                let txn = self.lease.write(origin, self.now);
+                ctx.propagation = txn.propagation();
+                txn.apply(Scope::All, |store| f(&mut ctx, store))
+            }
+            // Neither gets here: EXEC runs by itself, and a container has no handler.
+            Handler::Exec | Handler::Container => Ok(()),
+        };
+        let Context {
+            dirty,
+            expired,
+            args,
+            propagation,
+            action,
+            ..
+        } = ctx;
+        self.counter.dirty += dirty;
+        if let (Some(txn), Handler::Write(_) | Handler::WriteAll(_)) = (self.lease.txn(), handler) {
+            txn.propagate(index, propagation, (dirty > 0).then_some(&args));
+        }
+        let mut result = result;
+        let waiter = match action {
+            Some(action) if result.is_ok() => {
+                let done = self.perform(session, action, reply);
+                done.unwrap_or_else(|error| {
+                    result = Err(error);
+                    None
+                })
+            }
+            _ => None,
+        };
+        let expired = expired.into_inner();
+        if !expired.is_empty() && !session.primary && !shared.link.is_replica() {
+            self.delete_expired(session, command, &expired, alone);
+        }
+        if alone && let Some(txn) = self.lease.txn() {
+            txn.end_unit();
+        }
+        if let Err(error) = &result {
+            reply.out.truncate(start);
+            self.reply_error(reply, error);
+        }
+        if waiter.is_none() {
+            self.counter.count(&shared.stats, number, result.is_err());
+        }
+        waiter
+    }
+
+    /// Takes or releases the lock, as the handler needs it.
+    #[inline]
+    fn prepare(&mut self, session: &mut Session, handler: Handler, alone: bool) {
+        match handler {
+            Handler::Plain(_) | Handler::Table(_) if alone => self.release(),
+            Handler::Write(_) => {
+                self.write_txn(session);
+            }
+            Handler::WriteAll(_) => {
+                self.write_txn(session);
+            }
+            _ => {}
+        }
+        if alone && matches!(handler, Handler::ReadAll(_) | Handler::WriteAll(_)) {
+            // It may want to know how far the log is.
+            let end = self.lease.txn().and_then(|txn| txn.flush());
+            self.written = end.unwrap_or(self.written);
+        }
+        session.written = session.written.max(self.written);
+    }
+
+    /// Deletes keys that a reader has found expired. Another client may have deleted them or set them anew in the
+    /// meantime.
+    #[cold]
+    #[inline(never)]
+    fn delete_expired(
+        &mut self,
+        session: &Session,
+        command: &Command,
+        keys: &[Vec<u8>],
+        alone: bool,
+    ) {
+        let (index, now) = (session.db, self.now);
+        let txn = self.write_txn(session);
+        for key in keys {
+            txn.apply(Scope::Db(index), |store| {
+                store.dbs[index].expire_if_due(key, now)
+            });
+            if alone && command.has(flags::EXPIRE_EACH) {
+                txn.end_unit();
+            }
+        }
+    }
+}
+
+/// How this command's visits to keys are noted.
+#[inline]
+fn usage(config: &Config, session: &Session, now: i64, shared: &Shared) -> Usage {
+    let seconds = (now / 1000) as u32;
+    if session.client.no_touch.load(Relaxed) {
+        return Usage::Ignored { now: seconds };
+    }
+    if config.is_lfu() {
+        return Usage::Lfu {
+            minute: (now / 60_000) as u16,
+            log_factor: config.lfu_log_factor,
+            decay_time: config.lfu_decay_time,
+            dice: (shared.random.next() >> 32) as u32,
+        };
+    }
+    Usage::Lru { now: seconds }
+}

@@ -1,0 +1,109 @@
+//! The lock that an executor holds from one command to the next.
+//!
+//! A lock is not released after each command. When a client pipelines, the next command usually needs the same lock, so
+//! the executor keeps its [`Lease`] until a command needs another lock, the batch ends, or the lease's budget is used
+//! up. A read under a write lease runs under that lease.
+//!
+//! The budget bounds how long others wait: [`LEASE_COMMANDS`] commands or [`LEASE_REPLY_BYTES`] bytes of replies, counted
+//! from the moment when the lock was taken.
+
+use std::sync::RwLockReadGuard;
+
+use crate::state::Shared;
+use crate::store::Store;
+use crate::write::{Origin, WriteTxn};
+
+/// After so many commands a lease ends.
+const LEASE_COMMANDS: usize = 256;
+/// After so many bytes of replies a lease ends.
+const LEASE_REPLY_BYTES: usize = 64 * 1024;
+
+/// The lock on the store that is held, if any.
+enum Lock<'a> {
+    None,
+    Read(RwLockReadGuard<'a, Store>),
+    Write(WriteTxn<'a>),
+}
+
+/// A lock and its budget.
+pub struct Lease<'a> {
+    shared: &'a Shared,
+    lock: Lock<'a>,
+    /// Commands that were run under this lock.
+    commands: usize,
+    /// The length of the reply when the lock was taken.
+    reply_at_start: usize,
+}
+
+impl<'a> Lease<'a> {
+    /// No lock yet.
+    pub fn new(shared: &'a Shared) -> Lease<'a> {
+        Lease {
+            shared,
+            lock: Lock::None,
+            commands: 0,
+            reply_at_start: 0,
+        }
+    }
+
+    /// The data, for reading. Takes the read lock if there is none.
+    #[inline]
+    pub fn read(&mut self) -> &Store {
+        if matches!(self.lock, Lock::None) {
+            self.lock = Lock::Read(self.shared.read());
+        }
+        match &self.lock {
+            Lock::Read(store) => store,
+            Lock::Write(txn) => txn.store(),
+            Lock::None => unreachable!("the lock was just taken"),
+        }
+    }
+
+    /// The write lock. Releases a read lock first, because it cannot be upgraded.
+    #[inline]
+    pub fn write(&mut self, origin: Origin, now: i64) -> &mut WriteTxn<'a> {
+        if !matches!(self.lock, Lock::Write(_)) {
+            self.lock = Lock::None;
+            self.lock = Lock::Write(WriteTxn::begin(self.shared, origin, now));
+        }
+        match &mut self.lock {
+            Lock::Write(txn) => txn,
+            _ => unreachable!("the lock was just taken"),
+        }
+    }
+
+    /// The write lock, if it is held.
+    #[inline]
+    pub fn txn(&mut self) -> Option<&mut WriteTxn<'a>> {
+        match &mut self.lock {
+            Lock::Write(txn) => Some(txn),
+            _ => None,
+        }
+    }
+
+    /// Counts a command that is about to run. `reply_len` is the length of the reply before it.
+    #[inline]
+    pub fn count(&mut self, reply_len: usize) {
+        if self.commands == 0 {
+            self.reply_at_start = reply_len;
+        }
+        self.commands += 1;
+    }
+
+    /// Whether others have waited long enough. `reply_len` is the length of the reply now.
+    #[inline]
+    pub fn is_used_up(&self, reply_len: usize) -> bool {
+        self.commands >= LEASE_COMMANDS || reply_len > self.reply_at_start + LEASE_REPLY_BYTES
+    }
+
+    /// Releases the lock, and does what had to wait for that. Returns the offset in the log after the last change, if
+    /// there was one.
+    #[inline]
+    pub fn release(&mut self) -> Option<u64> {
+        self.commands = 0;
+        match std::mem::replace(&mut self.lock, Lock::None) {
+            Lock::Write(txn) => txn.finish(),
+            Lock::Read(_) | Lock::None => None,
+        }
+    }
+}

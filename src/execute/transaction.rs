@@ -1,0 +1,72 @@
+//! EXEC: running the commands that MULTI has queued, with nothing in between.
+//!
+//! EXEC takes the write lock, checks the flag of the watched keys under it, and runs the queued commands. What they
+//! change is one unit in the log, and waiting clients are served once, at the end: they see the transaction as one
+//! step.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::Executor;
+use crate::resp::{Error, Reply};
+use crate::state::session::{Queued, ReplyMode, Session};
+
+impl Executor<'_> {
+    /// Runs EXEC, which is command `number`.
+    pub(super) fn exec(&mut self, session: &mut Session, number: usize, reply: &mut Reply) {
+        let shared = self.shared;
+        let Some(multi) = session.set_multi(None) else {
+            self.reply_error(reply, &Error::text("ERR EXEC without MULTI"));
+            return self.counter.count(&shared.stats, number, true);
+        };
+        if multi.refused {
+            session.unwatch(shared);
+            let text = "EXECABORT Transaction discarded because of previous errors.";
+            self.reply_error(reply, &Error::text(text));
+            return self.counter.count(&shared.stats, number, true);
+        }
+        self.write_txn(session);
+        let is_dirty = session.watch_flag.load(Relaxed) || self.watched_key_expired(session);
+        session.unwatch(shared);
+        if is_dirty {
+            reply.null_array();
+            return self.counter.count(&shared.stats, number, false);
+        }
+        let start = reply.out.len();
+        let is_off = |session: &Session| session.reply_mode == ReplyMode::Off;
+        reply.array(multi.queue.len());
+        if is_off(session) {
+            reply.out.truncate(start);
+        }
+        for Queued { command, args } in &multi.queue {
+            let start = reply.out.len();
+            self.call(session, *command, args.as_args(), reply, false);
+            if is_off(session) {
+                reply.out.truncate(start);
+            }
+        }
+        if session.reply_mode == ReplyMode::Skipping {
+            Self::apply_reply_mode(session, reply, start);
+        }
+        self.write_txn(session).end_unit();
+        self.release();
+        self.counter.count(&shared.stats, number, false);
+    }
+
+    /// Whether a watched key has expired since it was watched.
+    fn watched_key_expired(&mut self, session: &Session) -> bool {
+        if session.watched.is_empty() {
+            return false;
+        }
+        let (now, shared) = (self.now, self.shared);
+        let store = self.write_txn(session).store();
+        let is_expired = |db: usize, key: &[u8]| {
+            let object = store.dbs[db].get_any(key);
+            object.is_some_and(|object| object.is_expired(now))
+        };
+        let flag = &session.watch_flag;
+        session
+            .watched
+            .iter()
+            .any(|(db, key)| is_expired(*db, key) && !shared.watches.was_expired(*db, key, flag))
+    }
+}

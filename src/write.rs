@@ -1,0 +1,435 @@
+//! Changing data: the one way to do it, and everything that follows from a change.
+//!
+//! A [`WriteTxn`] owns the store's write lock and is the only way to get `&mut Store`. The executor, the cron, the link
+//! to a primary and a full resynchronisation all use it, so there is one copy of this protocol:
+//!
+//! ```text
+//!   WriteTxn::begin          take the write lock; look at the server's role
+//!   ┌ apply(scope, change)   run a change; then, from the Db's reports:
+//!   │                            flags of clients that WATCH a key that was modified
+//!   │                            keyspace events
+//!   │                            keys that expired → DEL in the log
+//!   │ propagate(…)           what the command adds to the log
+//!   └ …                      a transaction repeats these two
+//!   end_unit                 MULTI/EXEC around what belongs together
+//!                            serve the clients that wait for a key that became ready
+//!   drop                     append to the log, release the lock, then: send replies to
+//!                            the clients that were served, free large values
+//! ```
+//!
+//! # Panics
+//!
+//! A panic in a change is a bug. The change may be half made and is not in the log, so the replicas may differ from now
+//! on. Then the history of the log is abandoned under the same lock: every replica, and this server if it is one,
+//! copies all data anew.
+//!
+//! # Invariants
+//!
+//! * Every change is in the log before the lock is released, or the history is abandoned.
+//! * A client that registered as a waiter under this lock sees every later change, because the change is made under the
+//!   same lock.
+//! * Nothing that may wait for a peer or take long happens before the lock is released.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, RwLockWriteGuard};
+
+use crate::resp::{Args, push_request};
+use crate::state::Shared;
+use crate::state::blocking::Waiter;
+use crate::state::propagation::Propagation;
+use crate::store::{Db, Expiry, Garbage, Report, Store, Wanted};
+
+/// Who makes the changes. It decides what happens to keys that have expired.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Origin {
+    /// A client of this server, or the server itself.
+    Local,
+    /// The primary that this server follows.
+    Primary,
+}
+
+/// Which databases a change may touch.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Scope {
+    /// One, by number.
+    Db(usize),
+    /// All of them.
+    All,
+}
+
+/// The write lock, and what must follow before and after its release.
+///
+/// The fields are dropped in this order: the log is appended to under the lock, the lock is released, and then comes
+/// what had to wait for that.
+pub struct WriteTxn<'a> {
+    unlogged: Unlogged<'a>,
+    store: RwLockWriteGuard<'a, Store>,
+    later: Later,
+    shared: &'a Shared,
+    expiry: Expiry,
+    /// Unix time in milliseconds, for everything that happens under this lock.
+    now: i64,
+    /// Keys that became ready in this unit, each with its database.
+    ready: Vec<(usize, Vec<u8>)>,
+}
+
+impl<'a> WriteTxn<'a> {
+    /// Takes the write lock.
+    pub fn begin(shared: &'a Shared, origin: Origin, now: i64) -> WriteTxn<'a> {
+        let store = shared.write();
+        let mut txn = WriteTxn {
+            unlogged: Unlogged::new(shared),
+            store,
+            later: Later::default(),
+            shared,
+            expiry: Expiry::Delete,
+            now,
+            ready: vec![],
+        };
+        txn.look_at_role(origin);
+        txn
+    }
+
+    /// Looks at the server's role again: it has changed under this lock.
+    pub fn look_at_role(&mut self, origin: Origin) {
+        // The role changes only under the write lock, so it is stable here.
+        let is_replica = self.shared.link.is_replica();
+        self.expiry = match (origin, is_replica) {
+            (Origin::Primary, _) => Expiry::Ignore,
+            (Origin::Local, true) => Expiry::Hide,
+            (Origin::Local, false) => Expiry::Delete,
+        };
+        self.unlogged.begin(!is_replica);
+    }
+
+    /// The data, for reading.
+    #[inline]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// A recorder for what a command adds to the log.
+    #[inline]
+    pub fn propagation(&self) -> Propagation {
+        Propagation::new(self.unlogged.wanted)
+    }
+
+    /// Runs a change to the databases in `scope`, and does what must follow at once.
+    #[inline]
+    pub fn apply<R>(&mut self, scope: Scope, change: impl FnOnce(&mut Store) -> R) -> R {
+        let wanted = self.shared.wanted_reports();
+        let expiry = self.expiry;
+        let prepare = |db: &mut Db| {
+            db.expiry = expiry;
+            db.reports.wanted = wanted;
+        };
+        match scope {
+            Scope::Db(index) => prepare(&mut self.store.dbs[index]),
+            Scope::All => self.store.dbs.iter_mut().for_each(prepare),
+        }
+        self.unlogged.changing = true;
+        let result = change(&mut self.store);
+        match scope {
+            Scope::Db(index) => self.collect(index),
+            Scope::All => {
+                self.collect_swaps();
+                (0..self.store.dbs.len()).for_each(|index| self.collect(index));
+            }
+        }
+        self.unlogged.changing = false;
+        result
+    }
+
+    /// Acts on the reports of a database.
+    #[inline]
+    fn collect(&mut self, index: usize) {
+        let db = &mut self.store.dbs[index];
+        if cfg!(debug_assertions) {
+            db.audit();
+        }
+        if !db.reports.is_empty() {
+            self.act_on_reports(index);
+        }
+        let db = &mut self.store.dbs[index];
+        if db.has_garbage() {
+            self.later.garbage.append(&mut db.take_garbage());
+        }
+    }
+
+    fn act_on_reports(&mut self, index: usize) {
+        let shared = self.shared;
+        for report in self.store.dbs[index].reports.take() {
+            match report {
+                Report::Modified(key) => {
+                    let exists = self.store.dbs[index].get_any(&key).is_some();
+                    shared.watches.touch(index, &key, exists);
+                }
+                Report::Ready(key) => self.ready.push((index, key)),
+                Report::Expired(key) => {
+                    shared.stats.expired.fetch_add(1, Relaxed);
+                    self.unlogged.push(index, &[b"DEL", &key]);
+                }
+                Report::Event(_) => {}
+                Report::Replaced(old) => {
+                    let new = self.store.dbs[index].keyspace();
+                    shared.watches.touch_replaced(index, &old, new, self.now);
+                    let gone = shared.blocking.keys_affected(index, &old, new);
+                    self.ready.extend(gone.into_iter().map(|key| (index, key)));
+                    self.later.garbage.push(Garbage::Keyspace(old));
+                }
+            }
+        }
+    }
+
+    /// Acts on exchanges of two databases: to both of them, all keys were replaced.
+    fn collect_swaps(&mut self) {
+        for (a, b) in std::mem::take(&mut self.store.swapped) {
+            for (index, other) in [(a, b), (b, a)] {
+                let (old, new) = (&self.store.dbs[other], &self.store.dbs[index]);
+                let (old, new) = (old.keyspace(), new.keyspace());
+                let shared = self.shared;
+                shared.watches.touch_replaced(index, old, new, self.now);
+                let keys = shared.blocking.keys_affected(index, old, new);
+                self.ready.extend(keys.into_iter().map(|key| (index, key)));
+            }
+        }
+    }
+
+    /// Adds what a command says to the log. `sent` is the command as it was sent, if it changed data.
+    #[inline]
+    pub fn propagate(&mut self, db: usize, propagation: Propagation, sent: Option<&Args<'_>>) {
+        let unlogged = &mut self.unlogged;
+        if !unlogged.wanted {
+            return;
+        }
+        if propagation.count > 0 {
+            unlogged.open(db);
+            unlogged.count += propagation.count - 1;
+            unlogged.out.extend_from_slice(&propagation.out);
+        }
+        if let Some(args) = sent
+            && !propagation.is_replaced()
+        {
+            unlogged.open(db);
+            push_request(&mut unlogged.out, args.len(), args.iter_from(0));
+        }
+    }
+
+    /// Ends a unit: a command, or a whole transaction. Serves the clients that wait for keys that became ready; serving
+    /// may make more keys ready.
+    #[inline]
+    pub fn end_unit(&mut self) {
+        self.unlogged.end_unit();
+        while !self.ready.is_empty() {
+            self.serve_ready();
+        }
+    }
+
+    fn serve_ready(&mut self) {
+        for (index, key) in std::mem::take(&mut self.ready) {
+            let mut propagation = self.propagation();
+            let now = self.now;
+            let (shared, mut served) = (self.shared, std::mem::take(&mut self.later.served));
+            self.apply(Scope::Db(index), |store| {
+                let db = &mut store.dbs[index];
+                shared
+                    .blocking
+                    .serve(index, db, &key, &mut propagation, now, &mut served);
+            });
+            self.later.served = served;
+            self.propagate(index, propagation, None);
+        }
+        self.unlogged.end_unit();
+    }
+
+    /// Replaces all data with that of other databases.
+    pub fn replace_all(&mut self, dbs: Vec<Db>) {
+        self.apply(Scope::All, |store| {
+            for (db, other) in store.dbs.iter_mut().zip(dbs) {
+                db.replace_contents(other);
+            }
+        });
+        self.end_unit();
+    }
+
+    /// Shares all data with a snapshot.
+    pub fn store_to_share(&mut self) -> &mut Store {
+        &mut self.store
+    }
+
+    /// Appends bytes of the primary's log as they came, and returns the offset before them. After them database
+    /// `selected` is selected.
+    pub fn relay(&mut self, bytes: &[u8], selected: usize) -> u64 {
+        let before = self.shared.journal.end() + self.unlogged.out.len() as u64;
+        self.unlogged.out.extend_from_slice(bytes);
+        self.unlogged.selected = Some(selected);
+        before
+    }
+
+    /// Appends to the log what is not in it yet. Returns the offset after it, if there was something.
+    pub fn flush(&mut self) -> Option<u64> {
+        self.unlogged.flush()
+    }
+
+    /// Ends the transaction, as dropping it does. Returns the offset in the log after the last change, if there was one.
+    pub fn finish(mut self) -> Option<u64> {
+        self.flush()
+    }
+}
+
+/// What was done under the write lock and is not in the log yet.
+struct Unlogged<'a> {
+    shared: &'a Shared,
+    /// Whether there is a log, and this server writes it.
+    wanted: bool,
+    /// A change is being made. If the thread panics now, the log does not tell what was done.
+    changing: bool,
+    out: Vec<u8>,
+    /// The database that the log has selected after `out`; `None` if the next request must select its own.
+    selected: Option<usize>,
+    /// Requests in the current unit, and where the first one begins in `out`.
+    count: usize,
+    first_at: usize,
+}
+
+impl<'a> Unlogged<'a> {
+    fn new(shared: &'a Shared) -> Unlogged<'a> {
+        Unlogged {
+            shared,
+            wanted: false,
+            changing: false,
+            out: vec![],
+            selected: None,
+            count: 0,
+            first_at: 0,
+        }
+    }
+
+    #[inline]
+    fn begin(&mut self, is_primary: bool) {
+        self.wanted = is_primary && self.shared.journal.is_active();
+        if self.wanted {
+            self.selected = self.shared.journal.selected_for_writer();
+        }
+    }
+
+    /// Adds a request of its own, in database `db`.
+    fn push(&mut self, db: usize, words: &[&[u8]]) {
+        if self.wanted {
+            self.open(db);
+            push_request(&mut self.out, words.len(), words.iter().copied());
+        }
+    }
+
+    /// Prepares for one more request of the unit, in database `db`.
+    fn open(&mut self, db: usize) {
+        if self.selected != Some(db) {
+            self.selected = Some(db);
+            let number = db.to_string();
+            push_request(&mut self.out, 2, [b"SELECT", number.as_bytes()].into_iter());
+        }
+        if self.count == 0 {
+            self.first_at = self.out.len();
+        }
+        self.count += 1;
+    }
+
+    /// Ends a unit: more than one request stands between MULTI and EXEC.
+    #[inline]
+    fn end_unit(&mut self) {
+        if self.count > 1 {
+            let mut multi = vec![];
+            push_request(&mut multi, 1, [&b"MULTI"[..]].into_iter());
+            self.out.splice(self.first_at..self.first_at, multi);
+            push_request(&mut self.out, 1, [&b"EXEC"[..]].into_iter());
+        }
+        self.count = 0;
+    }
+
+    #[inline]
+    fn flush(&mut self) -> Option<u64> {
+        if self.out.is_empty() {
+            return None;
+        }
+        self.end_unit();
+        let journal = &self.shared.journal;
+        if let Some(db) = self.selected {
+            journal.set_selected(db);
+        }
+        let end = journal.append(&self.out);
+        self.out.clear();
+        Some(end)
+    }
+}
+
+impl Drop for Unlogged<'_> {
+    fn drop(&mut self) {
+        if self.changing {
+            self.shared.abandon_history();
+        } else {
+            self.flush();
+        }
+    }
+}
+
+/// What waits until the lock is released.
+#[derive(Default)]
+struct Later {
+    /// Clients that were served and must get their replies.
+    served: Vec<Arc<Waiter>>,
+    /// What was removed and takes long to free.
+    garbage: Vec<Garbage>,
+}
+
+impl Drop for Later {
+    /// Runs on panic too, so that clients already served still receive their replies.
+    fn drop(&mut self) {
+        self.served.drain(..).for_each(|waiter| waiter.deliver());
+        self.garbage.clear();
+    }
+}
+
+impl Shared {
+    /// Which reports a Db shall make: those that somebody waits for.
+    #[inline]
+    fn wanted_reports(&self) -> Wanted {
+        Wanted {
+            modified: self.watches.any(),
+            ready: self.blocking.any(),
+            events: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::config::Config;
+
+    #[test]
+    fn the_log_knows_the_database_that_is_selected_at_its_end() {
+        let shared = Shared::new(Config::default(), std::iter::empty()).unwrap();
+        let journal = &shared.journal;
+        journal.begin(0, 3, 1 << 20);
+        // Writes one key in each of these databases; returns how many bytes that took, and what is selected then.
+        let write = |dbs: &[usize]| {
+            let before = journal.end();
+            let mut txn = WriteTxn::begin(&shared, Origin::Local, 0);
+            dbs.iter()
+                .for_each(|&db| txn.unlogged.push(db, &[b"DEL", b"k"]));
+            let end = txn.finish().unwrap();
+            (end - before, journal.selected())
+        };
+        let (first, second) = (write(&[3]), write(&[3]));
+        assert!(first.0 > second.0 && first.1 == 3 && second.1 == 3);
+        // A transaction leaves what it has selected last.
+        assert_eq!(write(&[3, 5]).1, 5);
+        journal.announce_selected();
+        assert_eq!(journal.selected(), 5);
+        assert_eq!((write(&[5]), write(&[5])), ((first.0, 5), (second.0, 5)));
+        let mut txn = WriteTxn::begin(&shared, Origin::Primary, 0);
+        txn.relay(b"what the primary sent", 7);
+        drop(txn);
+        assert_eq!(journal.selected(), 7);
+    }
+}
