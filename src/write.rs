@@ -97,6 +97,8 @@ impl<'a> WriteTxn<'a> {
         self.expiry = match (origin, is_replica) {
             (Origin::Primary, _) => Expiry::Ignore,
             (Origin::Local, true) => Expiry::Hide,
+            // The DEL of an expired key is a write.
+            (Origin::Local, false) if self.shared.write_pause.is_active() => Expiry::Hide,
             (Origin::Local, false) => Expiry::Delete,
         };
         self.unlogged.begin(!is_replica);

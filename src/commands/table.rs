@@ -17,6 +17,7 @@ static FAMILIES: &[&[Command]] = &[
     server::databases::COMMANDS,
     server::info::COMMANDS,
     server::memory::COMMANDS,
+    server::shutdown::COMMANDS,
     replication::roles::COMMANDS,
     transactions::COMMANDS,
     keys::generic::COMMANDS,

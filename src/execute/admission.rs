@@ -44,7 +44,7 @@ impl Executor<'_> {
         };
         session.client.last_command.store(number as u32, Relaxed);
         let command = self.index.rows[number].command;
-        if self.shared.failover.is_active() && !session.primary && writes_now(session, command) {
+        if self.shared.write_pause.is_active() && !session.primary && writes_now(session, command) {
             return Flow::Again; // the write lock is held, so no write gets past this check
         }
         if session.multi.is_some() && !command.has(flags::NOT_QUEUED) {

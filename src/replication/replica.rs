@@ -201,7 +201,7 @@ fn handshake(wire: &mut Wire<'_>) -> io::Result<Start> {
             if refused {
                 shared.end_failover();
             } else {
-                shared.failover.set(Phase::None);
+                shared.set_failover(Phase::None);
             }
         }
         if refused {

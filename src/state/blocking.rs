@@ -76,7 +76,8 @@ pub struct Serving<'a> {
 /// Writes the reply of a client whose time is up.
 pub type OnTimeout = Box<dyn Fn(&State, &mut Reply) + Send + Sync>;
 
-/// A request to wait, of a command that cannot reply yet.
+/// A request to wait, of a command that cannot reply yet. The default waits for ever, until another thread ends it.
+#[derive(Default)]
 pub struct Wait {
     /// The keys of the current database that may bring a reply.
     pub keys: Vec<Vec<u8>>,

@@ -75,6 +75,17 @@ pub enum Stage {
     Online,
 }
 
+impl Stage {
+    /// As INFO words it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Talking | Stage::Waiting => "wait_bgsave",
+            Stage::Sending => "send_bulk",
+            Stage::Online => "online",
+        }
+    }
+}
+
 /// A replica of ours.
 pub struct Replica {
     pub client: Arc<Client>,

@@ -111,6 +111,9 @@ fn section(ctx: &Context, store: &Store, name: &str, text: &mut String) {
                 "config_file": ctx.config.file.as_ref().map(|p| p.display().to_string()).unwrap_or_default(),
                 "io_threads_active": 0,
             );
+            if let Some(time) = ctx.server.shutdown.time_left() {
+                lines!(text, "shutdown_in_milliseconds": time.as_millis());
+            }
         }
         "clients" => {
             let clients = shared.clients.all();
@@ -260,11 +263,12 @@ fn replication(ctx: &Context, text: &mut String) {
     for (i, replica) in replicas.iter().enumerate() {
         let (ip, port) = replica.address();
         let acked = replica.acked.load(Relaxed);
-        let (stage, lag) = match replica.stage() {
-            Stage::Talking | Stage::Waiting => ("wait_bgsave", 0),
-            Stage::Sending => ("send_bulk", 0),
-            Stage::Online => ("online", replica.lag_ms(ctx.now) / 1000),
+        let stage = replica.stage();
+        let lag = match stage {
+            Stage::Online => replica.lag_ms(ctx.now) / 1000,
+            _ => 0,
         };
+        let stage = stage.name();
         let _ = write!(
             text,
             "slave{i}:ip={ip},port={port},state={stage},offset={acked},lag={lag}\r\n"

@@ -6,3 +6,4 @@ pub mod config;
 pub mod databases;
 pub mod info;
 pub mod memory;
+pub mod shutdown;
