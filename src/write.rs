@@ -227,21 +227,27 @@ impl<'a> WriteTxn<'a> {
         }
     }
 
+    /// Serves the clients that wait for the keys that became ready. What each client takes is a unit of its own.
     fn serve_ready(&mut self) {
+        let (shared, now) = (self.shared, self.now);
         for (index, key) in std::mem::take(&mut self.ready) {
-            let mut propagation = self.propagation();
-            let now = self.now;
-            let (shared, mut served) = (self.shared, std::mem::take(&mut self.later.served));
-            self.apply(Scope::Db(index), |store| {
-                let db = &mut store.dbs[index];
-                shared
-                    .blocking
-                    .serve(index, db, &key, &mut propagation, now, &mut served);
-            });
-            self.later.served = served;
-            self.propagate(index, propagation, None);
+            let mut ticket = 0;
+            loop {
+                let mut propagation = self.propagation();
+                let served = self.apply(Scope::Db(index), |store| {
+                    let db = (index, &mut store.dbs[index]);
+                    let blocking = &shared.blocking;
+                    blocking.serve_next(db, &key, ticket, &mut propagation, now)
+                });
+                self.propagate(index, propagation, None);
+                self.unlogged.end_unit();
+                let Some(waiter) = served else {
+                    break;
+                };
+                ticket = waiter.ticket();
+                self.later.served.push(waiter);
+            }
         }
-        self.unlogged.end_unit();
     }
 
     /// Replaces all data with that of other databases.
@@ -407,10 +413,98 @@ impl Shared {
 mod tests {
     use super::*;
     use crate::state::config::Config;
+    use crate::state::{Handle, lock};
+    use crate::store::{Keep, NEVER, Usage, Value};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    fn shared() -> Handle {
+        let shared = Shared::new(Config::default(), std::iter::empty()).unwrap();
+        shared.journal.begin(0, 0, 1 << 20);
+        shared
+    }
+
+    fn set(store: &mut Store, db: usize, key: &[u8]) {
+        let keep = Keep::Until(NEVER);
+        store.dbs[db].set(key, Value::Int(1), keep, Usage::Lru { now: 0 }, 0);
+    }
+
+    /// The words of the log so far.
+    fn log(shared: &Shared) -> String {
+        let mut bytes = vec![];
+        shared.journal.add_reader(1, 0, Default::default());
+        shared.journal.read(1, &mut bytes, 10_000).unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        let words = text.split("\r\n").filter(|w| !w.starts_with(['*', '$']));
+        words.collect::<Vec<_>>().join(" ").trim_end().to_string()
+    }
+
+    #[test]
+    fn what_belongs_together_is_one_unit_in_the_log() {
+        let shared = shared();
+        let mut txn = WriteTxn::begin(&shared, Origin::Local, 0);
+        let mut command = |db: usize, key: &[u8], units: bool| {
+            txn.apply(Scope::Db(db), |store| set(store, db, key));
+            let mut propagation = txn.propagation();
+            propagation.add(&[b"SET", key, b"1"]);
+            txn.propagate(db, propagation, None);
+            if units {
+                txn.end_unit();
+            }
+        };
+        command(3, b"a", true);
+        command(3, b"b", false);
+        command(0, b"c", true);
+        txn.finish();
+        let expected = "SELECT 3 SET a 1 MULTI SET b 1 SELECT 0 SET c 1 EXEC";
+        assert_eq!(log(&shared), expected);
+    }
+
+    #[test]
+    fn a_panic_in_a_change_abandons_the_history() {
+        let shared = shared();
+        let replid = || lock(&shared.history).replid.clone();
+        let before = replid();
+        WriteTxn::begin(&shared, Origin::Local, 0).apply(Scope::Db(0), |store| set(store, 0, b"a"));
+        assert_eq!(replid(), before);
+        let died = catch_unwind(AssertUnwindSafe(|| {
+            let mut txn = WriteTxn::begin(&shared, Origin::Local, 0);
+            txn.apply(Scope::Db(0), |store| {
+                set(store, 0, b"b");
+                panic!("on purpose");
+            });
+        }));
+        assert!(died.is_err());
+        assert_ne!(replid(), before);
+        assert!(!shared.journal.reaches(0) || shared.journal.end() == 0);
+        // The others go on, and see what was done.
+        assert!(shared.read().dbs[0].contains(b"b", 0));
+    }
+
+    #[test]
+    fn a_flush_touches_only_watched_keys_that_were_there() {
+        let shared = shared();
+        let flags = [(); 3].map(|()| std::sync::Arc::default());
+        let mut txn = WriteTxn::begin(&shared, Origin::Local, 0);
+        txn.apply(Scope::Db(0), |store| set(store, 0, b"there"));
+        txn.apply(Scope::Db(1), |store| set(store, 1, b"there"));
+        for (key, flag) in [&b"there"[..], b"absent"].iter().zip(&flags) {
+            shared.watches.add(0, key, flag, false);
+        }
+        shared.watches.add(2, b"there", &flags[2], false);
+        let raised = || {
+            flags
+                .each_ref()
+                .map(|f: &crate::state::watch::Flag| f.load(Relaxed))
+        };
+        txn.apply(Scope::All, |store| store.dbs[0].clear());
+        assert_eq!(raised(), [true, false, false]);
+        txn.apply(Scope::All, |store| store.swap(1, 2));
+        assert_eq!(raised(), [true, false, true]);
+    }
 
     #[test]
     fn the_log_knows_the_database_that_is_selected_at_its_end() {
-        let shared = Shared::new(Config::default(), std::iter::empty()).unwrap();
+        let shared = shared();
         let journal = &shared.journal;
         journal.begin(0, 3, 1 << 20);
         // Writes one key in each of these databases; returns how many bytes that took, and what is selected then.

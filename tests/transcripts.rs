@@ -20,10 +20,25 @@
 //!
 //! Beside that: `~>` compares with every run of digits made `N`, for replies that hold a time; `raw>` sends
 //! quoted bytes as they are and shows the bytes that come back; `wait 50` waits so many milliseconds; and
-//! a line `! --setting value` at the head gives the server an option.
+//! a line `! --setting value` at the head gives the server an option. `raw` and the letters may be followed by a digit
+//! (`raw2>`, `A2>`), which names another connection. `{A}` within a line stands for the client ID of connection A.
+//!
+//! Two names stand for more than a connection:
+//!
+//! ```text
+//! # "replica" does the handshake of a replica at its first line, and shows each command that the primary sends.
+//! replica<
+//! "SELECT" "0"
+//! "SET" "greeting" "hello"
+//!
+//! # "stats" shows sections of INFO that count, sorted, without times and without its own commands; "reset" clears them.
+//! stats> commandstats
+//! get: calls=1, rejected_calls=0, failed_calls=0
+//! ```
 //!
 //! The expected text is recorded from the real redis-server, never typed:
 //! `RECORD=1 cargo test --test transcripts` rewrites every file (`RECORD=streams` those with `streams` in their path).
+//! `ONLY=streams` replays only the files with `streams` in their path.
 
 mod common;
 
@@ -34,7 +49,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::words;
-use common::{Client, RealRedis, show};
+use common::{Client, RealRedis, Reply, encode, show};
 use redis_clone::{Config, Server};
 
 /// Nothing has come for so long: the client waits.
@@ -56,8 +71,9 @@ fn parse(text: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = vec![];
     for line in text.lines() {
         let head = line.split([' ', '<', '>']).next().unwrap_or_default();
-        let named = head.len() <= 3 && head.chars().all(|c| c.is_ascii_uppercase() || c == '~')
-            || head == "raw";
+        let letters = head.trim_end_matches(|c: char| c == '~' || c.is_ascii_digit());
+        let named = letters.len() <= 2 && letters.chars().all(|c| c.is_ascii_uppercase())
+            || ["raw", "replica", "stats"].contains(&letters);
         let acts = named && line[head.len()..].starts_with(['>', '<']);
         if acts {
             steps.push(Step::Act {
@@ -100,6 +116,8 @@ fn mask_digits(text: &str) -> String {
 /// Plays a transcript against a server. Returns it with the answers that came in place of the expected ones.
 fn play(steps: &[Step], address: SocketAddr, recording: bool) -> String {
     let mut clients: HashMap<String, Client> = HashMap::new();
+    // How far the connection that stands for a replica has read.
+    let mut offset = 0;
     let mut out = String::new();
     for step in steps {
         let (line, expected) = match step {
@@ -116,19 +134,23 @@ fn play(steps: &[Step], address: SocketAddr, recording: bool) -> String {
         };
         let at = line.find(['>', '<']).unwrap();
         let (name, rest) = (&line[..at], line[at + 1..].trim());
-        let (raw, masked, name) = (name == "raw", name.contains('~'), name.replace('~', ""));
-        let client = clients
-            .entry(name)
-            .or_insert_with(|| Client::connect(address));
+        let (masked, name) = (name.contains('~'), name.replace('~', ""));
+        clients.entry(name.clone()).or_insert_with(|| {
+            let mut client = Client::connect(address);
+            if name == "replica" {
+                offset = follow(&mut client);
+            }
+            client
+        });
+        let rest = &with_ids(rest, &clients, address);
+        let client = clients.get_mut(&name).unwrap();
         let words = words::split(rest.as_bytes()).unwrap_or_else(|| panic!("quotes: {line}"));
-        let answer = if raw {
-            client.send_raw(&words[0]);
-            let (bytes, closed) = client.raw_reply(PATIENCE);
-            let quoted = bytes.split_inclusive(|&b| b == b'\n').map(words::quote);
-            quoted
-                .chain(closed.then(|| "(closed)".to_string()))
-                .collect::<Vec<_>>()
-                .join("\n")
+        let answer = if name.starts_with("raw") {
+            raw_answer(client, words.first().map_or(b"", |w| w))
+        } else if name == "replica" {
+            changes(client, &mut offset, address)
+        } else if name == "stats" {
+            statistics(client, rest)
         } else {
             if line.as_bytes()[at] == b'>' {
                 client.send(&words);
@@ -155,6 +177,115 @@ fn play(steps: &[Step], address: SocketAddr, recording: bool) -> String {
     out
 }
 
+/// Puts client IDs in place of `{A}`. CLIENT LIST tells the ID of a connection by its port.
+fn with_ids(line: &str, clients: &HashMap<String, Client>, address: SocketAddr) -> String {
+    let mut line = line.to_string();
+    for (name, client) in clients {
+        let place = format!("{{{name}}}");
+        if name.is_empty() || !line.contains(&place) {
+            continue;
+        }
+        let Reply::Bulk(Some(list)) = Client::connect(address).ask("CLIENT LIST") else {
+            panic!("no CLIENT LIST");
+        };
+        let list = String::from_utf8(list).unwrap();
+        let its_address = format!(" addr={} ", client.stream.local_addr().unwrap());
+        let its_line = list.lines().find(|l| l.contains(&its_address)).unwrap();
+        let id = its_line.split([' ', '=']).nth(1).unwrap();
+        line = line.replace(&place, id);
+    }
+    line
+}
+
+/// Sends these bytes as they are, and shows those that come back, and whether the connection is closed.
+fn raw_answer(client: &mut Client, bytes: &[u8]) -> String {
+    client.send_raw(bytes);
+    let (bytes, closed) = client.raw_reply(PATIENCE);
+    let quoted = bytes.split_inclusive(|&b| b == b'\n').map(words::quote);
+    let lines: Vec<String> = quoted
+        .chain(closed.then(|| "(closed)".to_string()))
+        .collect();
+    lines.join("\n")
+}
+
+/// Becomes a replica of the server: after this, the connection carries the changes. Returns the offset at which they begin.
+fn follow(client: &mut Client) -> usize {
+    client.ask("REPLCONF listening-port 1");
+    client.ask("REPLCONF capa psync2");
+    client.send(&["PSYNC", "?", "-1"].map(|w| w.as_bytes().to_vec()));
+    let Ok(Reply::Simple(answer)) = client.reply() else {
+        panic!("no full resync");
+    };
+    assert!(answer.starts_with("FULLRESYNC"), "{answer}");
+    let offset = answer.rsplit(' ').next().unwrap().parse().unwrap();
+    // The primary sends empty lines while it prepares its snapshot.
+    let mut line = client.line();
+    while line.is_empty() {
+        line = client.line();
+    }
+    client.bytes(line[1..].parse().unwrap());
+    offset
+}
+
+/// The commands, without PING, that follow in the primary's stream up to the offset that the primary has now.
+fn changes(client: &mut Client, offset: &mut usize, address: SocketAddr) -> String {
+    let Reply::Bulk(Some(info)) = Client::connect(address).ask("INFO replication") else {
+        panic!("no INFO");
+    };
+    let info = String::from_utf8(info).unwrap();
+    let mut lines = info.lines();
+    let its_offset = lines.find_map(|l| l.strip_prefix("master_repl_offset:"));
+    let end: usize = its_offset.unwrap().parse().unwrap();
+    let mut lines = vec![];
+    while *offset < end {
+        assert!(client.has_reply(20 * PATIENCE), "the stream ends too early");
+        let Ok(Reply::List(_, Some(words))) = client.reply() else {
+            panic!("no command");
+        };
+        let bytes = words.iter().map(|word| match word {
+            Reply::Bulk(Some(bytes)) => bytes.clone(),
+            other => panic!("no word: {other:?}"),
+        });
+        let bytes: Vec<Vec<u8>> = bytes.collect();
+        *offset += encode(&bytes).len();
+        if !bytes[0].eq_ignore_ascii_case(b"PING") {
+            lines.push(words.iter().map(show).collect::<Vec<_>>().join(" "));
+        }
+    }
+    lines.join("\n")
+}
+
+/// Sections of INFO that hold counters, sorted and without times. "reset" sets all counters to zero, and
+/// "auth" gives the password first.
+fn statistics(client: &mut Client, sections: &str) -> String {
+    if sections == "reset" {
+        client.ask("CONFIG RESETSTAT");
+        return String::new();
+    }
+    if sections.starts_with("auth ") {
+        client.ask(sections);
+        return String::new();
+    }
+    let Reply::Bulk(Some(text)) = client.ask(&format!("INFO {sections}")) else {
+        panic!("no INFO");
+    };
+    let text = String::from_utf8(text).unwrap();
+    let lines = text
+        .lines()
+        .filter(|l| !l.is_empty() && !l.starts_with('#'));
+    let mut shown: Vec<String> = lines
+        .filter(|l| !l.starts_with("cmdstat_info:") && !l.starts_with("cmdstat_config|resetstat:"))
+        .map(|line| {
+            let (name, counts) = line.split_once(':').unwrap();
+            let name = name.trim_start_matches("cmdstat_");
+            let counts = counts.split(',').filter(|c| !c.starts_with("usec"));
+            format!("{name}: {}", counts.collect::<Vec<_>>().join(", "))
+        })
+        .collect();
+    shown.sort();
+    shown.join("\n")
+}
+
 fn transcripts() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
     let families = fs::read_dir(root).unwrap().map(|f| f.unwrap().path());
@@ -167,33 +298,30 @@ fn transcripts() -> Vec<PathBuf> {
     files
 }
 
-/// The first line in which two texts differ, with what is around it.
-fn difference(expected: &str, got: &str) -> String {
-    let (e, g): (Vec<_>, Vec<_>) = (expected.lines().collect(), got.lines().collect());
-    let at = (0..e.len().max(g.len()))
-        .find(|&i| e.get(i) != g.get(i))
-        .unwrap_or(0);
-    let from = at.saturating_sub(6);
-    let part = |lines: &[&str]| {
-        lines
-            .iter()
-            .skip(from)
-            .take(12)
-            .copied()
-            .collect::<Vec<_>>()
-            .join("\n    ")
-    };
-    format!(
-        "line {}:\n  expected\n    {}\n  got\n    {}",
-        at + 1,
-        part(&e),
-        part(&g)
-    )
+/// Every line of a transcript that was answered otherwise than expected, under the sentence of its scene.
+fn differences(expected: &str, got: &str) -> String {
+    let (expected, got) = (parse(expected), parse(got));
+    let (mut scene, mut out) = ("", vec![]);
+    for pair in expected.iter().zip(&got) {
+        match pair {
+            (Step::Text(text), _) if text.starts_with('#') => scene = text,
+            (Step::Act { line, expected }, Step::Act { expected: got, .. }) if expected != got => {
+                let (expected, got) = (expected.join("\n        "), got.join("\n        "));
+                out.push(format!(
+                    "  {scene}\n    {line}\n      expected\n        {expected}\n      got\n        {got}"
+                ));
+            }
+            _ => {}
+        }
+    }
+    out.join("\n")
 }
 
 /// Replays every transcript, several at a time, against the servers that `start` starts.
 fn replay(start: impl Fn(&[String]) -> Option<(Box<dyn Send>, SocketAddr)> + Sync) {
-    let files = transcripts();
+    let mut files = transcripts();
+    let only = std::env::var("ONLY").unwrap_or_default();
+    files.retain(|f| f.display().to_string().contains(&only));
     let next = std::sync::atomic::AtomicUsize::new(0);
     let failures = std::sync::Mutex::new(vec![]);
     std::thread::scope(|scope| {
@@ -209,7 +337,7 @@ fn replay(start: impl Fn(&[String]) -> Option<(Box<dyn Send>, SocketAddr)> + Syn
                     };
                     let got = play(&steps, address, false);
                     if got != text {
-                        let failure = format!("{}, {}", file.display(), difference(&text, &got));
+                        let failure = format!("{}:\n{}", file.display(), differences(&text, &got));
                         failures.lock().unwrap().push(failure);
                     }
                 }

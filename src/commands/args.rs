@@ -149,6 +149,12 @@ pub fn help(ctx: &mut Context, container: &str, subcommands: &[Command]) -> Comm
     Ok(())
 }
 
+/// Whether a request is the beginning or a header of an HTTP request. A browser can be made to send one to this port, with
+/// commands in its body, by a page that its user visits.
+pub fn is_http(args: &Args<'_>) -> bool {
+    args.is(0, "POST") || args.is(0, "Host:")
+}
+
 /// Redis's words for a command that is not in the table: its first words are quoted, up to 128 bytes.
 pub fn unknown_command(args: &Args<'_>) -> Error {
     let head = |bytes: &[u8], most: usize| {

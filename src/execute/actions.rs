@@ -66,7 +66,7 @@ impl Executor<'_> {
         let acks = wait.acks;
         let blocking = &self.shared.blocking;
         let waiter = blocking.register(&session.client, session.db, wait, resp3, silent);
-        session.client.set_waiter(Some(waiter.clone()));
+        session.client.set_waiter(waiter.clone());
         if let Some((offset, wanted)) = acks {
             self.shared.wait_for_acks(&waiter, offset, wanted);
         }

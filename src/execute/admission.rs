@@ -20,7 +20,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::{Executor, Flow};
-use crate::commands::args::{unknown_command, unknown_subcommand, wrong_arity};
+use crate::commands::args::{is_http, unknown_command, unknown_subcommand, wrong_arity};
 use crate::commands::command::{Command, Flags, Handler, acl, flags};
 use crate::resp::{Args, Error, Reply};
 use crate::state::session::{Queued, Session};
@@ -73,6 +73,15 @@ impl Executor<'_> {
     /// Writes the error of a request that is refused, and marks the transaction that it belongs to.
     #[cold]
     fn refuse(&self, session: &mut Session, args: &Args<'_>, reply: &mut Reply, error: Error) {
+        if is_http(args) {
+            self.shared.log.warning(
+                "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. \
+                 This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis \
+                 instance. Connection aborted.",
+            );
+            session.close_after_reply = true;
+            return session.client.kill();
+        }
         let command = self.index.find(&args[0]);
         let handler = command.map(|n| self.index.rows[n].command.handler);
         if matches!(handler, Some(Handler::Exec)) {

@@ -75,7 +75,9 @@ fn feed(shared: &Shared, replica: &Replica, request: SyncRequest) -> io::Result<
     };
     let (ip, port) = replica.address();
     let name = format!("{ip}:{port}");
-    if request.wanted.is_none() || !can_continue(shared, &request) {
+    // A copy of a known length is made at once, as in Redis: several replicas cannot share it.
+    let is_shareable = replica.eof.load(Relaxed);
+    if is_shareable && !can_continue(shared, &request) {
         wait_for_others(&mut out, config.repl_diskless_sync_delay)?;
     }
     let plan = plan(shared, replica, &request);

@@ -232,8 +232,8 @@ impl Connection<'_> {
 
     /// After a wait: puts what came of it into the reply.
     fn wake(&mut self, waiter: &Arc<Waiter>, outcome: Outcome) -> Next {
-        self.shared.blocking.unregister(waiter);
-        self.session.client.set_waiter(None);
+        self.session.client.take_waiter();
+        self.shared.forget_waiter(waiter);
         let start = self.reply.out.len();
         match outcome {
             // A send that failed leaves the waiter waiting; nobody may serve it any more.
@@ -411,8 +411,14 @@ fn is_timeout(e: &io::Error) -> bool {
 impl Drop for Connection<'_> {
     /// However the connection ends, a panic included, it leaves nothing behind.
     fn drop(&mut self) {
+        // After a panic the lock may still be held, and the feeder may need it to end.
+        self.executor.finish(&self.session);
         self.session.unwatch(self.shared);
         let client = &self.session.client;
+        if let Some(waiter) = client.take_waiter() {
+            waiter.end(Outcome::Gone);
+            self.shared.forget_waiter(&waiter);
+        }
         self.shared.clients.remove(client.id);
         let _ = client.stream.shutdown(Shutdown::Both);
         if client.replica.load(Relaxed) {

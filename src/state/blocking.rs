@@ -117,6 +117,8 @@ pub struct Waiter {
     resp3: bool,
     /// The client does not want the reply (CLIENT REPLY).
     pub silent: bool,
+    /// It waits for replicas and not for keys.
+    pub waits_for_acks: bool,
     on_timeout: Option<OnTimeout>,
     state: Mutex<Progress>,
     wake: Condvar,
@@ -157,6 +159,7 @@ impl Waiter {
             keys: wait.keys,
             resp3,
             silent,
+            waits_for_acks: wait.acks.is_some(),
             on_timeout: wait.on_timeout,
             state: Mutex::new(Progress {
                 step: Step::Waiting(wait.service),
@@ -218,6 +221,11 @@ impl Waiter {
     /// Whether the wait has not ended.
     pub fn is_waiting(&self) -> bool {
         matches!(lock(&self.state).step, Step::Waiting(_))
+    }
+
+    /// Its place among all waiters, for [`Blocking::serve_next`].
+    pub fn ticket(&self) -> u64 {
+        self.ticket.load(Relaxed)
     }
 
     /// Writes the reply for a wait whose time is up.
@@ -360,29 +368,23 @@ impl Blocking {
         }
     }
 
-    /// Serves the clients that wait for `key`, in the order in which they blocked. Waiters that were served are added
-    /// to `served`, for the caller to deliver to after the lock is released.
-    pub fn serve(
+    /// Serves the first client after `ticket` that waits for `key` and for which the key has something; tickets are in the
+    /// order in which clients blocked. Returns the waiter, to which the caller delivers after the lock is released.
+    pub fn serve_next(
         &self,
-        index: usize,
-        db: &mut Db,
+        (index, db): (usize, &mut Db),
         key: &[u8],
+        ticket: u64,
         propagation: &mut Propagation,
         now: i64,
-        served: &mut Vec<Arc<Waiter>>,
-    ) {
+    ) -> Option<Arc<Waiter>> {
         let mut queues = lock(&self.queues);
-        let Some(queue) = queues.get(&index).and_then(|keys| keys.get(key)) else {
-            return;
-        };
-        let first = served.len();
-        let ready = queue
-            .values()
-            .filter(|waiter| waiter.serve(db, key, propagation, now));
-        served.extend(ready.cloned());
-        for waiter in &served[first..] {
-            forget(&mut queues, waiter);
-        }
+        let queue = queues.get(&index)?.get(key)?;
+        let mut waiters = queue.range(ticket + 1..).map(|(_, waiter)| waiter);
+        let served = waiters.find(|waiter| waiter.serve(db, key, propagation, now))?;
+        let served = served.clone();
+        forget(&mut queues, &served);
+        Some(served)
     }
 
     /// The keys of database `index` whose waiters must be looked at after `old` was replaced by `new`: those that are
@@ -475,13 +477,18 @@ mod tests {
             std::thread::yield_now();
         }
         set_k(&mut db);
-        let (mut served, mut nothing) = (vec![], Propagation::default());
-        blocking.serve(0, &mut db, b"k", &mut nothing, 0, &mut served);
+        let mut nothing = Propagation::default();
+        let served = blocking.serve_next((0, &mut db), b"k", 0, &mut nothing, 0);
+        let served = served.unwrap();
+        assert!(Arc::ptr_eq(&served, &all[1]));
+        let after = served.ticket();
+        let next = blocking.serve_next((0, &mut db), b"k", after, &mut nothing, 0);
+        assert!(next.is_none());
         assert_eq!(blocking.len(), 2);
         // Nothing else can end the wait of a client that was served.
         assert!(!all[1].end(Outcome::TimedOut));
         // Its thread is not asleep yet, and may have something to send first: it sends the reply itself.
-        served.iter().for_each(|w| w.deliver());
+        served.deliver();
         let expected = Outcome::Served {
             unsent: b"$1\r\n7\r\n".to_vec(),
             error: None,
@@ -506,9 +513,9 @@ mod tests {
                 std::thread::yield_now();
             }
             set_k(&mut db);
-            let (mut served, mut nothing) = (vec![], Propagation::default());
-            blocking.serve(0, &mut db, b"k", &mut nothing, 0, &mut served);
-            served.iter().for_each(|w| w.deliver());
+            let mut nothing = Propagation::default();
+            let served = blocking.serve_next((0, &mut db), b"k", 0, &mut nothing, 0);
+            served.unwrap().deliver();
             let expected = Outcome::Served {
                 unsent: vec![],
                 error: None,

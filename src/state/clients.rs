@@ -128,9 +128,14 @@ impl Client {
         self.replica.load(Relaxed) || self.primary.load(Relaxed)
     }
 
-    /// Says that the client waits, or no longer does.
-    pub fn set_waiter(&self, waiter: Option<Arc<Waiter>>) {
-        *lock(&self.waiter) = waiter;
+    /// Notes that the client waits.
+    pub fn set_waiter(&self, waiter: Arc<Waiter>) {
+        *lock(&self.waiter) = Some(waiter);
+    }
+
+    /// Takes the waiter of the client away, if there is one: its wait has ended.
+    pub fn take_waiter(&self) -> Option<Arc<Waiter>> {
+        lock(&self.waiter).take()
     }
 
     pub fn is_blocked(&self) -> bool {

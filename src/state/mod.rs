@@ -200,6 +200,14 @@ impl State {
         self.free_waiters();
     }
 
+    /// Removes a waiter whose wait has ended from everything that could serve it.
+    pub fn forget_waiter(&self, waiter: &Arc<Waiter>) {
+        self.blocking.unregister(waiter);
+        if waiter.waits_for_acks {
+            self.replicas.unregister(waiter);
+        }
+    }
+
     fn free_waiters(&self) {
         let freed = Outcome::Failed(Error::text(
             "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",

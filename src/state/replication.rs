@@ -313,6 +313,11 @@ impl Replicas {
         self.serve_waiters();
     }
 
+    /// Removes a client whose wait has ended.
+    pub fn unregister(&self, waiter: &Arc<Waiter>) {
+        lock(&self.waiters).retain(|w| !Arc::ptr_eq(&w.waiter, waiter));
+    }
+
     /// Whether the replicas have to be asked how far they have come, for somebody who waits for `offset`. They have been
     /// asked already if a question stands in the journal after that offset. The caller asks, if it is told to, and says so.
     pub fn must_ask(&self, offset: u64) -> bool {

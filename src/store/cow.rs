@@ -1,11 +1,16 @@
 //! A part of the data that a snapshot can share.
 //!
-//! A snapshot must not change, and writers must not wait for it. So it does not copy: it takes a share in every part
-//! ([`Cow::share`]), and a writer that comes to a part in which somebody else still has a share copies that one part
-//! first ([`Cow::make_mut`]). When the snapshot is gone, the shares are, too.
+//! A snapshot must not change, and writers must not wait for it. So the snapshot copies nothing: it takes a share in every
+//! part ([`Cow::share`]), and a writer copies a part before the first change ([`Cow::make_mut`]) if a snapshot still has a
+//! share in it. When the snapshot is dropped, its shares are, too.
 //!
-//! An `Arc` alone would do; but each write would then ask it whether it is the only one, which takes an atomic
-//! operation. Here a writer only looks which variant there is.
+//! An `Arc` does the same, but each write asks it whether there are other owners, which takes an atomic operation of some
+//! 5 ns. Here a writer only looks which variant there is. In exchange, taking a share needs `&mut`. Structures within a
+//! value are cloned through `&`, so [`super::sharded`] and [`super::shared_map`] use `Arc`.
+//!
+//! # Invariants
+//!
+//! * A `Shared` part never changes. `make_mut` leaves `Own`.
 
 use std::ops::Deref;
 use std::sync::Arc;

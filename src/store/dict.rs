@@ -6,7 +6,7 @@
 //!    deletion in between;
 //! 2. a random element costs O(1);
 //! 3. growing makes no long pause;
-//! 4. the hash is keyed, so that nobody can choose keys that collide. (This one it can.)
+//! 4. the hash is keyed, so that nobody can choose keys that collide. (`HashMap` does this one, too.)
 //!
 //! So entries live in a dense `Vec`, in no order, and an index beside it says where:
 //!
@@ -30,6 +30,21 @@
 //! entries *from the end downwards*, its cursor is the number of entries still to see. What a deletion
 //! moves comes from the end, which was seen already, so it may be seen twice but never missed; what is
 //! added goes to the end.
+//!
+//! One step of a large Dict can be long: growth copies all entries. [`super::sharded`] builds large maps of many small Dicts.
+//!
+//! # Invariants
+//!
+//! * For each entry there is one slot, with the entry's index and the tag of its key; all other slots are free.
+//! * No free slot lies between a slot and its home, so that a search may end at the first free one.
+//! * At most three quarters of the slots are in use, and their number is a power of two.
+//!
+//! | operation | time |
+//! |---|---|
+//! | `get`, `get_mut` | O(1): one slot, one entry |
+//! | `insert_new`, `remove` | O(1) amortised; O(n) when it grows or shrinks |
+//! | `split_off`, `absorb` | O(n), without reading a key |
+//! | an entry by its index | O(1) |
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -144,6 +159,47 @@ impl<V> Dict<V> {
     pub fn remove_at(&mut self, index: usize) -> Entry<V> {
         let tag = self.hash(&self.entries[index].key) as u32;
         self.remove_slot(self.find_index(tag, index))
+    }
+
+    /// Moves the entries whose tags have this bit to a new map. Those that stay keep their order. (The tag is the lower
+    /// half of the hash; it is in the slots, so no key is read.)
+    pub fn split_off(&mut self, bit: u32) -> Dict<V> {
+        let tags = self.tags();
+        let going = tags.iter().filter(|&tag| tag & bit != 0).count();
+        let mut stay = self.empty_for(tags.len() - going);
+        let mut go = self.empty_for(going);
+        for (entry, tag) in std::mem::take(&mut self.entries).into_iter().zip(tags) {
+            let half = if tag & bit == 0 { &mut stay } else { &mut go };
+            half.insert_new(tag.into(), entry.key, entry.value);
+        }
+        *self = stay;
+        go
+    }
+
+    /// Takes in all entries of another map of the same seed, which has none of the keys that are here.
+    pub fn absorb(&mut self, other: Dict<V>) {
+        let tags = other.tags();
+        for (entry, tag) in other.entries.into_iter().zip(tags) {
+            self.insert_new(tag.into(), entry.key, entry.value);
+        }
+    }
+
+    /// The tags of all entries, in their order.
+    fn tags(&self) -> Vec<u32> {
+        let mut tags = vec![0; self.entries.len()];
+        for &slot in self.slots.iter().filter(|&&slot| slot != 0) {
+            tags[index_of(slot)] = tag_of(slot);
+        }
+        tags
+    }
+
+    /// An empty map of the same seed with room for `entries`, and for half as many more before it must grow.
+    fn empty_for(&self, entries: usize) -> Dict<V> {
+        Dict {
+            slots: vec![0; (entries * 4 / 3 + 1).next_power_of_two().max(8)],
+            entries: Vec::with_capacity(entries + entries / 2),
+            seed: self.seed.clone(),
+        }
     }
 
     /// The entries, in no order. Positions change when an entry is removed.

@@ -87,8 +87,7 @@ impl Value {
     pub fn as_raw_mut(&mut self) -> Result<&mut Vec<u8>, WrongType> {
         let bytes = match self {
             Value::Raw(_) => None,
-            Value::Str(SmallBytes::Heap(bytes)) => Some(std::mem::take(bytes).into_vec()),
-            Value::Str(s) => Some(s.to_vec()),
+            Value::Str(s) => Some(s.take()),
             Value::Int(n) => Some(decimal(*n)),
             _ => return Err(WrongType),
         };

@@ -66,7 +66,10 @@ pub fn reset(ctx: &mut Context) -> CommandResult {
     session.unwatch(ctx.server);
     session.select(0);
     session.set_resp3(false);
-    session.reply_mode = ReplyMode::On;
+    // As in Redis, CLIENT REPLY SKIP still takes this command's own reply.
+    if session.reply_mode != ReplyMode::Skipping {
+        session.reply_mode = ReplyMode::On;
+    }
     session.authenticated = ctx.config.requirepass.is_empty();
     session.client.reset();
     ctx.reply.resp3 = false;

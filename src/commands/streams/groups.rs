@@ -91,7 +91,7 @@ pub fn propagate_claim(
     (key, group): (&[u8], &[u8]),
     last_id: StreamId,
     id: StreamId,
-    nack: &Nack,
+    (owner, nack): (&[u8], &Nack),
 ) {
     if propagation.is_wanted() {
         let (id, last_id) = (id.to_string(), last_id.to_string());
@@ -100,7 +100,7 @@ pub fn propagate_claim(
             b"XCLAIM",
             key,
             group,
-            &nack.consumer,
+            owner,
             b"0",
             id.as_bytes(),
             b"TIME",
@@ -259,7 +259,7 @@ pub fn destroy(ctx: &mut Context, db: &mut Db) -> CommandResult {
 
 pub fn createconsumer(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let group = group_of(ctx, db)?;
-    let new = !group.consumers.contains_key(&ctx.args[4]);
+    let new = group.find_consumer(&ctx.args[4]).is_none();
     if new {
         group.meet(&ctx.args[4], ctx.now);
         db.changed_silently(&ctx.args[2]);
@@ -402,7 +402,7 @@ impl Request<'_> {
                 &b"CREATECONSUMER"[..],
                 key,
                 self.group,
-                &consumer,
+                self.consumer,
             ];
             propagation.add(&words);
         }
@@ -415,7 +415,7 @@ impl Request<'_> {
                 let start = reply.out.len();
                 let n = stream.deliver(
                     self.group,
-                    &consumer,
+                    consumer,
                     self.count,
                     self.no_ack,
                     self.now,
@@ -423,12 +423,13 @@ impl Request<'_> {
                         reply_entry(reply, entry);
                         if !self.no_ack {
                             let nack = Nack {
-                                consumer: consumer.clone(),
+                                consumer,
                                 delivered: self.now,
                                 count: 1,
                             };
                             let place = (key, self.group);
-                            propagate_claim(propagation, place, entry.id, entry.id, &nack);
+                            let owned = (self.consumer, &nack);
+                            propagate_claim(propagation, place, entry.id, entry.id, owned);
                         }
                     },
                 );
@@ -445,12 +446,11 @@ impl Request<'_> {
     /// Replies with the consumer's pending entries after an ID. Each counts as delivered once more; of one that is no
     /// longer in the stream only the ID can be told.
     fn reply_history(&self, reply: &mut Reply, stream: &mut Stream, after: StreamId) {
-        let pel = stream
+        let consumer = stream
             .group(self.group)
-            .and_then(|g| g.consumers.get(self.consumer))
-            .map(|c| &c.pel);
-        let ids: Vec<StreamId> = match (pel, after.next()) {
-            (Some(pel), Some(start)) => pel.range(start..).take(self.count).copied().collect(),
+            .and_then(|g| g.find_consumer(self.consumer));
+        let ids: Vec<StreamId> = match (consumer, after.next()) {
+            (Some(c), Some(start)) => c.pending_from(start).take(self.count).collect(),
             _ => vec![],
         };
         reply.array(ids.len());
@@ -458,10 +458,7 @@ impl Request<'_> {
             match stream.get(id) {
                 Some(entry) => {
                     reply_entry(reply, entry);
-                    if let Some(nack) = stream
-                        .group_mut(self.group)
-                        .and_then(|g| g.pel.get_mut(&id))
-                    {
+                    if let Some(nack) = stream.group_mut(self.group).and_then(|g| g.nack_mut(id)) {
                         nack.delivered = self.now;
                         nack.count += 1;
                     }

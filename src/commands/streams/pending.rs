@@ -70,7 +70,7 @@ pub fn xpending(ctx: &mut Context, db: &Db) -> CommandResult {
     let show = |reply: &mut Reply, (id, nack): (&StreamId, &Nack)| {
         reply.array(4);
         reply_id(reply, *id);
-        reply.bulk(&nack.consumer);
+        reply.bulk(group.owner(nack));
         reply.int(idle(nack));
         reply.int(nack.count as i64);
     };
@@ -78,16 +78,19 @@ pub fn xpending(ctx: &mut Context, db: &Db) -> CommandResult {
     match ctx.args.get(at + 3) {
         _ if empty => ctx.reply.array(0),
         Some(name) => {
-            let pel = group.consumers.get(name).map(|consumer| &consumer.pel);
-            let ids = pel.into_iter().flat_map(|pel| pel.range(start..=end));
-            let entries = ids
-                .filter_map(|id| group.pel.get_key_value(id))
-                .filter(wanted);
+            let consumer = group.find_consumer(name);
+            let ids = consumer.into_iter().flat_map(|c| c.pending_from(start));
+            let ids: Vec<StreamId> = ids
+                .take_while(|&id| id <= end)
+                .filter(|id| group.pel().get(id).is_some_and(|nack| wanted(&(id, nack))))
+                .take(count)
+                .collect();
+            let entries = ids.iter().filter_map(|id| Some((id, group.pel().get(id)?)));
             ctx.reply
-                .array_of(|reply| entries.take(count).map(|entry| show(reply, entry)).count());
+                .array_of(|reply| entries.map(|entry| show(reply, entry)).count());
         }
         None => {
-            let entries = group.pel.range(start..=end).filter(wanted);
+            let entries = group.pel().range(&start, &end).filter(wanted);
             ctx.reply
                 .array_of(|reply| entries.take(count).map(|entry| show(reply, entry)).count());
         }
@@ -98,20 +101,17 @@ pub fn xpending(ctx: &mut Context, db: &Db) -> CommandResult {
 /// XPENDING without a range: how many, from where to where, and how many with whom.
 fn reply_summary(reply: &mut Reply, group: &Group) {
     reply.array(4);
-    reply.int(group.pel.len() as i64);
-    match (group.pel.first_key_value(), group.pel.last_key_value()) {
+    reply.int(group.pel().len() as i64);
+    match (group.pel().first(), group.pel().last()) {
         (Some((first, _)), Some((last, _))) => {
             reply_id(reply, *first);
             reply_id(reply, *last);
-            let busy = group
-                .consumers
-                .iter()
-                .filter(|(_, consumer)| !consumer.pel.is_empty());
+            let busy = group.consumers().filter(|c| c.pending() > 0);
             reply.array_of(|reply| {
-                let shown = busy.map(|(name, consumer)| {
+                let shown = busy.map(|consumer| {
                     reply.array(2);
-                    reply.bulk(name);
-                    reply.bulk_int(consumer.pel.len() as i64);
+                    reply.bulk(&consumer.name);
+                    reply.bulk_int(consumer.pending() as i64);
                 });
                 shown.count()
             });
@@ -217,8 +217,11 @@ impl Claim<'_> {
                 return Claimed::No;
             };
             // A replica that is told to claim it finds out for itself that it is gone.
-            match group.pel.get(&id) {
-                Some(nack) => propagate_claim(propagation, place, group.last_id, id, nack),
+            match group.pel().get(&id) {
+                Some(nack) => {
+                    let owned = (group.owner(nack), nack);
+                    propagate_claim(propagation, place, group.last_id, id, owned);
+                }
                 None => return Claimed::No,
             }
             group.acknowledge(id);
@@ -227,7 +230,7 @@ impl Claim<'_> {
         let Some(group) = stream.group_mut(self.group) else {
             return Claimed::No;
         };
-        let count = match group.pel.get(&id) {
+        let count = match group.pel().get(&id) {
             Some(nack) if self.min_idle > 0 && self.now - nack.delivered < self.min_idle => {
                 return Claimed::No;
             }
@@ -244,7 +247,8 @@ impl Claim<'_> {
             delivered: self.delivered,
             count,
         };
-        propagate_claim(propagation, place, group.last_id, id, &nack);
+        let owned = (self.consumer, &nack);
+        propagate_claim(propagation, place, group.last_id, id, owned);
         group.assign(id, nack);
         if self.just_id {
             reply_id(reply, id);
@@ -350,7 +354,7 @@ pub fn xautoclaim(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let entries = std::mem::take(&mut ctx.reply.out);
     let next = |stream: &Stream, from: Option<StreamId>| {
         let group = stream.group(claim.group)?;
-        group.pel.range(from?..).next().map(|(id, _)| *id)
+        group.pel().range_from(&from?).next().map(|(id, _)| *id)
     };
     while attempts > 0 && count > 0 {
         let Some(id) = next(stream, from) else {

@@ -138,34 +138,34 @@ fn reply_full_group(
     name(reply, "name");
     reply.bulk(group_name);
     reply_progress(reply, stream, group);
-    count(reply, "pel-count", group.pel.len());
+    count(reply, "pel-count", group.pel().len());
     name(reply, "pending");
-    reply.array(group.pel.len().min(limit));
-    for (id, nack) in group.pel.iter().take(limit) {
+    reply.array(group.pel().len().min(limit));
+    for (id, nack) in group.pel().iter().take(limit) {
         reply.array(4);
         reply_id(reply, *id);
-        reply.bulk(&nack.consumer);
+        reply.bulk(group.owner(nack));
         reply.int(nack.delivered);
         reply.int(nack.count as i64);
     }
     name(reply, "consumers");
-    reply.array(group.consumers.len());
-    for (consumer_name, consumer) in &group.consumers {
+    reply.array(group.consumer_count());
+    for consumer in group.consumers() {
         reply.map(4);
         name(reply, "name");
-        reply.bulk(consumer_name);
+        reply.bulk(&consumer.name);
         name(reply, "seen-time");
         reply.int(consumer.seen);
-        count(reply, "pel-count", consumer.pel.len());
+        count(reply, "pel-count", consumer.pending());
         name(reply, "pending");
-        reply.array(consumer.pel.len().min(limit));
-        for id in consumer.pel.iter().take(limit) {
+        reply.array(consumer.pending().min(limit));
+        for id in consumer.pending_from(StreamId::MIN).take(limit) {
             reply.array(3);
-            reply_id(reply, *id);
+            reply_id(reply, id);
             // Every entry of a consumer's list is in the group's.
             let (delivered, times) = group
-                .pel
-                .get(id)
+                .pel()
+                .get(&id)
                 .map_or((0, 0), |nack| (nack.delivered, nack.count));
             reply.int(delivered);
             reply.int(times as i64);
@@ -180,8 +180,8 @@ pub fn groups(ctx: &mut Context, db: &Db) -> CommandResult {
         ctx.reply.map(6);
         name(ctx.reply, "name");
         ctx.reply.bulk(group_name);
-        count(ctx.reply, "consumers", group.consumers.len());
-        count(ctx.reply, "pending", group.pel.len());
+        count(ctx.reply, "consumers", group.consumer_count());
+        count(ctx.reply, "pending", group.pel().len());
         reply_progress(ctx.reply, stream, group);
     }
     Ok(())
@@ -191,12 +191,12 @@ pub fn consumers(ctx: &mut Context, db: &Db) -> CommandResult {
     let stream = stream_of(ctx, db)?;
     let missing = || no_group_for_key(&ctx.args[2], &ctx.args[3]);
     let group = stream.group(&ctx.args[3]).ok_or_else(missing)?;
-    ctx.reply.array(group.consumers.len());
-    for (consumer_name, consumer) in &group.consumers {
+    ctx.reply.array(group.consumer_count());
+    for consumer in group.consumers() {
         ctx.reply.map(3);
         name(ctx.reply, "name");
-        ctx.reply.bulk(consumer_name);
-        count(ctx.reply, "pending", consumer.pel.len());
+        ctx.reply.bulk(&consumer.name);
+        count(ctx.reply, "pending", consumer.pending());
         name(ctx.reply, "idle");
         ctx.reply.int((ctx.now - consumer.seen).max(0));
     }

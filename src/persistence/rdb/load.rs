@@ -8,9 +8,8 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use super::{NEWEST, kind, opcode};
-use crate::store::stream::group::{Consumer, Name};
 use crate::store::stream::restore::Parts;
-use crate::store::stream::{Group, Nack, Stream, StreamId};
+use crate::store::stream::{Group, Stream, StreamId};
 use crate::store::{Db, NEVER, Object, Value};
 use crate::util::{crc64, lzf, number};
 
@@ -300,34 +299,24 @@ impl<R: Read> Reader<'_, R> {
             _ => Some(self.length()?).filter(|&n| n != u64::MAX),
         };
         let mut group = Group::new(last_id, entries_read);
-        let nobody: Name = Arc::from(&b""[..]);
         for _ in 0..self.length()? {
             let id = self.raw_id()?;
-            let nack = Nack {
-                consumer: nobody.clone(),
-                delivered: i64::from_le_bytes(self.array()?),
-                count: self.length()?,
-            };
-            if group.pel.insert(id, nack).is_some() {
-                return flaw("an entry is pending twice");
-            }
+            let (delivered, count) = (i64::from_le_bytes(self.array()?), self.length()?);
+            group.restore_pending(id, delivered, count).or_else(flaw)?;
         }
         for _ in 0..self.length()? {
-            let name: Name = self.string()?.into();
+            let name = self.string()?;
             let seen = i64::from_le_bytes(self.array()?);
             if kind >= kind::STREAM_3 {
                 self.array::<8>()?; // when it last was given something, which 7.0 does not record
             }
-            let consumer = Consumer {
-                seen,
-                ..Consumer::default()
-            };
-            if group.consumers.insert(name.clone(), consumer).is_some() {
+            let (consumer, is_new) = group.meet(&name, seen);
+            if !is_new {
                 return flaw("a group has two consumers of one name");
             }
             for _ in 0..self.length()? {
                 let id = self.raw_id()?;
-                group.restore_owner(&name, id).or_else(flaw)?;
+                group.restore_owner(consumer, id).or_else(flaw)?;
             }
         }
         Ok(group)
@@ -371,8 +360,8 @@ mod tests {
         stream.add_group(b"g", Group::new(StreamId::MIN, Some(0)));
         stream.add_group(b"empty", Group::new(StreamId::MAX, None));
         for (consumer, count) in [(&b"ann"[..], 3), (b"bob", 250), (b"zoe", 0)] {
-            let (name, _) = stream.group_mut(b"g").unwrap().meet(consumer, 99);
-            stream.deliver(b"g", &name, count, false, 1234, |_| {});
+            let (consumer, _) = stream.group_mut(b"g").unwrap().meet(consumer, 99);
+            stream.deliver(b"g", consumer, count, false, 1234, |_| {});
         }
         let value = Value::Stream(Arc::new(stream));
         store.dbs[1].set(b"stream", value, Keep::Until(NEVER), USAGE, 0);
@@ -421,9 +410,9 @@ mod tests {
             let stream = Stream::of(&object.value).unwrap();
             let group = stream.group(b"g").unwrap();
             let pel: Vec<_> = group
-                .pel
+                .pel()
                 .iter()
-                .map(|(id, n)| (*id, n.consumer.to_vec(), n.delivered, n.count))
+                .map(|(id, n)| (*id, group.owner(n).to_vec(), n.delivered, n.count))
                 .collect();
             (
                 stream.len(),

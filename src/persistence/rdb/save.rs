@@ -253,18 +253,18 @@ impl<W: Write> Writer<'_, W> {
         self.string(name);
         self.id(group.last_id);
         self.length(group.entries_read.unwrap_or(u64::MAX));
-        self.length(group.pel.len() as u64);
-        for (id, nack) in &group.pel {
+        self.length(group.pel().len() as u64);
+        for (id, nack) in group.pel().iter() {
             self.bytes(&id.to_bytes());
             self.bytes(&nack.delivered.to_le_bytes());
             self.length(nack.count);
         }
-        self.length(group.consumers.len() as u64);
-        for (name, consumer) in &group.consumers {
-            self.string(name);
+        self.length(group.consumer_count() as u64);
+        for consumer in group.consumers() {
+            self.string(&consumer.name);
             self.bytes(&consumer.seen.to_le_bytes());
-            self.length(consumer.pel.len() as u64);
-            for id in &consumer.pel {
+            self.length(consumer.pending() as u64);
+            for id in consumer.pending_from(StreamId::MIN) {
                 self.bytes(&id.to_bytes());
             }
         }

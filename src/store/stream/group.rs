@@ -1,7 +1,7 @@
 //! Consumer groups: handing a stream's entries out among workers.
 //!
 //! A reader with XREAD sees every entry. A *consumer group* reads a stream once for many consumers: each new
-//! entry goes to one of them, whoever asks first, and stays *pending* until that consumer acknowledges it.
+//! entry goes to the first consumer that asks, and stays *pending* until that consumer acknowledges it.
 //!
 //! ```text
 //!    stream   1-0   2-0   3-0   4-0   5-0   6-0   7-0
@@ -14,13 +14,24 @@
 //!             4-0 → bob, delivered once, 2 s ago
 //! ```
 //!
-//! The *pending entries list* is kept twice: the group's says who has an entry, when it was delivered and how often;
-//! each consumer's says only which. Both are ordered by ID, so acknowledging, claiming and listing a range
+//! The *pending entries list* is kept twice: the group's says which consumer has an entry, when it was delivered and how
+//! often; each consumer's holds only the IDs. Both are ordered by ID, so acknowledging, claiming and listing a range
 //! cost O(log n) however many are pending. XACK takes an entry off both. When a consumer dies its entries stay,
 //! and another can take them over (XCLAIM, XAUTOCLAIM) once they have been idle for long enough.
 //!
+//! A group may have a million pending entries, so both lists are [`SharedMap`]s: a snapshot of the stream takes a share,
+//! and the next XACK copies two leaves of each, not the list. For the same reason each consumer is behind an [`Arc`]. A
+//! pending entry names its consumer by a number of four bytes, which leads to the consumer without a comparison of names.
+//!
+//! # Invariants
+//!
+//! * An entry is in the group's list exactly if it is in the list of one consumer, the one that its [`Nack`] names.
+//!   [`Group::assign`], [`Group::acknowledge`] and [`Group::remove_consumer`] are the only ways to change either.
+//! * A number that a [`Nack`] names has a consumer. Numbers are given again only after their entries are gone.
+//! * While a stream is restored, and only then, entries may be pending with nobody; see [`Group::restore_pending`].
+//!
 //! A pending entry does not keep the stream's entry alive: it may be trimmed or deleted in the meantime, and
-//! whoever comes for it then learns that it is gone.
+//! a consumer that asks for it then learns that it is gone.
 //!
 //! # How far behind
 //!
@@ -37,20 +48,30 @@
 //!          first               last    in between:          nobody knows
 //! ```
 //!
+//! A file can claim that fewer entries were added than are left. Redis accepts it, and reckons with 64 bits that wrap
+//! around; so does this module, with the same results. The ID of the first entry is never taken from a file.
+//!
 //! When it is unknown the lag is nil, until the group has caught up with the end of the stream.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::restore::Flaw;
 use super::{EntryRef, Stream, StreamId};
+use crate::store::shared_map::SharedMap;
 
-/// A consumer's name, shared by all pending entries that it has.
-pub type Name = Arc<[u8]>;
+/// A consumer within its group. Valid until the consumer is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConsumerId(u32);
+
+impl ConsumerId {
+    /// The owner of entries whose consumer has not been restored yet.
+    const NOBODY: ConsumerId = ConsumerId(u32::MAX);
+}
 
 /// A pending entry: delivered, and not acknowledged yet.
 #[derive(Clone, Debug)]
 pub struct Nack {
-    pub consumer: Name,
+    pub consumer: ConsumerId,
     /// Unix time in milliseconds of the last delivery.
     pub delivered: i64,
     /// How often it was delivered.
@@ -58,12 +79,24 @@ pub struct Nack {
 }
 
 /// A member of a group.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Consumer {
-    /// When it last made itself heard: Unix time in milliseconds.
+    pub name: Arc<[u8]>,
+    /// When it last sent a command: Unix time in milliseconds.
     pub seen: i64,
-    /// The entries that are pending with it.
-    pub pel: BTreeSet<StreamId>,
+    pel: SharedMap<StreamId, ()>,
+}
+
+impl Consumer {
+    /// How many entries are pending with the consumer.
+    pub fn pending(&self) -> usize {
+        self.pel.len()
+    }
+
+    /// The IDs of the consumer's pending entries from `start` on, in order.
+    pub fn pending_from(&self, start: StreamId) -> impl Iterator<Item = StreamId> {
+        self.pel.range_from(&start).map(|(id, ())| *id)
+    }
 }
 
 /// A consumer group.
@@ -73,8 +106,13 @@ pub struct Group {
     pub last_id: StreamId,
     /// How many entries the group has read, of all ever added; `None` if that is unknown.
     pub entries_read: Option<u64>,
-    pub pel: BTreeMap<StreamId, Nack>,
-    pub consumers: BTreeMap<Name, Consumer>,
+    pel: SharedMap<StreamId, Nack>,
+    /// Where each name is in `consumers`.
+    names: SharedMap<Arc<[u8]>, ConsumerId>,
+    /// Consumers by number; `None` where one was removed.
+    consumers: Vec<Option<Arc<Consumer>>>,
+    /// The numbers that are free.
+    free: Vec<ConsumerId>,
 }
 
 impl Group {
@@ -86,39 +124,87 @@ impl Group {
         }
     }
 
-    /// Notes that a consumer was heard of, and makes it if there is none of that name. Returns its name, and whether it is
-    /// new.
-    pub fn meet(&mut self, name: &[u8], now: i64) -> (Name, bool) {
-        if let Some((known, _)) = self.consumers.get_key_value(name) {
-            let known = known.clone();
-            if let Some(consumer) = self.consumers.get_mut(name) {
+    /// The group's pending entries. [`Group::consumer`] tells whose one is.
+    pub fn pel(&self) -> &SharedMap<StreamId, Nack> {
+        &self.pel
+    }
+
+    /// A pending entry, so that its time and count can be changed.
+    pub fn nack_mut(&mut self, id: StreamId) -> Option<&mut Nack> {
+        self.pel.get_mut(&id)
+    }
+
+    /// How many consumers the group has.
+    pub fn consumer_count(&self) -> usize {
+        self.names.len()
+    }
+
+    /// All consumers, ordered by name.
+    pub fn consumers(&self) -> impl Iterator<Item = &Consumer> {
+        self.names.iter().filter_map(|(_, &id)| self.consumer(id))
+    }
+
+    /// The consumer with this number.
+    pub fn consumer(&self, id: ConsumerId) -> Option<&Consumer> {
+        self.consumers.get(id.0 as usize)?.as_deref()
+    }
+
+    /// The name of the consumer that has a pending entry.
+    pub fn owner(&self, nack: &Nack) -> &[u8] {
+        self.consumer(nack.consumer).map_or(b"", |c| &c.name)
+    }
+
+    /// The consumer of this name.
+    pub fn find_consumer(&self, name: &[u8]) -> Option<&Consumer> {
+        self.consumer(*self.names.get(name)?)
+    }
+
+    fn consumer_mut(&mut self, id: ConsumerId) -> Option<&mut Consumer> {
+        let consumer = self.consumers.get_mut(id.0 as usize)?;
+        consumer.as_mut().map(Arc::make_mut)
+    }
+
+    /// Notes that a consumer sent a command, and creates it if there is none of that name. Returns its number, and whether
+    /// it is new.
+    pub fn meet(&mut self, name: &[u8], now: i64) -> (ConsumerId, bool) {
+        if let Some(&known) = self.names.get(name) {
+            if let Some(consumer) = self.consumer_mut(known) {
                 consumer.seen = now;
             }
             return (known, false);
         }
-        let name: Name = name.into();
-        self.consumers.insert(
-            name.clone(),
-            Consumer {
-                seen: now,
-                ..Consumer::default()
-            },
-        );
-        (name, true)
+        let name: Arc<[u8]> = name.into();
+        let consumer = Some(Arc::new(Consumer {
+            name: name.clone(),
+            seen: now,
+            pel: SharedMap::default(),
+        }));
+        let id = match self.free.pop() {
+            Some(id) => {
+                self.consumers[id.0 as usize] = consumer;
+                id
+            }
+            None => {
+                self.consumers.push(consumer);
+                ConsumerId(self.consumers.len() as u32 - 1)
+            }
+        };
+        self.names.insert(name, id);
+        (id, true)
     }
 
-    /// Makes an entry pending with a consumer, whoever had it before.
+    /// Makes an entry pending with a consumer of this group, whichever had it before.
     pub fn assign(&mut self, id: StreamId, nack: Nack) {
-        let consumer = nack.consumer.clone();
+        let consumer = nack.consumer;
         let old = self.pel.insert(id, nack).map(|old| old.consumer);
-        if old.as_ref() == Some(&consumer) {
+        if old == Some(consumer) {
             return;
         }
-        if let Some(old) = old.and_then(|name| self.consumers.get_mut(&name)) {
+        if let Some(old) = old.and_then(|old| self.consumer_mut(old)) {
             old.pel.remove(&id);
         }
-        if let Some(consumer) = self.consumers.get_mut(&consumer) {
-            consumer.pel.insert(id);
+        if let Some(consumer) = self.consumer_mut(consumer) {
+            consumer.pel.insert(id, ());
         }
     }
 
@@ -127,7 +213,7 @@ impl Group {
         let Some(nack) = self.pel.remove(&id) else {
             return false;
         };
-        if let Some(consumer) = self.consumers.get_mut(&nack.consumer) {
+        if let Some(consumer) = self.consumer_mut(nack.consumer) {
             consumer.pel.remove(&id);
         }
         true
@@ -136,9 +222,61 @@ impl Group {
     /// Removes a consumer with all that is pending with it; tells how many entries that were, or that there is no such
     /// consumer.
     pub fn remove_consumer(&mut self, name: &[u8]) -> Option<usize> {
-        let consumer = self.consumers.remove(name)?;
-        consumer.pel.iter().for_each(|id| drop(self.pel.remove(id)));
-        Some(consumer.pel.len())
+        let id = self.names.remove(name)?;
+        let consumer = self.consumers.get_mut(id.0 as usize)?.take()?;
+        for pending in consumer.pending_from(StreamId::MIN) {
+            self.pel.remove(&pending);
+        }
+        self.free.push(id);
+        Some(consumer.pending())
+    }
+
+    /// Adds a pending entry that was read from outside. Its consumer follows: [`Group::restore_owner`].
+    ///
+    /// # Errors
+    ///
+    /// If the entry is pending already.
+    pub fn restore_pending(
+        &mut self,
+        id: StreamId,
+        delivered: i64,
+        count: u64,
+    ) -> Result<(), Flaw> {
+        let nack = Nack {
+            consumer: ConsumerId::NOBODY,
+            delivered,
+            count,
+        };
+        match self.pel.insert(id, nack) {
+            Some(_) => Err("an entry is pending twice"),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes an entry that is pending with nobody the consumer's.
+    ///
+    /// # Errors
+    ///
+    /// If it is not pending, or another consumer has it.
+    pub fn restore_owner(&mut self, consumer: ConsumerId, id: StreamId) -> Result<(), Flaw> {
+        let nack = self.pel.get_mut(&id);
+        let nack = nack.ok_or("a consumer has an entry that is not pending")?;
+        if nack.consumer != ConsumerId::NOBODY {
+            return Err("an entry is pending with two consumers");
+        }
+        nack.consumer = consumer;
+        let owner = self.consumer_mut(consumer);
+        owner
+            .ok_or("an entry is pending with nobody")?
+            .pel
+            .insert(id, ());
+        Ok(())
+    }
+
+    /// Whether every pending entry has a consumer, as it must once a group is restored.
+    pub fn is_complete(&self) -> bool {
+        let held: usize = self.consumers().map(Consumer::pending).sum();
+        held == self.pel.len()
     }
 
     /// Passes by an entry that is handed out, and keeps count if that is possible.
@@ -147,7 +285,7 @@ impl Group {
             return;
         }
         self.entries_read = match self.entries_read {
-            Some(n) if !history.has_tombstone_from(id) => Some(n + 1),
+            Some(n) if !history.has_tombstone_from(id) => known(n.wrapping_add(1)),
             _ if history.entries_added > 0 => history.entries_before(id),
             unchanged => unchanged,
         };
@@ -156,15 +294,14 @@ impl Group {
 
     /// Bytes the group takes, roughly.
     pub fn memory(&self) -> usize {
-        // A B-tree is two thirds full on average.
-        let pending =
-            self.pel.len() * (size_of::<(StreamId, Nack)>() + size_of::<StreamId>()) * 3 / 2;
         let consumers = self
-            .consumers
-            .keys()
-            .map(|name| size_of::<Consumer>() + 2 * name.len())
-            .sum::<usize>();
-        size_of::<Group>() + pending + consumers
+            .consumers()
+            .map(|consumer| size_of::<Consumer>() + consumer.name.len() + consumer.pel.memory());
+        size_of::<Group>()
+            + self.pel.memory()
+            + self.names.memory()
+            + self.consumers.capacity() * size_of::<Option<Arc<Consumer>>>()
+            + consumers.sum::<usize>()
     }
 }
 
@@ -193,18 +330,24 @@ impl History {
             return Some(0);
         }
         if self.len == 0 && id <= self.last_id {
-            return Some(self.entries_added);
+            return known(self.entries_added);
         }
         if id >= self.last_id {
-            return (id == self.last_id).then_some(self.entries_added);
+            return known(self.entries_added).filter(|_| id == self.last_id);
         }
         let whole = self.max_deleted_id == StreamId::MIN || self.max_deleted_id < self.first_id;
+        let before_first = self.entries_added.wrapping_sub(self.len);
         match id.cmp(&self.first_id) {
-            std::cmp::Ordering::Less if whole => Some(self.entries_added - self.len),
-            std::cmp::Ordering::Equal if whole => Some(self.entries_added - self.len + 1),
+            std::cmp::Ordering::Less if whole => known(before_first),
+            std::cmp::Ordering::Equal if whole => known(before_first.wrapping_add(1)),
             _ => None,
         }
     }
+}
+
+/// A number of entries, unless it is the one that Redis writes for an unknown number, −1.
+fn known(n: u64) -> Option<u64> {
+    (n != u64::MAX).then_some(n)
 }
 
 impl Stream {
@@ -269,7 +412,7 @@ impl Stream {
     pub fn deliver(
         &mut self,
         group: &[u8],
-        consumer: &Name,
+        consumer: ConsumerId,
         count: usize,
         no_ack: bool,
         now: i64,
@@ -288,7 +431,7 @@ impl Stream {
                     group.assign(
                         entry.id,
                         Nack {
-                            consumer: consumer.clone(),
+                            consumer,
                             delivered: now,
                             count: 1,
                         },
@@ -328,9 +471,9 @@ mod tests {
     }
 
     fn read(stream: &mut Stream, consumer: &str, count: usize) -> Vec<u64> {
-        let (name, _) = stream.group_mut(b"g").unwrap().meet(consumer.as_bytes(), 0);
+        let (consumer, _) = stream.group_mut(b"g").unwrap().meet(consumer.as_bytes(), 0);
         let mut ids = vec![];
-        stream.deliver(b"g", &name, count, false, 7, |e| ids.push(e.id.ms));
+        stream.deliver(b"g", consumer, count, false, 7, |e| ids.push(e.id.ms));
         ids
     }
 
@@ -351,7 +494,7 @@ mod tests {
         );
         let group = s.group_mut(b"g").unwrap();
         assert!(group.acknowledge(StreamId::new(1, 0)) && !group.acknowledge(StreamId::new(1, 0)));
-        let bob = group.pel[&StreamId::new(3, 0)].consumer.clone();
+        let bob = group.pel.get(&StreamId::new(3, 0)).unwrap().consumer;
         group.assign(
             StreamId::new(2, 0),
             Nack {
@@ -360,13 +503,8 @@ mod tests {
                 count: 2,
             },
         );
-        assert_eq!(
-            (
-                group.consumers[&b"ann"[..]].pel.len(),
-                group.consumers[&b"bob"[..]].pel.len()
-            ),
-            (0, 4)
-        );
+        let pending = |name: &[u8]| group.find_consumer(name).unwrap().pending();
+        assert_eq!((pending(b"ann"), pending(b"bob")), (0, 4));
         assert_eq!(group.remove_consumer(b"bob"), Some(4));
         assert!(group.pel.is_empty());
     }

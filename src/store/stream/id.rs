@@ -5,6 +5,7 @@
 //! saw" is a range.
 
 use crate::resp::Error;
+use crate::store::shared_map::Key;
 use crate::util::number;
 
 /// The ID of an entry. Ordered by time, then by sequence.
@@ -105,6 +106,25 @@ impl StreamId {
         number::push_u64(out, self.ms);
         out.push(b'-');
         number::push_u64(out, self.seq);
+    }
+}
+
+impl Key for StreamId {
+    type View = StreamId;
+
+    fn view(&self) -> &StreamId {
+        self
+    }
+
+    /// IDs grow about evenly with time, or with the sequence where all are of one millisecond.
+    #[inline]
+    fn fraction(key: &StreamId, first: &StreamId, last: &StreamId) -> f64 {
+        let (whole, part) = if first.ms == last.ms {
+            (last.seq - first.seq, key.seq.saturating_sub(first.seq))
+        } else {
+            (last.ms - first.ms, key.ms.saturating_sub(first.ms))
+        };
+        part as f64 / whole as f64
     }
 }
 

@@ -157,7 +157,8 @@ impl Stream {
             }
         }
         self.len += 1;
-        self.entries_added += 1;
+        // A file may have claimed any number.
+        self.entries_added = self.entries_added.wrapping_add(1);
         self.last_id = id;
         if self.len == 1 {
             self.first_id = id;
@@ -322,7 +323,7 @@ impl Stream {
         for (name, group) in self.groups() {
             let last = (group.last_id.ms, group.last_id.seq);
             (name, last, group.entries_read).hash(hasher);
-            (group.pel.len(), group.consumers.len()).hash(hasher);
+            (group.pel().len(), group.consumers().count()).hash(hasher);
         }
     }
 

@@ -1,13 +1,16 @@
 //! Putting a stream together from parts that came from outside: a file, or another server.
 //!
-//! All other code trusts that a stream is consistent. Whatever comes in from outside is therefore looked through here,
-//! byte by byte: a node that says it has a hundred entries must have them, in order, and every field must be where it
-//! should. The price is one pass over the data.
+//! All other code trusts that a stream is consistent. This file checks everything that comes from outside: a node that
+//! states a hundred entries must have them, in order, with every field where it should be. It costs one pass over the data.
+//!
+//! Two things are not checked but taken as they are, as Redis takes them: the number of entries ever added, and the largest
+//! deleted ID. They only serve to estimate the lag of groups, and any value is harmless there ([`super::group`]). The ID
+//! of the first entry is computed from the nodes.
 
 use std::sync::Arc;
 
 use super::node::Node;
-use super::{Group, Nack, Stream, StreamId};
+use super::{Group, Stream, StreamId};
 use crate::store::listpack::{Element, Listpack};
 
 /// What a stream consists of.
@@ -16,8 +19,9 @@ pub struct Parts {
     pub nodes: Vec<(StreamId, Vec<u8>)>,
     pub len: u64,
     pub last_id: StreamId,
+    /// Any ID is accepted: it only makes the lag of groups unknown.
     pub max_deleted_id: StreamId,
-    /// `None` if that was not recorded: then it is taken for the number of entries that are there.
+    /// Any number is accepted, as by Redis; what is reckoned with it wraps around. `None` if that was not recorded: then it is taken for the number of entries that are there.
     pub entries_added: Option<u64>,
 }
 
@@ -63,39 +67,13 @@ impl Stream {
     ///
     /// What is wrong with it.
     pub fn restore_group(&mut self, name: &[u8], group: Group) -> Result<(), Flaw> {
-        let held: usize = group.consumers.values().map(|c| c.pel.len()).sum();
-        if held != group.pel.len() {
+        if !group.is_complete() {
             return Err("a group has entries that are pending with nobody");
         }
         if self.groups.contains_key(name) {
             return Err("a stream has two groups of one name");
         }
         self.groups.insert(name.to_vec(), Arc::new(group));
-        Ok(())
-    }
-}
-
-impl Group {
-    /// Makes an entry that is in the group's list the consumer's.
-    ///
-    /// # Errors
-    ///
-    /// If it is not in the list, or there is no such consumer.
-    pub fn restore_owner(
-        &mut self,
-        consumer: &super::group::Name,
-        id: StreamId,
-    ) -> Result<(), Flaw> {
-        let nack: &mut Nack = self
-            .pel
-            .get_mut(&id)
-            .ok_or("a consumer has an entry that is not pending")?;
-        nack.consumer = consumer.clone();
-        let owner = self.consumers.get_mut(consumer);
-        owner
-            .ok_or("an entry is pending with nobody")?
-            .pel
-            .insert(id);
         Ok(())
     }
 }
@@ -226,5 +204,85 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// The lag of groups at 0-0, 3-0, 5-0 and 6-0 in a stream of 5-0, 6-0 and 7-0, and then again after each has read
+    /// one entry, with the number of entries read.
+    fn reckon(entries_added: u64, max_deleted_id: StreamId) -> [Vec<Option<i64>>; 3] {
+        let mut stream = Stream::default();
+        let limits = NodeLimits {
+            bytes: 0,
+            entries: 0,
+        };
+        let fields = [(&b"f"[..], &b"v"[..])].into_iter();
+        let add = |stream: &mut Stream, ms| {
+            let id = NewId::Exact(StreamId::new(ms, 0));
+            stream.add(id, 0, fields.clone(), limits).unwrap();
+        };
+        (5..=7).for_each(|ms| add(&mut stream, ms));
+        let mut stream = Stream::restore(Parts {
+            entries_added: Some(entries_added),
+            max_deleted_id,
+            ..parts(&stream)
+        })
+        .unwrap();
+        for at in [0, 3, 5, 6u64] {
+            let group = Group::new(StreamId::new(at, 0), None);
+            stream.add_group(at.to_string().as_bytes(), group);
+        }
+        let lag = |s: &Stream| s.groups().map(|(_, g)| s.lag(g)).collect();
+        let before = lag(&stream);
+        for name in [b"0", b"3", b"5", b"6"] {
+            let (consumer, _) = stream.group_mut(name).unwrap().meet(b"c", 0);
+            assert_eq!(stream.deliver(name, consumer, 1, false, 0, |_| {}), 1);
+        }
+        let after = lag(&stream);
+        let read = stream.groups();
+        let read = read
+            .map(|(_, g)| g.entries_read.map(|n| n as i64))
+            .collect();
+        add(&mut stream, 8);
+        stream.delete(StreamId::new(5, 0));
+        stream.trim(super::super::Trim::MaxLen(1), false, 0);
+        lag(&stream);
+        [before, after, read]
+    }
+
+    #[test]
+    fn a_claimed_number_of_entries_does_no_harm() {
+        let (no, some) = (None, Some);
+        let none = StreamId::MIN;
+        // What Redis answers to XINFO GROUPS when a file claims that.
+        let one = [
+            vec![some(3), some(3), no, no],
+            vec![no, no, no, some(0)],
+            vec![no, no, no, some(1)],
+        ];
+        let two = [
+            vec![no, no, some(2), no],
+            vec![some(2), some(2), no, some(0)],
+            vec![some(0), some(0), no, some(2)],
+        ];
+        let negative = [
+            vec![some(3), some(3), some(2), no],
+            vec![some(2), some(2), no, no],
+            vec![some(-3), some(-3), no, no],
+        ];
+        assert_eq!(reckon(1, none), one);
+        assert_eq!(reckon(2, none), two);
+        assert_eq!(reckon(u64::MAX, none), negative);
+        let nothing = [vec![some(0); 4], vec![some(0); 4], vec![no; 4]];
+        assert_eq!(reckon(0, none), nothing);
+        let last = some(i64::MAX - 2);
+        assert_eq!(
+            reckon(i64::MAX as u64, none)[2],
+            [last, last, no, some(i64::MAX)]
+        );
+        let deleted = [
+            vec![no; 4],
+            vec![no, no, no, some(0)],
+            vec![no, no, no, some(3)],
+        ];
+        assert_eq!(reckon(3, StreamId::new(60, 0)), deleted);
     }
 }

@@ -1,0 +1,641 @@
+//! A hash table of any size whose every step is short.
+//!
+//! One [`Dict`] of ten million entries has two long pauses. When it grows, it copies all of its memory. When a snapshot
+//! shares it, the first change copies all of it, too. So a [`Sharded`] map consists of many Dicts (*shards*) of some
+//! thousand entries, each behind an [`Arc`]. A step copies one shard at most. The keyspace is such a map, and so is each
+//! hash and set that has outgrown its compact form.
+//!
+//! # Which shard
+//!
+//! The tag of a key is 32 bits of its hash. The first bits of the tag choose the shard, so a shard covers a range of tags, and
+//! the shards stand in the order of their ranges:
+//!
+//! ```text
+//!   tags      000…                011…  100…                                111…
+//!            ┌─────────┬─────────┬─────────┬─────────┬───────────────────┬───────────────────┐
+//!   shards   │ 0: 000… │ 1: 001… │ 2: 010… │ 3: 011… │ 4: 10…            │ 5: 11…            │
+//!            └─────────┴─────────┴─────────┴─────────┴───────────────────┴───────────────────┘
+//!             depth + 1 bits                          ▲ depth = 2 bits
+//!                                                     └ split = 2: the next one to be split
+//! ```
+//!
+//! The map grows by one shard at a time (*linear hashing*). When there are more than [`MEAN`] entries per shard, the
+//! shard at `split` is divided by one more bit. When all are divided, the depth increases by one, and it begins anew. Removals
+//! join shards again in the opposite order, when few entries are left. An index is computed from depth and split alone.
+//!
+//! At any moment shards of one depth are of different fullness only by chance, but the two depths differ by half. So
+//! the vectors of all shards never grow at the same moment, as those of a fixed number of shards do: hashes spread keys
+//! evenly, and all of those would come to their limit together.
+//!
+//! # SCAN
+//!
+//! A walk visits the shards in order, and in each the entries from the end downwards (see [`Dict`]). A cursor says where the
+//! range of the shard begins and how many of its entries are to come. Entries that leave a shard when it is divided go to
+//! the next one, which the walk has not reached; those that stay keep their order and only move towards the front. After
+//! two shards were joined the order is another one, so each shard has a *stamp* that changes then, the cursor contains the
+//! stamp, and a walk that finds another one visits that shard from its end again.
+//!
+//! ```text
+//!   cursor   ┌─ 1 + first 20 bits of the range ─┬─ stamp, 18 bits ─┬─ entries to come, 24 bits ─┐
+//! ```
+//!
+//! # Invariants
+//!
+//! * There are 2^`depth` + `split` shards, and `split` < 2^`depth`.
+//! * Each entry is in the shard that the first bits of its tag choose.
+//! * `len` is the sum of the lengths of all shards.
+//! * A shard's summary is what [`Summary::add`] makes of its entries, less what was removed.
+//!
+//! # Cost
+//!
+//! For n entries in s = n / 2048 shards, or up to four times as many after removals.
+//!
+//! | operation | time |
+//! |---|---|
+//! | `get` | O(1) |
+//! | `get_mut`, `insert`, `remove` | O(1) amortised; one step divides, joins or copies one shard: O(4096), 0.8 ms at most in a map of 10,000,000 |
+//! | `len` | O(1) |
+//! | `random` | O(1) expected |
+//! | `scan` | O(count), and O(s) where shards are empty |
+//! | `clone` (a snapshot) | O(s): 5,000 counters for 10,000,000 entries, 0.1 ms |
+//! | `clear` | O(1); the caller drops the old contents |
+//!
+//! A map with few entries is one shard: it costs an allocation and some 150 bytes more than its Dict.
+
+use std::hash::RandomState;
+use std::sync::Arc;
+
+use super::dict::{self, Dict, Entry};
+use super::small_bytes::SmallBytes;
+
+/// The mean number of entries per shard from which on the map grows. With 10,000,000 entries, half as many per shard make a
+/// lookup 10 % slower, since the shards themselves fall out of the cache; twice as many make the longest step twice as long.
+const MEAN: usize = 2048;
+
+/// The map shrinks when shards have fewer than [`MEAN`] / `SPARSE` entries on average.
+const SPARSE: usize = 4;
+
+/// How many bits of a tag may choose the shard.
+const PREFIX_BITS: u32 = 20;
+
+/// The parts of a cursor.
+const LEFT_BITS: u32 = 24;
+const STAMP_BITS: u32 = 18;
+
+/// What a shard knows about all of its entries together. The keyspace counts keys with an expiry, for instance. The map
+/// keeps it up to date when entries come and go; a caller that changes a value does it itself.
+pub trait Summary<V>: Clone + Default {
+    fn add(&mut self, value: &V);
+    fn remove(&mut self, value: &V);
+}
+
+impl<V> Summary<V> for () {
+    fn add(&mut self, _: &V) {}
+    fn remove(&mut self, _: &V) {}
+}
+
+/// A part of a map: the entries whose tags begin with the same bits.
+#[derive(Clone)]
+pub struct Shard<V, S = ()> {
+    dict: Dict<V>,
+    summary: S,
+    /// Changes when the shard was joined with another one.
+    stamp: u32,
+}
+
+impl<V, S> Shard<V, S> {
+    pub fn dict(&self) -> &Dict<V> {
+        &self.dict
+    }
+
+    pub fn summary(&self) -> &S {
+        &self.summary
+    }
+}
+
+impl<V, S: Summary<V>> Shard<V, S> {
+    fn new(seed: RandomState) -> Shard<V, S> {
+        Shard {
+            dict: Dict::with_seed(seed),
+            summary: S::default(),
+            stamp: 0,
+        }
+    }
+
+    /// Moves the entries whose tags have this bit to a new shard.
+    fn split_off(&mut self, bit: u32) -> Shard<V, S> {
+        let mut right = Shard {
+            dict: self.dict.split_off(bit),
+            summary: S::default(),
+            stamp: self.stamp,
+        };
+        self.summarize();
+        right.summarize();
+        right
+    }
+
+    fn summarize(&mut self) {
+        self.summary = S::default();
+        for entry in self.dict.entries() {
+            self.summary.add(&entry.value);
+        }
+    }
+}
+
+/// A map from byte strings to `V`, with a summary `S` per shard. A clone shares all shards, and costs little.
+#[derive(Clone)]
+pub struct Sharded<V, S = ()> {
+    shards: Vec<Arc<Shard<V, S>>>,
+    /// How many bits choose a shard that was not divided at this depth yet.
+    depth: u32,
+    /// How many shards were divided at this depth.
+    split: usize,
+    len: usize,
+    /// How often shards were joined: the next stamp.
+    joined: u32,
+    seed: RandomState,
+}
+
+impl<V: Clone, S: Summary<V>> Default for Sharded<V, S> {
+    fn default() -> Sharded<V, S> {
+        Sharded::with_seed(RandomState::new())
+    }
+}
+
+impl<V: Clone, S: Summary<V>> Sharded<V, S> {
+    /// An empty map whose hashes are keyed with `seed`. Maps that share a seed share hashes.
+    pub fn with_seed(seed: RandomState) -> Sharded<V, S> {
+        Sharded {
+            shards: vec![Arc::new(Shard::new(seed.clone()))],
+            depth: 0,
+            split: 0,
+            len: 0,
+            joined: 0,
+            seed,
+        }
+    }
+
+    /// The hash of a key, for the methods that take one. They exist so that a key need be hashed but once.
+    #[inline]
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        dict::hash(&self.seed, key)
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// All shards, in the order of a scan.
+    pub fn shards(&self) -> impl ExactSizeIterator<Item = &Shard<V, S>> {
+        self.shards.iter().map(|shard| &**shard)
+    }
+
+    /// The shard in which a key of this hash is, or would be.
+    #[inline]
+    pub fn shard(&self, hash: u64) -> &Shard<V, S> {
+        &self.shards[self.index(hash as u32)]
+    }
+
+    /// All entries, in no order.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry<V>> {
+        self.shards.iter().flat_map(|shard| shard.dict.entries())
+    }
+
+    #[inline]
+    pub fn get(&self, hash: u64, key: &[u8]) -> Option<&V> {
+        self.shard(hash).dict.get(hash, key)
+    }
+
+    #[inline]
+    pub fn get_mut(&mut self, hash: u64, key: &[u8]) -> Option<&mut V> {
+        self.get_with_summary(hash, key).map(|(value, _)| value)
+    }
+
+    /// A value, to be changed together with what its shard knows about it.
+    #[inline]
+    pub fn get_with_summary(&mut self, hash: u64, key: &[u8]) -> Option<(&mut V, &mut S)> {
+        let index = self.index(hash as u32);
+        let shard = &mut self.shards[index];
+        if Arc::get_mut(shard).is_none() {
+            // Asked first, so that a shared shard is not copied for a key that is not there.
+            shard.dict.get(hash, key)?;
+        }
+        let shard = Arc::make_mut(shard);
+        let value = shard.dict.get_mut(hash, key)?;
+        Some((value, &mut shard.summary))
+    }
+
+    /// Adds a key that is known not to be there.
+    pub fn insert_new(&mut self, hash: u64, key: SmallBytes, value: V) {
+        if self.len >= self.shards.len() * MEAN {
+            self.divide();
+        }
+        let index = self.index(hash as u32);
+        let shard = Arc::make_mut(&mut self.shards[index]);
+        shard.summary.add(&value);
+        shard.dict.insert_new(hash, key, value);
+        self.len += 1;
+    }
+
+    /// Sets the value of a key and returns the one it had.
+    pub fn insert(&mut self, hash: u64, key: &[u8], value: V) -> Option<V> {
+        match self.get_with_summary(hash, key) {
+            Some((old, summary)) => {
+                summary.remove(old);
+                summary.add(&value);
+                Some(std::mem::replace(old, value))
+            }
+            None => {
+                self.insert_new(hash, key.into(), value);
+                None
+            }
+        }
+    }
+
+    /// Takes a key out.
+    pub fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Entry<V>> {
+        let index = self.index(hash as u32);
+        self.shards[index].dict.get(hash, key)?;
+        let shard = Arc::make_mut(&mut self.shards[index]);
+        let entry = shard.dict.remove(hash, key)?;
+        shard.summary.remove(&entry.value);
+        self.len -= 1;
+        self.join_if_sparse();
+        Some(entry)
+    }
+
+    /// Takes out of shard number `index` at most `limit` entries for which `goes` is true. Tells also whether it has asked
+    /// about all entries of the shard.
+    pub fn remove_if(
+        &mut self,
+        index: usize,
+        limit: usize,
+        mut goes: impl FnMut(&Entry<V>) -> bool,
+    ) -> (Vec<Entry<V>>, bool) {
+        let mut removed = vec![];
+        let Some(shard) = self.shards.get_mut(index) else {
+            return (removed, true);
+        };
+        let mut at = shard.dict.len();
+        while at > 0 && removed.len() < limit {
+            at -= 1;
+            // Removing moves the last entry here, and the last one was asked about before.
+            if goes(&shard.dict.entries()[at]) {
+                let shard = Arc::make_mut(shard);
+                let entry = shard.dict.remove_at(at);
+                shard.summary.remove(&entry.value);
+                removed.push(entry);
+            }
+        }
+        self.len -= removed.len();
+        for _ in 0..=removed.len() / (MEAN / SPARSE) {
+            self.join_if_sparse();
+        }
+        (removed, at == 0)
+    }
+
+    /// The summary of shard number `index`, to be corrected.
+    pub fn summary_mut(&mut self, index: usize) -> Option<&mut S> {
+        let shard = self.shards.get_mut(index)?;
+        Some(&mut Arc::make_mut(shard).summary)
+    }
+
+    /// Removes everything and returns it. To drop it may take long; the caller does so where nobody waits.
+    #[must_use = "dropping the old contents may take long"]
+    pub fn clear(&mut self) -> Sharded<V, S> {
+        let empty = Sharded::with_seed(self.seed.clone());
+        std::mem::replace(self, empty)
+    }
+
+    /// An entry chosen at random with the help of `below(n)`, a number under `n`.
+    ///
+    /// A random tag chooses the shard, so one that covers twice the tags is chosen twice as often. Then a number below
+    /// twice the length that such a shard should have chooses the entry, or none, and all is done again. So every entry
+    /// has the same chance, and two tries are needed on average.
+    pub fn random(&self, mut below: impl FnMut(usize) -> usize) -> Option<&Entry<V>> {
+        if self.is_empty() {
+            return None;
+        }
+        if let [only] = &self.shards[..] {
+            return only.dict.entries().get(below(self.len));
+        }
+        for _ in 0..100 {
+            let tag = (below(1 << PREFIX_BITS) as u32) << (u32::BITS - PREFIX_BITS);
+            let index = self.index(tag);
+            let expected = self.len >> self.bits(index);
+            let entries = self.shards[index].dict.entries();
+            if let Some(entry) = entries.get(below(2 * expected + 1)) {
+                return Some(entry);
+            }
+        }
+        // This never happens with a good hash.
+        self.entries().nth(below(self.len))
+    }
+
+    /// Visits about `count` entries from where `cursor` points, and returns the cursor to go on with; 0 begins a walk and
+    /// ends it.
+    ///
+    /// Every entry that is there from the beginning of a walk to its end is visited; one that comes or goes meanwhile may be
+    /// or not, and some may be visited twice.
+    pub fn scan<'a>(
+        &'a self,
+        cursor: u64,
+        count: usize,
+        mut visit: impl FnMut(&'a Entry<V>),
+    ) -> u64 {
+        let Some((mut index, mut left)) = self.resume(cursor) else {
+            return 0;
+        };
+        let mut budget = count.max(1);
+        while let Some(shard) = self.shards.get(index) {
+            let entries = shard.dict.entries();
+            left = left.min(entries.len());
+            if left > 0 && budget == 0 {
+                let part = |value: u64, bits: u32| value & ((1 << bits) - 1);
+                let place = (self.first(index) + 1) << (STAMP_BITS + LEFT_BITS);
+                let stamp = part(shard.stamp.into(), STAMP_BITS) << LEFT_BITS;
+                return place | stamp | part(left as u64, LEFT_BITS);
+            }
+            let visited = left.min(budget);
+            let part = entries[left - visited..left].iter();
+            part.rev().for_each(&mut visit);
+            budget -= visited;
+            left -= visited;
+            if left == 0 {
+                index += 1;
+                left = usize::MAX;
+            }
+        }
+        0
+    }
+
+    /// The shard at which a walk goes on, and how many of its entries are to come at most.
+    fn resume(&self, cursor: u64) -> Option<(usize, usize)> {
+        if cursor == 0 {
+            return Some((0, usize::MAX));
+        }
+        let first = (cursor >> (STAMP_BITS + LEFT_BITS)).checked_sub(1)?;
+        if first >> PREFIX_BITS != 0 {
+            return None; // no cursor of ours
+        }
+        let index = self.index((first as u32) << (u32::BITS - PREFIX_BITS));
+        let stamp = (cursor >> LEFT_BITS) as u32;
+        let mask = (1 << STAMP_BITS) - 1;
+        let is_same = self.first(index) == first && (self.shards[index].stamp ^ stamp) & mask == 0;
+        let left = (cursor & ((1 << LEFT_BITS) - 1)) as usize;
+        Some((index, if is_same { left } else { usize::MAX }))
+    }
+
+    /// The number of the shard that a tag chooses.
+    #[inline]
+    fn index(&self, tag: u32) -> usize {
+        // `depth + 1` bits, of which the last does not count in shards that are not divided yet.
+        let bits = (tag >> (u32::BITS - 1 - self.depth)) as usize;
+        if bits / 2 < self.split {
+            bits
+        } else {
+            bits / 2 + self.split
+        }
+    }
+
+    /// How many bits of the tag choose this shard.
+    fn bits(&self, index: usize) -> u32 {
+        self.depth + u32::from(index < 2 * self.split)
+    }
+
+    /// Where the range of a shard begins: its bits, filled up to [`PREFIX_BITS`].
+    fn first(&self, index: usize) -> u64 {
+        let bits = if index < 2 * self.split {
+            index
+        } else {
+            index - self.split
+        };
+        (bits as u64) << (PREFIX_BITS - self.bits(index))
+    }
+
+    /// Divides the next shard.
+    fn divide(&mut self) {
+        if self.depth == PREFIX_BITS {
+            return; // shards grow from here on: there are a million of them
+        }
+        let at = 2 * self.split;
+        let bit = 1 << (u32::BITS - 1 - self.depth);
+        let right = Arc::make_mut(&mut self.shards[at]).split_off(bit);
+        self.shards.insert(at + 1, Arc::new(right));
+        self.split += 1;
+        if self.split == 1 << self.depth {
+            (self.depth, self.split) = (self.depth + 1, 0);
+        }
+    }
+
+    /// Joins the two shards that were divided last, if there are few entries.
+    fn join_if_sparse(&mut self) {
+        if self.shards.len() == 1 || self.len >= self.shards.len() * (MEAN / SPARSE) {
+            return;
+        }
+        if self.split == 0 {
+            (self.depth, self.split) = (self.depth - 1, 1 << (self.depth - 1));
+        }
+        self.split -= 1;
+        let at = 2 * self.split;
+        let right = Arc::unwrap_or_clone(self.shards.remove(at + 1));
+        let left = Arc::make_mut(&mut self.shards[at]);
+        left.dict.absorb(right.dict);
+        left.summarize();
+        self.joined = self.joined.wrapping_add(1);
+        left.stamp = self.joined;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::{HashMap, HashSet};
+    use std::time::Instant;
+
+    /// Counts even values.
+    #[derive(Clone, Default, PartialEq, Debug)]
+    struct Even(usize);
+
+    impl Summary<u32> for Even {
+        fn add(&mut self, value: &u32) {
+            self.0 += usize::from(value.is_multiple_of(2));
+        }
+
+        fn remove(&mut self, value: &u32) {
+            self.0 -= usize::from(value.is_multiple_of(2));
+        }
+    }
+
+    type Map = Sharded<u32, Even>;
+
+    fn put(map: &mut Map, key: &str, value: u32) -> Option<u32> {
+        map.insert(map.hash(key.as_bytes()), key.as_bytes(), value)
+    }
+
+    fn take(map: &mut Map, key: &str) -> Option<u32> {
+        let hash = map.hash(key.as_bytes());
+        map.remove(hash, key.as_bytes()).map(|e| e.value)
+    }
+
+    fn check(map: &Map, model: &HashMap<String, u32>) {
+        assert_eq!(map.len(), model.len());
+        assert_eq!(map.shards.len(), (1 << map.depth) + map.split);
+        assert!(map.split < 1 << map.depth);
+        for (key, value) in model {
+            let hash = map.hash(key.as_bytes());
+            assert_eq!(map.get(hash, key.as_bytes()), Some(value));
+        }
+        for (index, shard) in map.shards().enumerate() {
+            let even = shard
+                .dict()
+                .entries()
+                .iter()
+                .filter(|e| e.value.is_multiple_of(2));
+            assert_eq!(*shard.summary(), Even(even.count()));
+            let tag = (map.first(index) as u32) << (u32::BITS - PREFIX_BITS);
+            assert_eq!(map.index(tag), index);
+        }
+        assert_eq!(map.entries().count(), model.len());
+    }
+
+    struct Dice(u64);
+
+    impl Dice {
+        fn below(&mut self, n: usize) -> usize {
+            let (x, c) = (6_364_136_223_846_793_005, 1_442_695_040_888_963_407);
+            self.0 = self.0.wrapping_mul(x).wrapping_add(c);
+            (self.0 >> 33) as usize % n
+        }
+    }
+
+    #[test]
+    fn behaves_as_the_standard_map_does() {
+        let (mut map, mut model) = (Map::default(), HashMap::new());
+        let mut snapshots: Vec<(Map, HashMap<String, u32>)> = vec![];
+        let mut dice = Dice(5);
+        for step in 0..200_000u32 {
+            let grows = step % 100_000 < 50_000;
+            let key = format!("k{}", dice.below(30_000));
+            match dice.below(10) {
+                0..7 if grows => {
+                    assert_eq!(put(&mut map, &key, step), model.insert(key.clone(), step))
+                }
+                0..9 => assert_eq!(take(&mut map, &key), model.remove(&key)),
+                _ => {
+                    let hash = map.hash(key.as_bytes());
+                    let ours = map.get_with_summary(hash, key.as_bytes());
+                    let ours = ours.map(|(value, summary)| {
+                        summary.remove(value);
+                        *value += 1;
+                        summary.add(value);
+                    });
+                    assert_eq!(ours, model.get_mut(&key).map(|v| *v += 1));
+                }
+            }
+            if step % 25_000 == 0 {
+                check(&map, &model);
+                snapshots.push((map.clone(), model.clone()));
+            }
+        }
+        for index in 0..map.shards.len() {
+            let (gone, all) = map.remove_if(index, usize::MAX, |e| e.value % 3 == 0);
+            gone.iter().for_each(|e| {
+                assert!(model.remove(std::str::from_utf8(&e.key).unwrap()).is_some())
+            });
+            assert!(all);
+        }
+        check(&map, &model);
+        // What a snapshot shares did not change.
+        snapshots.iter().for_each(|(map, model)| check(map, model));
+        assert_eq!(map.clear().len(), model.len());
+        check(&map, &HashMap::new());
+    }
+
+    #[test]
+    fn a_scan_sees_all_that_stays() {
+        for (mostly, first, seed) in [("grows", 20, 1), ("shrinks", 30_000, 2), ("both", 9000, 3)] {
+            let (mut map, mut dice) = (Map::default(), Dice(seed));
+            for i in 0..first {
+                put(&mut map, &format!("goes{i}"), i);
+            }
+            for i in 0..2000 {
+                put(&mut map, &format!("stays{i}"), i);
+            }
+            let (mut seen, mut cursor, mut calls, mut n) = (HashSet::new(), 0, 0, first);
+            loop {
+                cursor = map.scan(cursor, 7, |e| {
+                    seen.insert(e.key.to_vec());
+                });
+                calls += 1;
+                if cursor == 0 {
+                    break;
+                }
+                for _ in 0..50 {
+                    match mostly {
+                        "grows" if n < 60_000 => n += 1,
+                        "shrinks" => n = n.saturating_sub(1),
+                        _ if calls / 100 % 2 == 0 => n += 1,
+                        _ => n = n.saturating_sub(1),
+                    }
+                    let key = format!("goes{n}");
+                    if take(&mut map, &key).is_none() {
+                        put(&mut map, &key, 0);
+                    }
+                    take(&mut map, &format!("goes{}", dice.below(60_000)));
+                }
+            }
+            assert!((0..2000).all(|i| seen.contains(format!("stays{i}").as_bytes())));
+            assert_eq!(map.scan(u64::MAX, 10, |_| {}), 0);
+        }
+    }
+
+    #[test]
+    fn every_entry_has_the_same_chance() {
+        let (mut map, mut dice) = (Map::default(), Dice(11));
+        assert!(map.random(|n| dice.below(n)).is_none());
+        for i in 0..5000 {
+            put(&mut map, &i.to_string(), i);
+        }
+        assert!(map.split > 0);
+        let mut chosen = vec![0u32; 5000];
+        for _ in 0..500_000 {
+            chosen[map.random(|n| dice.below(n)).unwrap().value as usize] += 1;
+        }
+        // A hundred times each, give or take six standard deviations.
+        assert!(chosen.iter().all(|n| (40..165).contains(n)));
+    }
+
+    /// Prints the longest steps of a large map: `cargo test --release --lib longest -- --ignored --nocapture`.
+    #[test]
+    #[ignore = "measures"]
+    fn the_longest_steps() {
+        const N: u32 = 10_000_000;
+        let mut map = Sharded::<u32>::default();
+        let mut longest = std::time::Duration::ZERO;
+        let all = Instant::now();
+        for i in 0..N {
+            let key = i.to_string();
+            let (hash, start) = (map.hash(key.as_bytes()), Instant::now());
+            map.insert_new(hash, key.as_bytes().into(), i);
+            longest = longest.max(start.elapsed());
+        }
+        println!("{N} insertions: {:?}, longest {longest:?}", all.elapsed());
+        let start = Instant::now();
+        let snapshot = map.clone();
+        println!("snapshot: {:?}", start.elapsed());
+        longest = std::time::Duration::ZERO;
+        for i in 0..N {
+            let key = i.to_string();
+            let (hash, start) = (map.hash(key.as_bytes()), Instant::now());
+            map.remove(hash, key.as_bytes());
+            longest = longest.max(start.elapsed());
+        }
+        println!("removals with a snapshot: longest {longest:?}");
+        assert_eq!((map.len(), snapshot.len()), (0, N as usize));
+    }
+}

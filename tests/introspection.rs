@@ -1,0 +1,279 @@
+//! What a server tells about itself: INFO, CLIENT LIST, DEBUG OBJECT and its log, at moments that a transcript cannot catch.
+//!
+//! Each test runs against this server and, where there is one, against the real redis-server.
+
+mod common;
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use common::{Client, RealRedis, Reply, encode, free_port, wait_for};
+use redis_clone::{Config, Server};
+
+/// Runs a test against both servers.
+fn on_both(test: impl Fn(SocketAddr)) {
+    let options = ["--enable-debug-command", "yes"].map(String::from);
+    if let Some(real) = RealRedis::start(&options) {
+        println!("against the real redis-server:");
+        test(real.address);
+    }
+    let config = Config {
+        enable_debug_command: "yes",
+        ..Config::for_tests()
+    };
+    let ours = Server::start(config).unwrap();
+    println!("against this server:");
+    test(ours.address());
+}
+
+fn text(reply: Reply) -> String {
+    match reply {
+        Reply::Bulk(Some(bytes)) => String::from_utf8(bytes).unwrap(),
+        Reply::Simple(text) => text,
+        other => panic!("no text: {other:?}"),
+    }
+}
+
+/// A field of INFO clients.
+fn info(client: &mut Client, field: &str) -> String {
+    let info = text(client.ask("INFO clients"));
+    let mut fields = info.lines().filter_map(|line| line.split_once(':'));
+    let found = fields.find(|(name, _)| *name == field);
+    found.map(|(_, value)| value.to_string()).unwrap()
+}
+
+/// A field of the line that CLIENT LIST shows of `of`.
+fn listed(client: &mut Client, of: &Client, field: &str) -> String {
+    let its_address = format!(" addr={} ", of.stream.local_addr().unwrap());
+    let list = text(client.ask("CLIENT LIST"));
+    let line = list.lines().find(|l| l.contains(&its_address)).unwrap();
+    let mut fields = line.split(' ').filter_map(|field| field.split_once('='));
+    let found = fields.find(|(name, _)| *name == field);
+    found.map(|(_, value)| value.to_string()).unwrap()
+}
+
+#[test]
+fn a_client_that_has_its_reply_is_blocked_no_more() {
+    on_both(|address| {
+        let mut waiting = Client::connect(address);
+        let mut writer = Client::connect(address);
+        for n in 1..=300 {
+            let line = format!("XREAD BLOCK 0 STREAMS s {}-0", n - 1);
+            waiting.send(
+                &line
+                    .split(' ')
+                    .map(|w| w.as_bytes().to_vec())
+                    .collect::<Vec<_>>(),
+            );
+            wait_for(|| info(&mut writer, "blocked_clients") == "1");
+            writer.ask(&format!("XADD s {n}-0 f v"));
+            waiting.reply().unwrap();
+            assert_eq!(info(&mut writer, "blocked_clients"), "0", "entry {n}");
+        }
+    });
+}
+
+#[test]
+fn a_client_whose_time_has_run_out_is_blocked_no_more() {
+    on_both(|address| {
+        let (mut waiting, mut other) = (Client::connect(address), Client::connect(address));
+        for n in 1..=100 {
+            waiting.ask("XREAD BLOCK 1 STREAMS s $");
+            assert_eq!(info(&mut other, "blocked_clients"), "0", "try {n}");
+            waiting.ask("WAIT 1 1");
+            assert_eq!(info(&mut other, "blocked_clients"), "0", "try {n}");
+        }
+    });
+}
+
+#[test]
+fn a_client_that_has_been_unblocked_or_killed_is_blocked_no_more() {
+    on_both(|address| {
+        let mut other = Client::connect(address);
+        for n in 1..=100 {
+            let mut waiting = Client::connect(address);
+            let Reply::Int(id) = waiting.ask("CLIENT ID") else {
+                panic!("no ID");
+            };
+            waiting
+                .send(&["XREAD", "BLOCK", "0", "STREAMS", "s", "$"].map(|w| w.as_bytes().to_vec()));
+            wait_for(|| info(&mut other, "blocked_clients") == "1");
+            if n % 2 == 0 {
+                assert_eq!(other.ask(&format!("CLIENT UNBLOCK {id}")), Reply::Int(1));
+            } else {
+                assert_eq!(other.ask(&format!("CLIENT KILL ID {id}")), Reply::Int(1));
+            }
+            assert_eq!(info(&mut other, "blocked_clients"), "0", "try {n}");
+        }
+    });
+}
+
+#[test]
+fn only_clients_with_a_timeout_are_in_the_timeout_table() {
+    on_both(|address| {
+        let mut other = Client::connect(address);
+        let mut forever = Client::connect(address);
+        forever.send(&["XREAD", "BLOCK", "0", "STREAMS", "s", "$"].map(|w| w.as_bytes().to_vec()));
+        wait_for(|| info(&mut other, "blocked_clients") == "1");
+        assert_eq!(info(&mut other, "clients_in_timeout_table"), "0");
+        let mut for_long = Client::connect(address);
+        for_long.send(
+            &["XREAD", "BLOCK", "100000", "STREAMS", "s", "$"].map(|w| w.as_bytes().to_vec()),
+        );
+        wait_for(|| info(&mut other, "blocked_clients") == "2");
+        assert_eq!(info(&mut other, "clients_in_timeout_table"), "1");
+    });
+}
+
+#[test]
+fn an_idle_client_holds_no_arguments() {
+    on_both(|address| {
+        let (mut big, mut other) = (Client::connect(address), Client::connect(address));
+        big.send(&[b"SET".to_vec(), b"k".to_vec(), vec![b'x'; 1 << 20]]);
+        big.reply().unwrap();
+        for (field, value) in [
+            ("argv-mem", "0"),
+            ("qbuf", "0"),
+            ("multi-mem", "0"),
+            ("cmd", "set"),
+        ] {
+            assert_eq!(listed(&mut other, &big, field), value, "{field}");
+        }
+        // The buffer for input shrinks once the client has been idle for a while.
+        wait_for(|| {
+            let total = listed(&mut other, &big, "tot-mem");
+            total.parse::<usize>().unwrap() < 100_000
+        });
+    });
+}
+
+#[test]
+fn the_memory_of_a_transaction_is_shown_until_it_ends() {
+    on_both(|address| {
+        let (mut big, mut other) = (Client::connect(address), Client::connect(address));
+        big.ask("MULTI");
+        big.send(&[b"SET".to_vec(), b"k".to_vec(), vec![b'x'; 1 << 20]]);
+        big.reply().unwrap();
+        let held: usize = listed(&mut other, &big, "multi-mem").parse().unwrap();
+        assert!((1 << 20..1 << 21).contains(&held), "multi-mem={held}");
+        assert_eq!(listed(&mut other, &big, "argv-mem"), "0");
+        big.ask("EXEC");
+        assert_eq!(listed(&mut other, &big, "multi-mem"), "0");
+        assert_eq!(listed(&mut other, &big, "argv-mem"), "0");
+    });
+}
+
+#[test]
+fn debug_object_shows_an_expired_key_that_is_still_stored() {
+    on_both(|address| {
+        let mut client = Client::connect(address);
+        client.ask("DEBUG SET-ACTIVE-EXPIRE 0");
+        client.ask("SET k v PX 1");
+        std::thread::sleep(Duration::from_millis(20));
+        let shown = text(client.ask("DEBUG OBJECT k"));
+        assert!(shown.starts_with("Value at:0x"), "{shown}");
+        assert_eq!(client.ask("DBSIZE"), Reply::Int(1));
+        assert_eq!(client.ask("EXISTS k"), Reply::Int(0));
+        assert!(matches!(client.ask("DEBUG OBJECT k"), Reply::Error(_)));
+    });
+}
+
+/// A server in a process of its own, whose log can be read.
+struct Logged(Child);
+
+impl Drop for Logged {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_log_warns_once_of_requests_of_http() {
+    for program in [env!("CARGO_BIN_EXE_redis-clone"), "redis-server"] {
+        let port = free_port();
+        let started = Command::new(program)
+            .args(["--port", &port.to_string(), "--save", ""])
+            .stdout(Stdio::piped())
+            .spawn();
+        let Ok(process) = started else {
+            continue;
+        };
+        let mut server = Logged(process);
+        let log = BufReader::new(server.0.stdout.take().unwrap());
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in log.lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        while !lines.recv().unwrap().contains("Ready to accept") {}
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let mut from = String::new();
+        for _ in 0..3 {
+            let mut client = Client::connect(address);
+            from.push_str(&format!(" {}", client.stream.local_addr().unwrap()));
+            client.send_raw(b"POST / HTTP/1.1\r\nHost: x\r\n\r\n");
+            let (bytes, closed) = client.raw_reply(Duration::from_secs(2));
+            assert_eq!((bytes, closed), (vec![], true), "{program}");
+        }
+        let first = from.split_whitespace().next().unwrap();
+        let expected = format!(
+            "# Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis instance. Connection from {first} aborted."
+        );
+        let mut warnings = vec![];
+        while let Ok(line) = lines.recv_timeout(Duration::from_millis(300)) {
+            if line.contains("SECURITY") {
+                warnings.push(line);
+            }
+        }
+        assert_eq!(warnings.len(), 1, "{program}: {warnings:?}");
+        assert!(warnings[0].ends_with(&expected), "{program}: {warnings:?}");
+    }
+}
+
+/// Commands that wait for each other's locks for too long would show here: a reader waits, many writers write, and every
+/// entry arrives once and in order.
+#[test]
+fn a_waiting_reader_misses_nothing_while_many_write() {
+    on_both(|address| {
+        let writers: Vec<_> = (0..4)
+            .map(|_| {
+                std::thread::spawn(move || {
+                    let mut client = Client::connect(address);
+                    for _ in 0..250 {
+                        client.send_raw(&encode(
+                            &["XADD", "s", "*", "f", "v"].map(|w| w.as_bytes().to_vec()),
+                        ));
+                        client.reply().unwrap();
+                    }
+                })
+            })
+            .collect();
+        let (mut reader, mut last, mut seen) = (Client::connect(address), "0".to_string(), 0);
+        while seen < 1000 {
+            let Reply::List(_, Some(streams)) =
+                reader.ask(&format!("XREAD BLOCK 5000 STREAMS s {last}"))
+            else {
+                panic!("nothing came after {seen} entries");
+            };
+            let Reply::List(_, Some(parts)) = &streams[0] else {
+                panic!("no stream");
+            };
+            let Reply::List(_, Some(entries)) = &parts[1] else {
+                panic!("no entries");
+            };
+            assert!(!entries.is_empty());
+            seen += entries.len();
+            let Some(Reply::List(_, Some(entry))) = entries.last() else {
+                panic!("no entry");
+            };
+            last = text(entry[0].clone());
+        }
+        assert_eq!(seen, 1000);
+        writers.into_iter().for_each(|w| w.join().unwrap());
+    });
+}
