@@ -83,5 +83,5 @@ pub const VERSION: &str = "7.0.15";
 
 /// What concerns the whole process and not one server: a program that *is* a server, as `main.rs` is, uses it.
 pub mod process {
-    pub use crate::sys::{Counting, signalled, watch_signals};
+    pub use crate::sys::{Counting, Signal, take_signal, watch_signals};
 }

@@ -65,11 +65,23 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let mut interrupted = false;
     while !server.wait(Duration::from_millis(50)) {
-        if sys::signalled() {
-            server.log("Received a signal, scheduling shutdown...");
-            break;
+        let Some(signal) = sys::take_signal() else {
+            continue;
+        };
+        let is_interrupt = signal == sys::Signal::Interrupt;
+        if interrupted && is_interrupt && server.is_shutting_down() {
+            // Ctrl-C again: replicas are not waited for.
+            server.log("You insist... exiting now.");
+            return ExitCode::FAILURE;
         }
+        interrupted = is_interrupt;
+        server.log(match signal {
+            sys::Signal::Interrupt => "Received SIGINT scheduling shutdown...",
+            sys::Signal::Terminate => "Received SIGTERM scheduling shutdown...",
+        });
+        server.shut_down();
     }
     server.stop();
     ExitCode::SUCCESS

@@ -16,7 +16,7 @@ use std::ffi::{c_int, c_ulong, c_void};
 use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI32, AtomicIsize, Ordering::Relaxed};
 
 #[repr(C)]
 struct PollFd {
@@ -61,11 +61,11 @@ const MSG_DONTWAIT: c_int = 0x40;
 const MSG_NOSIGNAL: c_int = 0x4000;
 const RLIMIT_NOFILE: c_int = 7;
 
-/// Raised by SIGTERM and SIGINT. A signal is sent to a process, so this cannot belong to one server.
-static SIGNALLED: AtomicBool = AtomicBool::new(false);
+/// The last of SIGTERM and SIGINT that came; 0 is none. A signal is sent to a process, so this cannot belong to one server.
+static SIGNAL: AtomicI32 = AtomicI32::new(0);
 
-extern "C" fn on_signal(_: c_int) {
-    SIGNALLED.store(true, Relaxed);
+extern "C" fn on_signal(number: c_int) {
+    SIGNAL.store(number, Relaxed);
 }
 
 /// Lets SIGTERM and SIGINT be noted instead of ending the process, and SIGHUP be ignored.
@@ -79,9 +79,22 @@ pub fn watch_signals() {
     }
 }
 
-/// Whether SIGTERM or SIGINT has come.
-pub fn signalled() -> bool {
-    SIGNALLED.load(Relaxed)
+/// A signal that asks a process to end.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Signal {
+    /// SIGTERM.
+    Terminate,
+    /// SIGINT: Ctrl-C.
+    Interrupt,
+}
+
+/// The signal that has come since the last call.
+pub fn take_signal() -> Option<Signal> {
+    match SIGNAL.swap(0, Relaxed) {
+        0 => None,
+        SIGINT => Some(Signal::Interrupt),
+        _ => Some(Signal::Terminate),
+    }
 }
 
 fn poll_one(fd: c_int, events: i16, timeout_ms: i32) -> i16 {

@@ -97,6 +97,8 @@ impl<'a> WriteTxn<'a> {
         self.expiry = match (origin, is_replica) {
             (Origin::Primary, _) => Expiry::Ignore,
             (Origin::Local, true) => Expiry::Hide,
+            // The DEL of an expired key is a write.
+            (Origin::Local, false) if self.shared.write_pause.is_active() => Expiry::Hide,
             (Origin::Local, false) => Expiry::Delete,
         };
         self.unlogged.begin(!is_replica);
@@ -264,10 +266,12 @@ impl<'a> WriteTxn<'a> {
         &mut self.store
     }
 
-    /// Appends bytes of the primary's log as they came, and returns the offset before them.
-    pub fn relay(&mut self, bytes: &[u8]) -> u64 {
+    /// Appends bytes of the primary's log as they came, and returns the offset before them. After them database
+    /// `selected` is selected.
+    pub fn relay(&mut self, bytes: &[u8], selected: usize) -> u64 {
         let before = self.shared.journal.end() + self.unlogged.out.len() as u64;
         self.unlogged.out.extend_from_slice(bytes);
+        self.unlogged.selected = Some(selected);
         before
     }
 
@@ -290,8 +294,8 @@ struct Unlogged<'a> {
     /// A change is being made. If the thread panics now, the log does not tell what was done.
     changing: bool,
     out: Vec<u8>,
-    /// The database that the log has selected after `out`.
-    selected: usize,
+    /// The database that the log has selected after `out`; `None` if the next request must select its own.
+    selected: Option<usize>,
     /// Requests in the current unit, and where the first one begins in `out`.
     count: usize,
     first_at: usize,
@@ -304,7 +308,7 @@ impl<'a> Unlogged<'a> {
             wanted: false,
             changing: false,
             out: vec![],
-            selected: 0,
+            selected: None,
             count: 0,
             first_at: 0,
         }
@@ -314,7 +318,7 @@ impl<'a> Unlogged<'a> {
     fn begin(&mut self, is_primary: bool) {
         self.wanted = is_primary && self.shared.journal.is_active();
         if self.wanted {
-            self.selected = self.shared.journal.selected();
+            self.selected = self.shared.journal.selected_for_writer();
         }
     }
 
@@ -328,8 +332,8 @@ impl<'a> Unlogged<'a> {
 
     /// Prepares for one more request of the unit, in database `db`.
     fn open(&mut self, db: usize) {
-        if self.selected != db {
-            self.selected = db;
+        if self.selected != Some(db) {
+            self.selected = Some(db);
             let number = db.to_string();
             push_request(&mut self.out, 2, [b"SELECT", number.as_bytes()].into_iter());
         }
@@ -358,8 +362,8 @@ impl<'a> Unlogged<'a> {
         }
         self.end_unit();
         let journal = &self.shared.journal;
-        if self.wanted {
-            journal.set_selected(self.selected);
+        if let Some(db) = self.selected {
+            journal.set_selected(db);
         }
         let end = journal.append(&self.out);
         self.out.clear();
@@ -416,7 +420,7 @@ mod tests {
 
     fn shared() -> Handle {
         let shared = Shared::new(Config::default(), std::iter::empty()).unwrap();
-        shared.journal.begin(0, 1 << 20);
+        shared.journal.begin(0, 0, 1 << 20);
         shared
     }
 
@@ -497,5 +501,32 @@ mod tests {
         assert_eq!(raised(), [true, false, false]);
         txn.apply(Scope::All, |store| store.swap(1, 2));
         assert_eq!(raised(), [true, false, true]);
+    }
+
+    #[test]
+    fn the_log_knows_the_database_that_is_selected_at_its_end() {
+        let shared = shared();
+        let journal = &shared.journal;
+        journal.begin(0, 3, 1 << 20);
+        // Writes one key in each of these databases; returns how many bytes that took, and what is selected then.
+        let write = |dbs: &[usize]| {
+            let before = journal.end();
+            let mut txn = WriteTxn::begin(&shared, Origin::Local, 0);
+            dbs.iter()
+                .for_each(|&db| txn.unlogged.push(db, &[b"DEL", b"k"]));
+            let end = txn.finish().unwrap();
+            (end - before, journal.selected())
+        };
+        let (first, second) = (write(&[3]), write(&[3]));
+        assert!(first.0 > second.0 && first.1 == 3 && second.1 == 3);
+        // A transaction leaves what it has selected last.
+        assert_eq!(write(&[3, 5]).1, 5);
+        journal.announce_selected();
+        assert_eq!(journal.selected(), 5);
+        assert_eq!((write(&[5]), write(&[5])), ((first.0, 5), (second.0, 5)));
+        let mut txn = WriteTxn::begin(&shared, Origin::Primary, 0);
+        txn.relay(b"what the primary sent", 7);
+        drop(txn);
+        assert_eq!(journal.selected(), 7);
     }
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use common::chance::{Dice, command};
 use common::words;
-use common::{Client, RealRedis, Reply, show, wait_for};
+use common::{Client, RealRedis, Reply, encode, show, wait_for};
 use redis_clone::{Config, Server};
 
 /// A server of either kind.
@@ -86,7 +86,7 @@ impl Node {
     }
 
     /// Everything that it holds: what can be asked of each key, by database and key.
-    fn contents(&self) -> BTreeMap<(usize, Vec<u8>), Vec<String>> {
+    fn contents(&self) -> Contents {
         let (mut client, mut all) = (self.client(), BTreeMap::new());
         for db in 0..16 {
             client.ask(&format!("SELECT {db}"));
@@ -118,6 +118,9 @@ impl Node {
         all
     }
 }
+
+/// What there is to say of each key, by database and key.
+type Contents = BTreeMap<(usize, Vec<u8>), Vec<String>>;
 
 /// What XINFO STREAM FULL says, without what differs between a primary and its replica in Redis, too: how its tree is
 /// built, and what no command carries over — entries read by XREADGROUP, and consumers that have nothing pending.
@@ -690,13 +693,25 @@ fn a_copy_that_breaks_off_leaves_the_old_data() {
         .write_all(b"*2\r\n$7\r\nPUBLISH\r\n$1\r\nx\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nw\r\n")
         .unwrap();
     wait_for(|| show(&replica.client().ask("GET k")) == "\"w\"");
+    for line in ["MULTI", "SET k x", "NOSUCH y", "SET k2 y", "EXEC"] {
+        let words = words::split(line.as_bytes()).unwrap();
+        stream.write_all(&encode(&words)).unwrap();
+    }
+    wait_for(|| show(&replica.client().ask("MGET k k2")) == "1) \"x\"\n2) \"y\"");
     stream.write_all(b"*1\r\n%3\r\n").unwrap();
     wait_for(|| !replica.follows());
-    assert_eq!(show(&replica.client().ask("GET k")), "\"w\"");
+    assert_eq!(show(&replica.client().ask("GET k")), "\"x\"");
 }
 
 /// Plays a primary up to the announcement of a copy.
 fn shake_hands(stream: &mut TcpStream) {
+    hear_psync(stream);
+    let answer = format!("+FULLRESYNC {} 0\r\n", "a".repeat(40));
+    stream.write_all(answer.as_bytes()).unwrap();
+}
+
+/// Plays a primary up to the replica's PSYNC, and returns the replid and the offset that PSYNC names.
+fn hear_psync(stream: &mut TcpStream) -> (String, i64) {
     let mut piece = [0; 1024];
     stream
         .set_read_timeout(Some(Duration::from_secs(5)))
@@ -704,17 +719,198 @@ fn shake_hands(stream: &mut TcpStream) {
     loop {
         let n = stream.read(&mut piece).unwrap();
         let request = String::from_utf8_lossy(&piece[..n]).into_owned();
+        let words: Vec<&str> = request.split("\r\n").collect();
+        if let Some(at) = words.iter().position(|word| *word == "PSYNC") {
+            return (words[at + 2].into(), words[at + 4].parse().unwrap());
+        }
         let answer = if request.contains("PING") {
-            "+PONG\r\n".into()
-        } else if request.contains("PSYNC") {
-            format!("+FULLRESYNC {} 0\r\n", "a".repeat(40))
+            "+PONG\r\n"
         } else {
-            "+OK\r\n".into()
+            "+OK\r\n"
         };
         stream.write_all(answer.as_bytes()).unwrap();
-        if request.contains("PSYNC") {
-            return;
+    }
+}
+
+/// A copy of one key, `k`, with an end mark.
+fn small_copy() -> Vec<u8> {
+    let mark = "m".repeat(40);
+    let mut copy = format!("$EOF:{mark}\r\n").into_bytes();
+    copy.extend_from_slice(b"REDIS0010\xFE\x00\x00\x01k\x01v\xFF\0\0\0\0\0\0\0\0");
+    copy.extend_from_slice(mark.as_bytes());
+    copy
+}
+
+/// A stream of changes in which the database changes outside of transactions, inside of them, and both.
+const STREAM: &[&str] = &[
+    "SELECT 2", "SET s 0", "MULTI", "INCR x", "SELECT 5", "INCR y", "EXEC", "INCR z", "MULTI",
+    "SELECT 3", "INCR a", "SELECT 4", "INCR b", "EXEC", "ping", "INCR c",
+];
+
+#[test]
+fn a_stream_that_is_cut_anywhere_goes_on_in_its_database() {
+    // The same commands, run by a client.
+    let model = Node::ours();
+    let mut client = model.client();
+    client.ask("SET k v");
+    // The stream, and the offsets from which it can go on: those outside of transactions.
+    let (mut text, mut boundaries, mut open) = (vec![], vec![0], false);
+    for line in STREAM {
+        client.ask(line);
+        text.extend_from_slice(&encode(&words::split(line.as_bytes()).unwrap()));
+        open = (open || *line == "MULTI") && *line != "EXEC";
+        if !open {
+            boundaries.push(text.len());
         }
+    }
+    client.ask("INCR end");
+    let expected = model.contents();
+    const WORKERS: usize = 4;
+    thread::scope(|scope| {
+        for worker in 0..WORKERS {
+            let (text, boundaries, expected) = (&text, &boundaries, &expected);
+            scope.spawn(move || {
+                let chain = CutChain::new();
+                for cut in (worker..=text.len()).step_by(WORKERS) {
+                    let boundary = boundaries.iter().rfind(|&&b| b <= cut).unwrap();
+                    chain.check(text, cut, *boundary, expected);
+                }
+            });
+        }
+    });
+}
+
+/// A replica, and two replicas of it: one that follows before the cut, and one that makes its copy after it.
+struct CutChain {
+    replica: Node,
+    early: Node,
+    late: Node,
+    /// Two addresses of one primary, so that the replica connects anew at once when it is told the other one.
+    primaries: [TcpListener; 2],
+}
+
+impl CutChain {
+    fn new() -> CutChain {
+        let listen = || TcpListener::bind("127.0.0.1:0").unwrap();
+        CutChain {
+            replica: Node::ours(),
+            early: Node::ours(),
+            late: Node::ours(),
+            primaries: [listen(), listen()],
+        }
+    }
+
+    /// Has the replica connect to one of the primary's addresses, and returns the connection and what PSYNC asks for.
+    fn connect(&self, primary: usize) -> (TcpStream, (String, i64)) {
+        let port = self.primaries[primary].local_addr().unwrap().port();
+        let line = format!("REPLICAOF 127.0.0.1 {port}");
+        self.replica.client().ask(&line);
+        let (mut stream, _) = self.primaries[primary].accept().unwrap();
+        let asked = hear_psync(&mut stream);
+        (stream, asked)
+    }
+
+    /// Has another server begin anew as a replica of the replica.
+    fn add(&self, node: &Node, replid: &str) {
+        node.client().ask("REPLICAOF NO ONE");
+        node.follow(&self.replica);
+        wait_for(|| node.follows() && node.info("master_replid") == replid);
+    }
+
+    /// Sends the stream up to `cut`, and the rest on another connection.
+    fn check(&self, text: &[u8], cut: usize, boundary: usize, expected: &Contents) {
+        let replid = format!("{cut:040}");
+        let (mut stream, _) = self.connect(0);
+        let answer = format!("+FULLRESYNC {replid} 0\r\n");
+        stream.write_all(answer.as_bytes()).unwrap();
+        stream.write_all(&small_copy()).unwrap();
+        wait_for(|| self.replica.follows());
+        self.add(&self.early, &replid);
+        stream.write_all(&text[..cut]).unwrap();
+        drop(stream);
+        wait_for(|| show(&self.replica.client().ask("ROLE")).contains("\"connect\""));
+        let (mut stream, asked) = self.connect(1);
+        assert_eq!(asked, (replid.clone(), boundary as i64 + 1));
+        let answer = format!("+CONTINUE {replid}\r\n");
+        stream.write_all(answer.as_bytes()).unwrap();
+        wait_for(|| self.replica.follows());
+        self.add(&self.late, &replid);
+        stream.write_all(&text[boundary..]).unwrap();
+        let end = encode(&[b"INCR".to_vec(), b"end".to_vec()]);
+        stream.write_all(&end).unwrap();
+        let offset = (text.len() + end.len()).to_string();
+        for node in [&self.replica, &self.early, &self.late] {
+            wait_for(|| node.info("master_repl_offset") == offset);
+            assert_eq!(&node.contents(), expected, "cut at {cut}");
+        }
+    }
+}
+
+/// Writes for a while, in several databases, in transactions and without.
+fn write_everywhere(node: &Node, seed: u64, time: Duration) {
+    let (mut client, mut dice) = (node.client(), Dice(seed));
+    let began = Instant::now();
+    while began.elapsed() < time {
+        let mut lines = vec![];
+        let transaction = dice.below(2) == 0;
+        if transaction {
+            lines.push("MULTI".to_string());
+        }
+        for _ in 0..1 + dice.below(4) {
+            if dice.below(2) == 0 {
+                lines.push(format!("SELECT {}", dice.below(16)));
+            }
+            lines.push(format!("INCR {}", dice.pick(&["a", "b", "c", "d"])));
+        }
+        if transaction {
+            lines.push("EXEC".into());
+        }
+        for line in &lines {
+            client.send(&words::split(line.as_bytes()).unwrap());
+        }
+        for line in &lines {
+            let reply = client.reply().unwrap();
+            assert!(!matches!(reply, Reply::Error(_)), "{line}: {reply:?}");
+        }
+    }
+}
+
+/// Has a replica break its link off and connect anew at once: the primary has two names.
+fn reconnect(replica: &Node, primary: &Node, times: usize) {
+    let host = ["localhost", "127.0.0.1"][times % 2];
+    let line = format!("REPLICAOF {host} {}", primary.address().port());
+    assert_eq!(replica.client().ask(&line), Reply::Simple("OK".into()));
+}
+
+#[test]
+fn links_that_break_again_and_again_do_not_mix_databases_up() {
+    const TIME: Duration = Duration::from_millis(2500);
+    for (seed, [first, second, third]) in rows().into_iter().enumerate() {
+        for node in [&first, &second] {
+            node.client().ask("CONFIG SET repl-backlog-size 100mb");
+        }
+        second.follow(&first);
+        third.follow(&second);
+        wait_for(|| second.follows() && third.follows());
+        thread::scope(|scope| {
+            for i in 0..3 {
+                let (first, seed) = (&first, (seed * 10 + i) as u64);
+                scope.spawn(move || write_everywhere(first, seed, TIME));
+            }
+            let (mut dice, mut times, began) = (Dice(seed as u64), [0; 2], Instant::now());
+            while began.elapsed() < TIME {
+                thread::sleep(Duration::from_millis(10 + dice.below(40) as u64));
+                let link = dice.below(2);
+                let (replica, primary) = [(&second, &first), (&third, &second)][link];
+                reconnect(replica, primary, times[link]);
+                times[link] += 1;
+            }
+        });
+        second.catch_up(&first);
+        third.catch_up(&first);
+        assert_equal(&first, &second);
+        assert_equal(&first, &third);
+        assert_eq!(first.info("sync_full"), "1");
     }
 }
 

@@ -157,27 +157,19 @@ pub fn is_http(args: &Args<'_>) -> bool {
 
 /// Redis's words for a command that is not in the table: its first words are quoted, up to 128 bytes.
 pub fn unknown_command(args: &Args<'_>) -> Error {
-    let head = |bytes: &[u8], most: usize| {
-        let end = bytes
-            .iter()
-            .position(|&b| b == 0)
-            .unwrap_or(bytes.len())
-            .min(most);
-        bytes[..end].to_vec()
-    };
     let mut beginning = vec![];
     for word in args.iter_from(1) {
         if beginning.len() >= 128 {
             break;
         }
-        let word = head(word, 128 - beginning.len());
-        beginning.extend([b"'", word.as_slice(), b"' "].concat());
+        let word = c_text(word, 128 - beginning.len());
+        beginning.extend([b"'", word, b"' "].concat());
     }
-    let name = head(&args[0], 128);
+    let name = c_text(&args[0], 128);
     Error::new(
         [
             b"ERR unknown command '",
-            name.as_slice(),
+            name,
             b"', with args beginning with: ",
             &beginning,
         ]
@@ -185,9 +177,15 @@ pub fn unknown_command(args: &Args<'_>) -> Error {
     )
 }
 
+/// The beginning of a text as C shows it: up to a zero byte, and not more than `most` bytes.
+pub fn c_text(bytes: &[u8], most: usize) -> &[u8] {
+    let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
+    &bytes[..end.min(most)]
+}
+
 /// The same for a subcommand.
 pub fn unknown_subcommand(container: &[u8], name: &[u8]) -> Error {
-    let name = &name[..name.len().min(128)];
+    let name = c_text(name, 128);
     let container = container.to_ascii_uppercase();
     let text = [
         b"ERR unknown subcommand '",

@@ -27,6 +27,7 @@ use crate::state::config::Config;
 use crate::state::failover;
 use crate::state::propagation::Propagation;
 use crate::state::session::Session;
+use crate::state::shutdown;
 use crate::store::{Db, Keep, NEVER, Object, Type, Usage, WrongType};
 
 /// How a handler ends: its reply is written, or there is an error to write in its place.
@@ -79,6 +80,10 @@ pub enum Action {
     Kill(Vec<Arc<Client>>),
     /// End the wait of a client with this outcome, and reply whether it waited.
     Unblock(Option<Arc<Client>>, Outcome),
+    /// Shut the server down; the client waits for that.
+    ShutDown(shutdown::Options),
+    /// Give up a shutdown that waits, and reply OK.
+    AbortShutdown,
     /// Write the settings in force to the configuration file, and reply how that went.
     RewriteConfig,
 }

@@ -19,6 +19,7 @@ static FAMILIES: &[&[Command]] = &[
     server::debug::COMMANDS,
     server::info::COMMANDS,
     server::memory::COMMANDS,
+    server::shutdown::COMMANDS,
     replication::roles::COMMANDS,
     transactions::COMMANDS,
     keys::generic::COMMANDS,

@@ -35,12 +35,24 @@ impl Executor<'_> {
         match action {
             Action::Wait(wait) => return Ok(Some(self.register(session, wait, reply.resp3))),
             Action::Follow(primary) => self.follow(session, primary),
-            Action::HandOver(plan) => self.shared.failover.set(Phase::WaitingForSync(plan)),
+            Action::HandOver(plan) => self.shared.set_failover(Phase::WaitingForSync(plan)),
             Action::AbortHandOver => self.shared.end_failover(),
             Action::Kill(clients) => clients.iter().for_each(|client| client.kill()),
             Action::Unblock(client, outcome) => {
                 let unblocked = client.is_some_and(|client| self.unblock(&client, outcome));
                 reply.int(unblocked.into());
+            }
+            Action::ShutDown(options) => {
+                let waiting = self.register(session, Wait::default(), reply.resp3);
+                self.shared.shutdown.add_client(&waiting.0);
+                self.shared.begin_shutdown(options);
+                return Ok(Some(waiting));
+            }
+            Action::AbortShutdown => {
+                if !self.shared.abort_shutdown() {
+                    return Err(Error::text("ERR No shutdown in progress."));
+                }
+                reply.ok();
             }
             Action::RewriteConfig => self.rewrite_config()?,
         }

@@ -44,7 +44,7 @@ impl Executor<'_> {
         };
         session.client.last_command.store(number as u32, Relaxed);
         let command = self.index.rows[number].command;
-        if self.shared.failover.is_active() && !session.primary && writes_now(session, command) {
+        if self.shared.write_pause.is_active() && !session.primary && writes_now(session, command) {
             return Flow::Again; // the write lock is held, so no write gets past this check
         }
         if session.multi.is_some() && !command.has(flags::NOT_QUEUED) {
@@ -74,11 +74,12 @@ impl Executor<'_> {
     #[cold]
     fn refuse(&self, session: &mut Session, args: &Args<'_>, reply: &mut Reply, error: Error) {
         if is_http(args) {
-            self.shared.log.warning(
+            let peer = session.client.peer;
+            self.shared.log.warn_of_http(&format!(
                 "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. \
                  This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis \
-                 instance. Connection aborted.",
-            );
+                 instance. Connection from {peer} aborted."
+            ));
             session.close_after_reply = true;
             return session.client.kill();
         }

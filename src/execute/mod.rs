@@ -116,13 +116,20 @@ impl<'a> Executor<'a> {
         self.lease.write(origin_of(session), self.now)
     }
 
-    /// Takes the write lock for something that the primary sent, and appends its bytes to our own log under that lock.
-    /// Returns the offset before them, or `None` if the link of `generation` is not wanted any more.
-    pub fn relay(&mut self, session: &Session, bytes: &[u8], generation: u64) -> Option<u64> {
+    /// Takes the write lock for something that the primary sent, and appends its bytes to our own log under that lock;
+    /// after them database `selected` is selected. Returns the offset before them, or `None` if the link of `generation`
+    /// is not wanted any more.
+    pub fn relay(
+        &mut self,
+        session: &Session,
+        bytes: &[u8],
+        selected: usize,
+        generation: u64,
+    ) -> Option<u64> {
         let is_wanted = |shared: &Shared| shared.link.generation() == generation;
         let shared = self.shared;
         let txn = self.write_txn(session);
-        is_wanted(shared).then(|| txn.relay(bytes))
+        is_wanted(shared).then(|| txn.relay(bytes, selected))
     }
 
     /// Fetches the memory of the keys of the next requests of a batch, from `from` on (see

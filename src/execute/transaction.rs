@@ -44,6 +44,9 @@ impl Executor<'_> {
                 reply.out.truncate(start);
             }
         }
+        if session.close_after_reply {
+            reply.out.truncate(start); // the client has closed itself, and gets nothing more
+        }
         if session.reply_mode == ReplyMode::Skipping {
             Self::apply_reply_mode(session, reply, start);
         }

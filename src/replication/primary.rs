@@ -152,18 +152,18 @@ fn plan(shared: &Shared, replica: &Replica, request: &SyncRequest) -> Plan {
     if !shared.journal.is_active() {
         // What happened before was not recorded, so it is nobody's history.
         *history = History::new(shared.random.hex40());
-        let backlog = config.repl_backlog_size as u64;
-        shared.journal.begin(shared.journal.end(), backlog);
+        let (end, backlog) = (shared.journal.end(), config.repl_backlog_size as u64);
+        shared.journal.begin(end, 0, backlog);
     }
     let offset = shared.journal.end();
     let replid = history.replid.clone();
     if !shared.link.is_replica() {
-        // The next effect says which database it is in. What a replica relays says so by itself, and the copy cannot:
-        // see `selected` in the copy's notes.
-        shared.journal.forget_selected();
+        // A replica need not read in the copy's notes which database is selected. (What we relay as a replica cannot be
+        // changed; there the notes are all there is.)
+        shared.journal.announce_selected();
     }
     shared.journal.add_reader(id, offset, limit);
-    let selected = shared.link.selected();
+    let selected = shared.journal.selected();
     let mut snapshot = Snapshot::take(
         txn.store_to_share(),
         clock::now_ms(),

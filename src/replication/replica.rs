@@ -201,7 +201,7 @@ fn handshake(wire: &mut Wire<'_>) -> io::Result<Start> {
             if refused {
                 shared.end_failover();
             } else {
-                shared.failover.set(Phase::None);
+                shared.set_failover(Phase::None);
             }
         }
         if refused {
@@ -325,8 +325,8 @@ fn receive_copy(wire: &mut Wire<'_>, replid: String, offset: u64) -> io::Result<
         txn.replace_all(loaded.dbs);
         *lock(&shared.history) = History::new(replid);
         let backlog = shared.settings.current().repl_backlog_size;
-        shared.journal.begin(offset, backlog as u64);
-        shared.link.select(loaded.stream_db.unwrap_or(0));
+        let selected = loaded.stream_db.unwrap_or(0);
+        shared.journal.begin(offset, selected, backlog as u64);
         // What they have followed so far is not our history any more.
         shared.replicas.disconnect();
         wire.set_state(LinkState::Connected);
@@ -347,8 +347,12 @@ struct Stream<'a> {
     acknowledges: bool,
     /// Bytes of a transaction whose EXEC has not come yet.
     held: Vec<u8>,
+    /// The database that is selected after them.
+    selected: usize,
     /// Offsets that the primary asked for.
     acks: Vec<u64>,
+    /// Lines for the log, which is written when the store's lock is free.
+    notes: Vec<String>,
     reply: Reply,
 }
 
@@ -362,14 +366,17 @@ impl<'a> Stream<'a> {
         shared.clients.add(&client);
         let mut session = Session::new(client, true);
         session.primary = true;
-        session.select(shared.link.selected());
+        let selected = shared.journal.selected();
+        session.select(selected);
         Ok(Stream {
             wire,
             session,
             executor: Executor::new(shared, &INDEX),
             acknowledges,
             held: vec![],
+            selected,
             acks: vec![],
+            notes: vec![],
             reply: Reply::default(),
         })
     }
@@ -441,53 +448,77 @@ impl<'a> Stream<'a> {
             }
         };
         self.executor.finish(&self.session);
+        let log = &self.wire.shared.log;
+        self.notes.drain(..).for_each(|note| log.warning(&note));
         self.wire.buffer = buffer;
         result
     }
 
     /// Runs one request, of which `bytes` is what came.
     fn run_one(&mut self, args: Args<'_>, bytes: &[u8]) -> io::Result<()> {
-        let is = |word: &str| args.is(0, word);
         self.held.extend_from_slice(bytes);
-        let queue = is("MULTI") || self.session.multi.is_some() && !is("EXEC");
-        if !queue {
-            let shared = self.wire.shared;
-            let generation = self.wire.generation;
-            let before = self.executor.relay(&self.session, &self.held, generation);
-            let before = before.ok_or_else(superseded)?;
-            self.held.clear();
-            if is("SELECT") {
-                let db = args.get(1).and_then(number::parse_i64);
-                let known = db.and_then(|db| usize::try_from(db).ok());
-                let Some(db) = known.filter(|&db| db < self.executor.config().databases) else {
-                    return failed("the primary selects a database that we do not have");
-                };
-                self.session.select(db);
-                shared.link.select(db);
-                return Ok(());
-            }
-            if is("REPLCONF") {
-                if args.len() > 1 && args.is(1, "GETACK") {
-                    self.acks.push(before);
-                }
-                return Ok(());
-            }
-            if is("PING") {
-                return Ok(());
-            }
-            if !is("EXEC") && !INDEX.is_write(&args) {
-                let name = String::from_utf8_lossy(&args[0]).into_owned();
-                shared.log.warning(&format!(
-                    "The primary sends '{name}', which changes nothing that this server has; it is passed over"
-                ));
-                return Ok(());
-            }
+        if args.is(0, "SELECT") {
+            self.selected = self.database(&args)?;
         }
+        if args.is(0, "MULTI") || self.session.multi.is_some() && !args.is(0, "EXEC") {
+            self.queue(args);
+            return Ok(());
+        }
+        let (session, held, generation) = (&self.session, &self.held, self.wire.generation);
+        let before = self
+            .executor
+            .relay(session, held, self.selected, generation)
+            .ok_or_else(superseded)?;
+        self.held.clear();
+        if args.is(0, "SELECT") {
+            self.session.select(self.selected);
+        } else if args.is(0, "REPLCONF") {
+            if args.len() > 1 && args.is(1, "GETACK") {
+                self.acks.push(before);
+            }
+        } else if args.is(0, "EXEC") {
+            self.execute(args);
+            // Even if EXEC has failed here: this is what the primary goes on with.
+            self.session.select(self.selected);
+        } else if INDEX.is_write(&args) {
+            self.execute(args);
+        } else if !args.is(0, "PING") {
+            self.pass_over(&args);
+        }
+        Ok(())
+    }
+
+    /// The database that a SELECT of the stream names.
+    fn database(&self, args: &Args<'_>) -> io::Result<usize> {
+        let db = args.get(1).and_then(number::parse_i64);
+        let known = db.and_then(|db| usize::try_from(db).ok());
+        let known = known.filter(|&db| db < self.executor.config().databases);
+        known.map_or_else(
+            || failed("the primary selects a database that we do not have"),
+            Ok,
+        )
+    }
+
+    /// Runs MULTI, or has the executor queue what is in a transaction.
+    fn queue(&mut self, args: Args<'_>) {
+        let belongs = ["MULTI", "DISCARD", "SELECT"].iter().any(|w| args.is(0, w));
+        if !belongs && !INDEX.is_write(&args) {
+            // If it were queued, EXEC would refuse the rest, too.
+            return self.pass_over(&args);
+        }
+        self.execute(args);
+        if self.session.multi.is_none() {
+            self.selected = self.session.db; // DISCARD
+        }
+    }
+
+    /// Has the executor run a request, and notes in the log if it fails.
+    fn execute(&mut self, args: Args<'_>) {
         let name = args[0].to_vec();
         self.executor.run(&mut self.session, args, &mut self.reply);
         if self.reply.out.starts_with(b"-") {
             let line = self.reply.out.split(|&b| b == b'\r').next();
-            self.wire.shared.log.warning(&format!(
+            self.notes.push(format!(
                 "A command of the primary failed here: '{}' after processing the command '{}'",
                 String::from_utf8_lossy(line.unwrap_or_default()),
                 String::from_utf8_lossy(&name)
@@ -495,7 +526,14 @@ impl<'a> Stream<'a> {
         }
         self.reply.out.clear();
         self.reply.out.shrink_to(PIECE);
-        Ok(())
+    }
+
+    /// Does not run a request.
+    fn pass_over(&mut self, args: &Args<'_>) {
+        let name = String::from_utf8_lossy(&args[0]);
+        self.notes.push(format!(
+            "The primary sends '{name}', which changes nothing that this server has; it is passed over"
+        ));
     }
 }
 

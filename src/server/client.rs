@@ -159,7 +159,7 @@ impl Connection<'_> {
                 Flow::Again => {
                     self.finish();
                     self.send()?;
-                    while !self.shared.failover.wait(LOOK_ROUND) {
+                    while !self.shared.write_pause.wait(LOOK_ROUND) {
                         if client.is_closing() || self.shared.stop.is_requested() {
                             return Ok(Next::Close);
                         }

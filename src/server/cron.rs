@@ -38,8 +38,10 @@ pub fn run(shared: &Shared) {
         }
         shared.stats.sample();
         shared.advance_failover();
+        shared.advance_shutdown();
         // On a replica keys expire when the primary says so.
-        if shared.active_expire.load(Relaxed) && !shared.link.is_replica() {
+        let may_expire = !shared.link.is_replica() && !shared.write_pause.is_active();
+        if may_expire && shared.active_expire.load(Relaxed) {
             expire(shared);
         }
         if last_slow.elapsed() >= Duration::from_secs(1) {
@@ -81,7 +83,7 @@ fn expire(shared: &Shared) {
         loop {
             let finished = {
                 let mut txn = WriteTxn::begin(shared, Origin::Local, now);
-                if shared.link.is_replica() {
+                if shared.link.is_replica() || shared.write_pause.is_active() {
                     return;
                 }
                 let swept = txn.apply(Scope::Db(index), |store| {
@@ -106,8 +108,8 @@ fn expire(shared: &Shared) {
 fn ping_replicas(shared: &Shared) {
     let _store = shared.read(); // whose history it is does not change meanwhile
     let follow = shared.journal.is_active() && !shared.replicas.is_empty();
-    // While it hands over, nothing more may come that a replica would have to have.
-    if follow && !shared.link.is_replica() && !shared.failover.is_active() {
+    // While writes are paused, nothing may come that a replica would have to acknowledge.
+    if follow && !shared.link.is_replica() && !shared.write_pause.is_active() {
         let mut ping = vec![];
         push_request(&mut ping, 1, [&b"ping"[..]].into_iter());
         shared.journal.append(&ping);

@@ -29,6 +29,7 @@ use crate::replication::replica;
 use crate::resp::{Error, Reply};
 use crate::state::clients::Client;
 use crate::state::config::Config;
+use crate::state::shutdown::Options;
 use crate::state::{Handle, Shared, lock};
 use crate::sys;
 
@@ -123,7 +124,18 @@ impl Server {
         self.shared.stop.wait(time)
     }
 
-    /// Stops the server and returns when its threads have ended: at once what dropping it does.
+    /// Asks the server to stop when its replicas have everything, or `shutdown-timeout` is over: what SIGTERM does. Until
+    /// then it answers, but takes no writes. [`Server::wait`] tells when it is time to drop it.
+    pub fn shut_down(&self) {
+        self.shared.begin_shutdown(Options::default());
+    }
+
+    /// Whether a shutdown waits for replicas.
+    pub fn is_shutting_down(&self) -> bool {
+        self.shared.shutdown.time_left().is_some()
+    }
+
+    /// Stops the server without waiting for replicas, and returns when its threads have ended: what dropping it does.
     pub fn stop(self) {
         drop(self);
     }

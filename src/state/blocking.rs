@@ -77,7 +77,8 @@ pub struct Serving<'a> {
 /// Writes the reply of a client whose time is up.
 pub type OnTimeout = Box<dyn Fn(&State, &mut Reply) + Send + Sync>;
 
-/// A request to wait, of a command that cannot reply yet.
+/// A request to wait, of a command that cannot reply yet. The default waits for ever, until another thread ends it.
+#[derive(Default)]
 pub struct Wait {
     /// The keys of the current database that may bring a reply.
     pub keys: Vec<Vec<u8>>,
@@ -113,6 +114,8 @@ pub struct Waiter {
     resp3: bool,
     /// The client does not want the reply (CLIENT REPLY).
     pub silent: bool,
+    /// The wait ends by itself at some time.
+    pub has_timeout: bool,
     /// It waits for replicas and not for keys.
     pub waits_for_acks: bool,
     on_timeout: Option<OnTimeout>,
@@ -155,6 +158,7 @@ impl Waiter {
             keys: wait.keys,
             resp3,
             silent,
+            has_timeout: wait.timeout.is_some(),
             waits_for_acks: wait.acks.is_some(),
             on_timeout: wait.on_timeout,
             state: Mutex::new(Progress {

@@ -142,6 +142,13 @@ impl Client {
         lock(&self.waiter).take()
     }
 
+    /// Whether it waits for a limited time.
+    pub fn is_blocked_with_timeout(&self) -> bool {
+        lock(&self.waiter)
+            .as_ref()
+            .is_some_and(|w| w.has_timeout && w.is_waiting())
+    }
+
     pub fn is_blocked(&self) -> bool {
         lock(&self.waiter).as_ref().is_some_and(|w| w.is_waiting())
     }

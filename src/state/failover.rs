@@ -11,13 +11,14 @@
 //! ```
 //!
 //! That a replica has everything is looked at under the store's write lock, and under the same lock the primary
-//! becomes a replica; so there is no write that is here and not there. A client's thread whose command has to wait
-//! sleeps here ([`Failover::wait`]).
+//! becomes a replica; so there is no write that is here and not there. Writes are [paused](super::pause) in the
+//! meantime.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Mutex;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
+use super::pause::Reason;
 use super::{Shared, State, lock};
 
 /// A server's address, as it is told.
@@ -58,35 +59,15 @@ pub struct Plan {
 #[derive(Default)]
 pub struct Failover {
     phase: Mutex<Phase>,
-    /// Whether writes have to wait: whether there is a phase.
-    active: AtomicBool,
-    ended: Condvar,
 }
 
 impl Failover {
-    #[inline]
     pub fn is_active(&self) -> bool {
-        self.active.load(Relaxed)
+        *lock(&self.phase) != Phase::None
     }
 
     pub fn phase(&self) -> Phase {
         lock(&self.phase).clone()
-    }
-
-    /// Goes on to another phase. The caller holds the store's write lock, or ends it.
-    pub fn set(&self, phase: Phase) {
-        let mut current = lock(&self.phase);
-        self.active.store(phase != Phase::None, Relaxed);
-        *current = phase;
-        self.ended.notify_all();
-    }
-
-    /// Sleeps until it is over, for `time` at most; tells whether it is over.
-    pub fn wait(&self, time: Duration) -> bool {
-        let phase = lock(&self.phase);
-        let under_way = |phase: &mut Phase| *phase != Phase::None;
-        let waited = self.ended.wait_timeout_while(phase, time, under_way);
-        *waited.unwrap_or_else(PoisonError::into_inner).0 == Phase::None
     }
 }
 
@@ -112,7 +93,7 @@ impl Shared {
         let news = if let Some(replica) = candidates.next() {
             let target = replica.address();
             let news = format!("Failover to {}:{}: failing over.", target.0, target.1);
-            self.failover.set(Phase::InProgress);
+            self.set_failover(Phase::InProgress);
             self.become_replica(Some(target));
             news
         } else if late {
@@ -127,11 +108,21 @@ impl Shared {
 }
 
 impl State {
+    /// Goes on to another phase. The caller holds the store's write lock.
+    pub fn set_failover(&self, phase: Phase) {
+        if phase == Phase::None {
+            self.write_pause.end(Reason::HandOver);
+        } else {
+            self.write_pause.begin(Reason::HandOver);
+        }
+        *lock(&self.failover.phase) = phase;
+    }
+
     /// Gives up the handing over. The caller holds the store's write lock.
     pub fn end_failover(&self) {
         if self.failover.phase() == Phase::InProgress && self.link.is_replica() {
             self.become_primary();
         }
-        self.failover.set(Phase::None);
+        self.set_failover(Phase::None);
     }
 }

@@ -24,6 +24,14 @@
 //! A writer never waits for a reader. Blocks stay as long as a reader needs them; one that falls back further than
 //! `client-output-buffer-limit` allows is *lost*: its connection is closed, and it can begin anew.
 //!
+//! # The selected database
+//!
+//! The last SELECT before a request says which database the request changes, and that SELECT may stand inside a
+//! transaction. So the selected database is part of every position. [`Journal::selected`] is that of the end, and the
+//! only place that knows it: writers on a primary, the link of a replica, and the copies that a replica makes for its own
+//! replicas all read it there. A replica resumes only at the end of its own journal, which is always outside a
+//! transaction, so the database of the end is enough.
+//!
 //! # Units
 //!
 //! What one command or transaction does must not be seen in halves, so more than one request of it stands between MULTI
@@ -38,8 +46,6 @@ use super::config::Limit;
 use super::lock;
 
 const BLOCK: usize = 64 * 1024;
-/// The database that no SELECT has named yet.
-const NO_DB: usize = usize::MAX;
 
 /// The log of effects, as far back as anyone needs it.
 #[derive(Default)]
@@ -50,8 +56,10 @@ pub struct Journal {
     grown: Condvar,
     /// The log's end, for those who only want to know it.
     end: AtomicU64,
-    /// The database that effects are in. Used by whoever holds the store's write lock.
+    /// The database that is selected at the end, and whether the next writer selects its own in any case. Both change
+    /// under the store's write lock only.
     selected: AtomicUsize,
+    announce: AtomicBool,
 }
 
 #[derive(Default)]
@@ -86,15 +94,16 @@ impl Journal {
         self.active.load(Relaxed)
     }
 
-    /// Begins to record, with the next byte at `offset`, and keeps `backlog` bytes at least. Readers are lost. The caller holds the
-    /// store's lock.
-    pub fn begin(&self, offset: u64, backlog: u64) {
+    /// Begins to record, with the next byte at `offset` and database `selected`, and keeps `backlog` bytes at least.
+    /// Readers are lost. The caller holds the store's write lock.
+    pub fn begin(&self, offset: u64, selected: usize, backlog: u64) {
         let mut log = lock(&self.log);
         log.blocks.clear();
         log.readers.clear();
         (log.start, log.end, log.backlog) = (offset, offset, backlog.max(1));
         self.end.store(offset, Relaxed);
-        self.selected.store(NO_DB, Relaxed);
+        self.selected.store(selected, Relaxed);
+        self.announce.store(true, Relaxed);
         self.active.store(true, Relaxed);
         self.grown.notify_all();
     }
@@ -162,19 +171,29 @@ impl Journal {
         }
     }
 
-    /// The next effect will say which database it is in.
-    pub fn forget_selected(&self) {
-        self.selected.store(NO_DB, Relaxed);
-    }
-
-    /// The database that the log has selected. The caller holds the store's write lock.
+    /// The database that is selected at the end. It stays so while the caller holds the store's lock.
     pub fn selected(&self) -> usize {
         self.selected.load(Relaxed)
     }
 
-    /// Notes the database that the log has selected. The caller holds the store's write lock.
+    /// The database that is selected at the end, if a writer need not select it again. The caller holds the store's write
+    /// lock.
+    pub fn selected_for_writer(&self) -> Option<usize> {
+        let announced = !self.announce.load(Relaxed);
+        announced.then(|| self.selected())
+    }
+
+    /// Notes the database that is selected after the bytes that are about to be appended. The caller holds the store's
+    /// write lock.
     pub fn set_selected(&self, db: usize) {
         self.selected.store(db, Relaxed);
+        self.announce.store(false, Relaxed);
+    }
+
+    /// Makes the next writer select its database, even if it is selected already: for a reader that begins here and may
+    /// not know. The caller holds the store's write lock.
+    pub fn announce_selected(&self) {
+        self.announce.store(true, Relaxed);
     }
 
     /// Registers a reader that goes on at `position`. From now on what it needs is kept.
@@ -322,7 +341,7 @@ mod tests {
     #[test]
     fn readers_get_every_byte_once() {
         let journal = Journal::default();
-        journal.begin(7, 100);
+        journal.begin(7, 0, 100);
         journal.add_reader(1, 7, NO_LIMIT);
         let written: Vec<u8> = (0..300_000u32).map(|i| (i % 251) as u8).collect();
         let (mut read, mut some) = (vec![], vec![]);
@@ -347,7 +366,7 @@ mod tests {
     #[test]
     fn who_falls_back_too_far_is_lost() {
         let journal = Journal::default();
-        journal.begin(0, 1000);
+        journal.begin(0, 0, 1000);
         let limit = Limit {
             hard: 200_000,
             ..NO_LIMIT

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
 use super::config::{Config, LogLevel, LogTo};
 use super::lock;
@@ -11,6 +11,8 @@ use crate::util::clock;
 
 /// Where log lines go, and which of them.
 pub struct Log {
+    /// When an HTTP request was last warned of: Unix time in seconds.
+    http_warning: AtomicU64,
     level: AtomicU8,
     sink: Sink,
 }
@@ -35,6 +37,7 @@ impl Log {
             )),
         };
         Ok(Log {
+            http_warning: AtomicU64::new(0),
             level: AtomicU8::new(config.loglevel as u8),
             sink,
         })
@@ -56,6 +59,17 @@ impl Log {
             Sink::Nowhere => {}
             Sink::Stdout => drop(std::io::stdout().write_all(line.as_bytes())),
             Sink::File(file) => drop(lock(file).write_all(line.as_bytes())),
+        }
+    }
+
+    /// Warns of an HTTP request, but not more than once a minute: an attacker shall not fill the disk.
+    pub fn warn_of_http(&self, text: &str) {
+        let now = clock::since_epoch().as_secs();
+        let last = self.http_warning.swap(now, Relaxed);
+        if now.saturating_sub(last) >= 60 {
+            self.warning(text);
+        } else {
+            self.http_warning.store(last, Relaxed);
         }
     }
 

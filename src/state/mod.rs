@@ -9,14 +9,14 @@
 //!   everything else here;
 //! * [`clients`], who is connected; [`session`], what only a client's own thread knows of it;
 //! * [`blocking`], who waits for a key; [`watch`], who must know that a key has changed;
-//! * [`journal`], what has changed, and [`replication`], who follows it and whom we follow; [`failover`], how a primary
-//!   hands over;
+//! * [`journal`], what has changed, and [`replication`], who follows it and whom we follow;
+//! * [`failover`], how a primary hands over; [`shutdown`], how a server ends; [`pause`], how writes wait for both;
 //! * [`stats`], what INFO counts; [`log`], what the server says about itself.
 //!
 //! # Lock order
 //!
 //! Whoever holds one lock may take only those to its right:
-//! `store → blocking, watch, replicas, failover → a waiter → clients → a client's own fields`, and
+//! `store → blocking, watch, replicas, failover, shutdown → the pause of writes → a waiter → clients → a client's own fields`, and
 //! `store → a replica's sending → journal`. Nothing that waits for a peer or a disk happens under the store's lock.
 //!
 //! # Panics
@@ -34,10 +34,12 @@ pub mod failover;
 pub mod journal;
 pub mod log;
 pub mod outbox;
+pub mod pause;
 pub mod propagation;
 pub mod replication;
 pub mod session;
 pub mod settings;
+pub mod shutdown;
 pub mod stats;
 pub mod watch;
 
@@ -60,7 +62,9 @@ use config::{Config, Settings};
 use failover::Failover;
 use journal::Journal;
 use log::Log;
+use pause::WritePause;
 use replication::{History, Link, Replicas};
+use shutdown::Shutdown;
 use stats::Stats;
 use watch::Watches;
 
@@ -97,6 +101,9 @@ pub struct State {
     pub replicas: Replicas,
     pub link: Link,
     pub failover: Failover,
+    pub shutdown: Shutdown,
+    /// Whether writes have to wait.
+    pub write_pause: WritePause,
     pub started: Instant,
     /// The addresses being listened on; set once when the server starts.
     pub addresses: Mutex<Vec<SocketAddr>>,
@@ -131,6 +138,8 @@ impl Shared {
             replicas: Replicas::default(),
             link,
             failover: Failover::default(),
+            shutdown: Shutdown::default(),
+            write_pause: WritePause::default(),
             started: Instant::now(),
             addresses: Mutex::default(),
             last_save: AtomicI64::new(clock::now_ms() / 1000),
@@ -215,7 +224,7 @@ impl State {
         let next = self.journal.end() + 1;
         lock(&self.history).branch(self.random.hex40(), next);
         // The stream of the new history names its database anew; and replicas learn of its name.
-        self.journal.forget_selected();
+        self.journal.announce_selected();
         self.replicas.disconnect();
     }
 
@@ -232,7 +241,8 @@ impl State {
         *lock(&self.history) = History::new(self.random.hex40());
         if self.journal.is_active() {
             let backlog = self.settings.current().repl_backlog_size as u64;
-            self.journal.begin(self.journal.end(), backlog);
+            let (end, selected) = (self.journal.end(), self.journal.selected());
+            self.journal.begin(end, selected, backlog);
         }
         self.replicas.disconnect();
     }

@@ -19,9 +19,7 @@
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
-use std::sync::atomic::{
-    AtomicBool, AtomicI64, AtomicU8, AtomicU16, AtomicU64, AtomicUsize, Ordering::Relaxed,
-};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU16, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -75,6 +73,17 @@ pub enum Stage {
     Sending,
     /// It follows.
     Online,
+}
+
+impl Stage {
+    /// As INFO words it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Talking | Stage::Waiting => "wait_bgsave",
+            Stage::Sending => "send_bulk",
+            Stage::Online => "online",
+        }
+    }
 }
 
 /// A replica of ours.
@@ -395,7 +404,6 @@ pub struct Link {
     /// Changes whenever somebody says whom to follow. What the old primary still sends is then void.
     generation: AtomicU64,
     connected: AtomicBool,
-    selected: AtomicUsize,
     inner: Mutex<LinkInner>,
     changed: Condvar,
 }
@@ -406,7 +414,6 @@ impl Default for Link {
             is_replica: AtomicBool::new(false),
             generation: AtomicU64::new(0),
             connected: AtomicBool::new(false),
-            selected: AtomicUsize::new(0),
             inner: Mutex::new(LinkInner {
                 status: LinkStatus {
                     state: LinkState::Connect,
@@ -462,16 +469,6 @@ impl Link {
             let _ = socket.shutdown(Shutdown::Both);
         }
         self.changed.notify_all();
-    }
-
-    /// The database that the primary's stream is in.
-    pub fn selected(&self) -> usize {
-        self.selected.load(Relaxed)
-    }
-
-    /// The stream has changed to another database. The caller holds the store's write lock.
-    pub fn select(&self, db: usize) {
-        self.selected.store(db, Relaxed);
     }
 
     /// Notes the connection, so that it can be broken off; tells whether it is still wanted.

@@ -1,4 +1,4 @@
-//! The databases as a whole, the server's clock, and its end: DBSIZE, FLUSHALL, FLUSHDB, SWAPDB, TIME, SHUTDOWN.
+//! The databases as a whole, and the server's clock: DBSIZE, FLUSHALL, FLUSHDB, SWAPDB, TIME.
 //!
 //! A database is emptied by putting an empty one in its place, and two databases are exchanged as a whole, so both cost O(1)
 //! under the lock. The old keys are freed by the client's thread after the lock is released, so ASYNC and SYNC are the same
@@ -6,9 +6,7 @@
 
 use crate::commands::args::{Cursor, db_index_of, int32};
 use crate::commands::command::Handler::{Plain, Read, WriteAll};
-use crate::commands::command::flags::{
-    ADMIN, ALLOW_BUSY, FAST, LOADING, NO_MULTI, NOSCRIPT, READONLY, STALE, WRITE,
-};
+use crate::commands::command::flags::{FAST, LOADING, READONLY, STALE, WRITE};
 use crate::commands::command::{Command, acl, cmd};
 use crate::commands::context::{CommandResult, Context};
 use crate::resp::Error;
@@ -37,9 +35,6 @@ pub static COMMANDS: &[Command] = &[
     cmd("swapdb", 3, WriteAll(swapdb), WRITE | FAST, acl::KEYSPACE | acl::DANGEROUS, &[])
         .doc("server", "4.0.0", "O(N)", "index1 index2",
              "Exchanges two databases for all clients at once."),
-    cmd("shutdown", -1, Plain(shutdown), ADMIN | NOSCRIPT | LOADING | STALE | NO_MULTI | ALLOW_BUSY, 0, &[])
-        .doc("server", "1.0.0", "O(N)", "[NOSAVE|SAVE] [NOW] [FORCE] [ABORT]",
-             "Stops the server."),
 ];
 
 /// `TIME`: replies with the server's clock: Unix time in seconds, and the microseconds of the current second. O(1).
@@ -96,40 +91,5 @@ pub fn swapdb(ctx: &mut Context, store: &mut Store) -> CommandResult {
     store.swap(db_index_of(first, ctx)?, db_index_of(second, ctx)?);
     ctx.dirty += 1;
     ctx.reply.ok();
-    Ok(())
-}
-
-pub fn shutdown(ctx: &mut Context) -> CommandResult {
-    let (mut save, mut no_save, mut abort) = (false, false, false);
-    for word in ctx.args.iter_from(1) {
-        match word.to_ascii_uppercase().as_slice() {
-            b"SAVE" => save = true,
-            b"NOSAVE" => no_save = true,
-            b"NOW" | b"FORCE" => {}
-            b"ABORT" => abort = true,
-            _ => return Err(Error::SYNTAX),
-        }
-    }
-    if save && no_save || abort && ctx.args.len() > 2 {
-        return Err(Error::SYNTAX);
-    }
-    if abort {
-        return Err(Error::text("ERR No shutdown in progress."));
-    }
-    if save
-        && !ctx
-            .args
-            .iter_from(1)
-            .any(|w| w.eq_ignore_ascii_case(b"FORCE"))
-    {
-        // There is nothing to save to, and it was asked for.
-        ctx.server
-            .log
-            .warning("SHUTDOWN SAVE refused: this server keeps its data in memory only");
-        return Err(Error::text("ERR Errors trying to SHUTDOWN. Check logs."));
-    }
-    ctx.server.log.warning("User requested shutdown...");
-    ctx.server.stop.request();
-    ctx.session.close_after_reply = true;
     Ok(())
 }

@@ -16,3 +16,4 @@ pub mod databases;
 pub mod debug;
 pub mod info;
 pub mod memory;
+pub mod shutdown;

@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn a_change_has_its_effect_at_once() {
         let shared = shared();
-        shared.journal.begin(0, 1 << 20);
+        shared.journal.begin(0, 0, 1 << 20);
         shared.journal.append(&[0; 100_000]);
         assert_eq!(shared.journal.backlog().1, 100_000);
         change(&shared, &[(b"Repl-Backlog-Size", b"50000"), (b"hz", b"20")]).unwrap();
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn an_effect_that_fails_takes_all_changes_back() {
         let shared = shared();
-        shared.journal.begin(0, 1 << 20);
+        shared.journal.begin(0, 0, 1 << 20);
         shared.journal.append(&[0; 100_000]);
         let pairs: [(&[u8], &[u8]); 3] = [
             (b"timeout", b"7"),

@@ -1,0 +1,42 @@
+//! SHUTDOWN: ending the server. How it waits for replicas is in [`crate::state::shutdown`].
+
+use crate::commands::command::Handler::Plain;
+use crate::commands::command::flags::{ADMIN, ALLOW_BUSY, LOADING, NO_MULTI, NOSCRIPT, STALE};
+use crate::commands::command::{Command, cmd};
+use crate::commands::context::{Action, CommandResult, Context};
+use crate::resp::Error;
+use crate::state::shutdown::Options;
+
+/// The commands of this file.
+#[rustfmt::skip]
+pub static COMMANDS: &[Command] = &[
+    cmd("shutdown", -1, Plain(shutdown), ADMIN | NOSCRIPT | LOADING | STALE | NO_MULTI | ALLOW_BUSY, 0, &[])
+        .doc("server", "1.0.0", "O(N)", "[NOSAVE|SAVE] [NOW] [FORCE] [ABORT]",
+             "Stops the server."),
+];
+
+/// `SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]`: stops the server when its replicas have everything, or
+/// `shutdown-timeout` is over. Replies only if that fails or is aborted. With NOW it does not wait; ABORT ends a shutdown
+/// that waits and replies OK. O(N) in the number of replicas.
+pub fn shutdown(ctx: &mut Context) -> CommandResult {
+    let (mut options, mut no_save, mut abort) = (Options::default(), false, false);
+    for word in ctx.args.iter_from(1) {
+        match word.to_ascii_uppercase().as_slice() {
+            b"SAVE" => options.save = true,
+            b"NOSAVE" => no_save = true,
+            b"NOW" => options.now = true,
+            b"FORCE" => options.force = true,
+            b"ABORT" => abort = true,
+            _ => return Err(Error::SYNTAX),
+        }
+    }
+    if abort && (no_save || options != Options::default()) || options.save && no_save {
+        return Err(Error::SYNTAX);
+    }
+    ctx.action = Some(if abort {
+        Action::AbortShutdown
+    } else {
+        Action::ShutDown(options)
+    });
+    Ok(())
+}

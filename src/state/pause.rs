@@ -1,0 +1,106 @@
+//! Pausing writes.
+//!
+//! A hand-over and a shutdown wait until replicas have everything. That can only happen if nothing is written in the
+//! meantime, so clients whose commands write must wait. Reads go on.
+//!
+//! ```text
+//!   client's thread                                  the thread that pauses
+//!   ───────────────                                  ──────────────────────
+//!   take the store's write lock
+//!   is there a pause? no: write, append to the log
+//!   release the lock ............................... take the store's write lock
+//!                                                    begin the pause; the log's end is final
+//!   take the lock again                              release the lock
+//!   is there a pause? yes: release the lock, sleep
+//!                                                    end the pause
+//!   wakes, and tries its command again ◄──────────── notify
+//! ```
+//!
+//! # Invariants
+//!
+//! * A pause begins under the store's write lock, and a writer checks for it under the same lock. So no write is made
+//!   after a pause has begun.
+//! * While writes are paused, nothing else that this server does is a write either: keys do not expire, and replicas
+//!   get no PING.
+//! * Each reason begins and ends by itself; writes go on when none is left.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::lock;
+
+/// Why writes are paused.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Reason {
+    /// FAILOVER: a replica is about to take over.
+    HandOver,
+    /// SHUTDOWN or a signal: replicas get what they do not have yet.
+    Shutdown,
+}
+
+/// Whether writes are paused.
+#[derive(Default)]
+pub struct WritePause {
+    reasons: Mutex<Vec<Reason>>,
+    /// There is a reason. Every command that writes reads this, so it is not behind the lock.
+    active: AtomicBool,
+    ended: Condvar,
+}
+
+impl WritePause {
+    #[inline]
+    pub fn is_active(&self) -> bool {
+        self.active.load(Relaxed)
+    }
+
+    /// Pauses writes. The caller holds the store's write lock.
+    pub fn begin(&self, reason: Reason) {
+        let mut reasons = lock(&self.reasons);
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+        self.active.store(true, Relaxed);
+    }
+
+    /// Removes a reason; without any, writes go on.
+    pub fn end(&self, reason: Reason) {
+        let mut reasons = lock(&self.reasons);
+        reasons.retain(|other| *other != reason);
+        if reasons.is_empty() {
+            self.active.store(false, Relaxed);
+            self.ended.notify_all();
+        }
+    }
+
+    /// Sleeps until writes are not paused, for `time` at most. Returns whether they are not.
+    pub fn wait(&self, time: Duration) -> bool {
+        let reasons = lock(&self.reasons);
+        let waited = self
+            .ended
+            .wait_timeout_while(reasons, time, |reasons| !reasons.is_empty());
+        waited.unwrap_or_else(PoisonError::into_inner).0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_go_on_when_no_reason_is_left() {
+        let pause = WritePause::default();
+        assert!(!pause.is_active() && pause.wait(Duration::ZERO));
+        pause.begin(Reason::HandOver);
+        pause.begin(Reason::Shutdown);
+        pause.begin(Reason::Shutdown);
+        pause.end(Reason::Shutdown);
+        assert!(pause.is_active() && !pause.wait(Duration::ZERO));
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| pause.wait(Duration::from_secs(10)));
+            pause.end(Reason::HandOver);
+            assert!(waiter.join().unwrap());
+        });
+        assert!(!pause.is_active());
+    }
+}

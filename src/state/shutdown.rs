@@ -1,0 +1,207 @@
+//! Shutting down: SHUTDOWN and signals end the server without losing writes that replicas lack.
+//!
+//! ```text
+//!   SHUTDOWN ──► do all replicas have everything? ── yes ────────────────────────────► stop
+//!                  │ no                                                                 ▲
+//!                  ▼                                                                    │
+//!                writes are paused, replicas are asked how far they are ── they have everything,
+//!                  │                                                       or shutdown-timeout is over
+//!                  └── SHUTDOWN ABORT: writes go on, the clients that asked for the shutdown get an error
+//! ```
+//!
+//! What replicas must have is the log up to the moment when the pause begins. (The question how far they are comes after
+//! that moment, and nothing else does.) The cron checks several times per second whether they do.
+//!
+//! A client that has asked for a shutdown waits: it gets an error if the shutdown fails or is aborted, and otherwise its
+//! connection ends with the server. A second request while one waits changes nothing; its client waits, too.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::blocking::{Outcome, Waiter};
+use super::pause::Reason;
+use super::{Shared, State, lock};
+use crate::resp::Error;
+use crate::util::clock;
+
+/// What SHUTDOWN was told.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Options {
+    /// Save the data, even if the settings do not ask for that.
+    pub save: bool,
+    /// Do not wait for replicas.
+    pub now: bool,
+    /// Stop even if the data cannot be saved.
+    pub force: bool,
+}
+
+/// The shutdown that waits for replicas, if there is one.
+#[derive(Default)]
+pub struct Shutdown {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    waiting: Option<Waiting>,
+    /// The clients that asked for it.
+    clients: Vec<Arc<Waiter>>,
+}
+
+#[derive(Clone, Copy)]
+struct Waiting {
+    options: Options,
+    /// The offset that every replica must acknowledge.
+    needed: u64,
+    deadline: Instant,
+}
+
+impl Shutdown {
+    /// Registers a client that is about to ask for a shutdown.
+    pub fn add_client(&self, waiter: &Arc<Waiter>) {
+        let mut inner = lock(&self.inner);
+        inner.clients.retain(|waiter| waiter.is_waiting());
+        inner.clients.push(waiter.clone());
+    }
+
+    /// How long the shutdown still waits at most. `None` if none waits.
+    pub fn time_left(&self) -> Option<Duration> {
+        let waiting = lock(&self.inner).waiting;
+        waiting.map(|w| w.deadline.saturating_duration_since(Instant::now()))
+    }
+
+    fn waiting(&self) -> Option<Waiting> {
+        lock(&self.inner).waiting
+    }
+
+    /// Ends the waiting. Returns whether there was one; of two threads that try, one is told so.
+    fn take_waiting(&self) -> bool {
+        lock(&self.inner).waiting.take().is_some()
+    }
+
+    fn end_clients(&self, outcome: &Outcome) {
+        let clients = std::mem::take(&mut lock(&self.inner).clients);
+        clients.iter().for_each(|waiter| {
+            waiter.end(outcome.clone());
+        });
+    }
+}
+
+impl Shared {
+    /// Shuts the server down, now or when the replicas have everything. The caller holds no lock.
+    pub fn begin_shutdown(&self, options: Options) {
+        let timeout = self.settings.current().shutdown_timeout;
+        let timeout = Duration::from_secs(timeout.into());
+        let needed;
+        let waits;
+        {
+            // No write is under way while this lock is held.
+            let _store = self.write();
+            needed = self.journal.end();
+            let have = self.replicas_have(needed);
+            let mut inner = lock(&self.shutdown.inner);
+            if inner.waiting.is_some() || self.stop.is_requested() {
+                return;
+            }
+            waits = !options.now && !timeout.is_zero() && !have;
+            if waits {
+                self.write_pause.begin(Reason::Shutdown);
+                inner.waiting = Some(Waiting {
+                    options,
+                    needed,
+                    deadline: Instant::now() + timeout,
+                });
+            }
+        }
+        self.log.warning("User requested shutdown...");
+        if waits {
+            self.log
+                .notice("Waiting for replicas before shutting down.");
+            self.ask_for_acks(needed);
+        } else {
+            self.finish_shutdown(options, needed);
+        }
+    }
+
+    /// Stops the server if a shutdown waits and need not wait any longer. The cron calls this.
+    pub fn advance_shutdown(&self) {
+        let Some(waiting) = self.shutdown.waiting() else {
+            return;
+        };
+        let is_over = Instant::now() >= waiting.deadline || self.replicas_have(waiting.needed);
+        if is_over && self.shutdown.take_waiting() {
+            self.finish_shutdown(waiting.options, waiting.needed);
+        }
+    }
+}
+
+impl State {
+    /// Whether every replica has acknowledged `offset`.
+    fn replicas_have(&self, offset: u64) -> bool {
+        let replicas = self.replicas.all();
+        replicas.iter().all(|r| r.acked.load(Relaxed) >= offset)
+    }
+
+    /// Gives up a shutdown that waits. Returns whether there was one.
+    pub fn abort_shutdown(&self) -> bool {
+        let aborted = self.shutdown.take_waiting();
+        if aborted {
+            self.cancel_shutdown();
+            self.log.notice("Shutdown manually aborted.");
+        }
+        aborted
+    }
+
+    fn cancel_shutdown(&self) {
+        self.write_pause.end(Reason::Shutdown);
+        let text = "ERR Errors trying to SHUTDOWN. Check logs.";
+        self.shutdown
+            .end_clients(&Outcome::Failed(Error::text(text)));
+    }
+
+    /// Stops the server, unless it shall save its data and cannot.
+    fn finish_shutdown(&self, options: Options, needed: u64) {
+        self.report_replicas(needed);
+        if options.save && !options.force {
+            let log = &self.log;
+            log.warning("SHUTDOWN SAVE refused: this server keeps its data in memory only");
+            log.warning(
+                "Errors trying to shut down the server. Check the logs for more information.",
+            );
+            return self.cancel_shutdown();
+        }
+        self.stop.request();
+        self.shutdown.end_clients(&Outcome::Gone);
+    }
+
+    /// Writes to the log which replicas do not have everything.
+    fn report_replicas(&self, needed: u64) {
+        let replicas = self.replicas.all();
+        let mut lagging = 0;
+        for replica in &replicas {
+            let behind = needed.saturating_sub(replica.acked.load(Relaxed));
+            if behind == 0 {
+                continue;
+            }
+            lagging += 1;
+            let (ip, port) = replica.address();
+            let lag = if replica.is_online() {
+                replica.lag_ms(clock::now_ms()) / 1000
+            } else {
+                0
+            };
+            self.log.warning(&format!(
+                "Lagging replica {ip}:{port} reported offset {behind} behind master, lag={lag}, state={}.",
+                replica.stage().name()
+            ));
+        }
+        if !replicas.is_empty() {
+            self.log.notice(&format!(
+                "{} of {} replicas are in sync when shutting down.",
+                replicas.len() - lagging,
+                replicas.len()
+            ));
+        }
+    }
+}
