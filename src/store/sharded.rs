@@ -53,7 +53,7 @@
 //! | operation | time |
 //! |---|---|
 //! | `get` | O(1) |
-//! | `get_mut`, `insert`, `remove` | O(1) amortised; one step divides, joins or copies one shard: O(4096), 0.8 ms at most in a map of 10,000,000 |
+//! | `get_mut`, `insert`, `remove` | O(1) amortised; one step divides, joins or copies one shard: O(4096), some 0.2 ms |
 //! | `len` | O(1) |
 //! | `random` | O(1) expected |
 //! | `scan` | O(count), and O(s) where shards are empty |
@@ -68,8 +68,9 @@ use std::sync::Arc;
 use super::dict::{self, Dict, Entry};
 use super::small_bytes::SmallBytes;
 
-/// The mean number of entries per shard from which on the map grows. With 10,000,000 entries, half as many per shard make a
-/// lookup 10 % slower, since the shards themselves fall out of the cache; twice as many make the longest step twice as long.
+/// The mean number of entries per shard from which on the map grows. The time of a step grows with it: the first change of
+/// a shard after a snapshot took 59, 116 and 213 µs (99.99th percentile) with 1024, 2048 and 4096. Fewer entries per shard
+/// mean more counters for a snapshot. Lookups did not differ measurably.
 const MEAN: usize = 2048;
 
 /// The map shrinks when shards have fewer than [`MEAN`] / `SPARSE` entries on average.
