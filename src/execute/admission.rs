@@ -86,10 +86,9 @@ impl Executor<'_> {
         let command = self.index.find(&args[0]);
         let handler = command.map(|n| self.index.rows[n].command.handler);
         if matches!(handler, Some(Handler::Exec)) {
-            // Whatever refuses EXEC ends the transaction.
-            if session.set_multi(None).is_some() {
-                session.unwatch(self.shared);
-            }
+            // Whatever refuses EXEC ends the transaction and the watch, even if no transaction was open.
+            session.set_multi(None);
+            session.unwatch(self.shared);
             let why = error.0.strip_prefix(b"ERR ").unwrap_or(&error.0);
             let text = b"EXECABORT Transaction discarded because of: ";
             return self.reply_error(reply, &Error::new([text, why].concat()));
