@@ -155,6 +155,13 @@ pub fn is_http(args: &Args<'_>) -> bool {
     args.is(0, "POST") || args.is(0, "Host:")
 }
 
+/// An argument as Redis shows it in most errors: up to the first zero byte, because Redis prints it as a C string, and at most
+/// `most` bytes.
+pub fn c_text(argument: &[u8], most: usize) -> &[u8] {
+    let end = argument.iter().position(|&b| b == 0);
+    &argument[..end.unwrap_or(argument.len()).min(most)]
+}
+
 /// Redis's words for a command that is not in the table: its first words are quoted, up to 128 bytes.
 pub fn unknown_command(args: &Args<'_>) -> Error {
     let mut beginning = vec![];
@@ -202,7 +209,7 @@ pub fn subcommand_syntax(args: &Args<'_>) -> Error {
     let name = args.get(1).unwrap_or_default();
     let text = [
         b"ERR unknown subcommand or wrong number of arguments for '",
-        &name[..name.len().min(128)],
+        c_text(name, 128),
         b"'. Try ",
         &args[0].to_ascii_uppercase(),
         b" HELP.",
