@@ -184,12 +184,6 @@ pub fn unknown_command(args: &Args<'_>) -> Error {
     )
 }
 
-/// The beginning of a text as C shows it: up to a zero byte, and not more than `most` bytes.
-pub fn c_text(bytes: &[u8], most: usize) -> &[u8] {
-    let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
-    &bytes[..end.min(most)]
-}
-
 /// The same for a subcommand.
 pub fn unknown_subcommand(container: &[u8], name: &[u8]) -> Error {
     let name = c_text(name, 128);
