@@ -181,6 +181,43 @@ pub struct Clients {
     by_id: Mutex<BTreeMap<u64, Arc<Client>>>,
     next_id: AtomicU64,
     count: AtomicUsize,
+    /// Bytes that are held for clients that do not take their replies.
+    held: AtomicUsize,
+}
+
+/// What one client that does not take its replies holds of the server's memory. Redis closes such a client only if
+/// `client-output-buffer-limit` says so; here all of them together may hold no more than [`MAX_HELD`], because each of
+/// them can also have a thread that reads up to `client-query-buffer-limit`.
+pub struct Held<'a> {
+    clients: &'a Clients,
+    bytes: usize,
+}
+
+/// How much all clients that do not take their replies may hold together.
+const MAX_HELD: usize = 4 << 30;
+/// What each of them may hold in any case.
+const ALWAYS_ALLOWED: usize = 1 << 20;
+
+impl<'a> Held<'a> {
+    /// Nothing yet.
+    pub fn new(clients: &'a Clients) -> Held<'a> {
+        Held { clients, bytes: 0 }
+    }
+
+    /// Notes that the client holds so many bytes now. Returns whether all such clients together hold too much.
+    pub fn is_too_much(&mut self, bytes: usize) -> bool {
+        let held = &self.clients.held;
+        held.fetch_add(bytes, Relaxed);
+        let all = held.fetch_sub(self.bytes, Relaxed) - self.bytes;
+        self.bytes = bytes;
+        all > MAX_HELD && bytes > ALWAYS_ALLOWED
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.clients.held.fetch_sub(self.bytes, Relaxed);
+    }
 }
 
 impl Clients {
@@ -225,5 +262,17 @@ pub mod tests {
         let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (stream, _) = listener.accept().unwrap();
         (Arc::new(Client::new(1, stream).unwrap()), peer)
+    }
+
+    #[test]
+    fn clients_that_do_not_read_hold_a_bounded_amount_together() {
+        let clients = Clients::default();
+        let (mut a, mut b) = (Held::new(&clients), Held::new(&clients));
+        assert!(!a.is_too_much(3 << 30) && !a.is_too_much(2 << 30) && !b.is_too_much(2 << 30));
+        assert!(b.is_too_much(3 << 30) && !Held::new(&clients).is_too_much(1000));
+        drop(b);
+        assert!(!a.is_too_much(4 << 30));
+        drop(a);
+        assert_eq!(clients.held.load(Relaxed), 0);
     }
 }
