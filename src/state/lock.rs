@@ -22,7 +22,8 @@
 //! | `Replicas`     | the list of replicas                                      | `Store`; `AckWaiters`: to count who has acknowledged; `LastSeen` |
 //! | `Shutdown`     | the shutdown that waits for replicas, and who asked for it | `Store`: writes must be paused at a known offset |
 //! | `Failover`     | how far a handing over is                                 | `Store`                    |
-//! | `Settings`     | the settings in force                                     | `Store`: to look at them, and to follow another primary |
+//! | `Sending`      | the order of the bytes to a replica: its feeder holds it while it writes to the replica | nothing |
+//! | `Settings`     | the settings in force                                     | `Store`: to look at them, and to follow another primary; `Sending`: the feeder looks at `repl-timeout` |
 //! | `History`      | the names of the history of the data                      | `Store`: it changes under the write lock |
 //! | `WritePause`   | why writes are paused                                     | `Store`; `Shutdown`        |
 //! | `Link`         | the connection to the primary, and its status             | `Store`; `History`: the replica goes on under a known name |
@@ -33,7 +34,6 @@
 //! | `ClientLibrary` | the library that one client uses                         | `Store`, as `Clients`      |
 //! | `ReplicaIp`    | the address that a replica has announced                  | `Store`: INFO and ROLE, failover |
 //! | `ReplicaReady` | whether a replica has its copy of the data                | nothing                    |
-//! | `Sending`      | nothing: the one who sends a part of the journal to a replica holds it | nothing       |
 //! | `Journal`      | what has changed, and how far its readers are             | `Store`: writers append; `Settings`: `repl-backlog-size`; `History`; `Sending` |
 //! | `Errors`       | error replies by code                                     | `Store`; `Waiter`: a client was served with an error |
 //! | `Rates`        | the latest measured rates                                 | `Store`: INFO              |
@@ -79,6 +79,7 @@ pub enum Rank {
     Replicas,
     Shutdown,
     Failover,
+    Sending,
     Settings,
     History,
     WritePause,
@@ -90,7 +91,6 @@ pub enum Rank {
     ClientLibrary,
     ReplicaIp,
     ReplicaReady,
-    Sending,
     Journal,
     Errors,
     Rates,
