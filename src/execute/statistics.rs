@@ -43,28 +43,34 @@ impl Counter {
         self.last = Some(Instant::now());
     }
 
-    /// Counts a call that has ended, or that begins to wait.
+    /// Counts a call that has ended, or that begins to wait. `is_fast` says whether the command has the FAST flag.
     #[inline]
-    pub fn count(&mut self, stats: &Stats, command: usize, failed: bool) {
+    pub fn count(&mut self, stats: &Stats, command: usize, failed: bool, is_fast: bool) {
         let failed = std::mem::take(&mut self.fails) || failed;
-        let now = Instant::now();
-        let nanos = self.last.map_or(0, |last| (now - last).as_nanos() as u64);
-        self.last = Some(now);
-        match &mut self.run {
-            Some(run) if run.command == command => {
-                run.calls += 1;
-                run.failed += u64::from(failed);
-                run.nanos += nanos;
-            }
-            _ => {
-                self.close_run(stats);
-                self.run = Some(Run {
-                    command,
-                    calls: 1,
-                    failed: failed.into(),
-                    nanos,
-                });
-            }
+        if self.run.as_ref().is_none_or(|run| run.command != command) {
+            self.close_run(stats);
+            self.run = Some(Run {
+                command,
+                calls: 0,
+                failed: 0,
+                nanos: 0,
+            });
+        }
+        if let Some(run) = &mut self.run {
+            run.calls += 1;
+            run.failed += u64::from(failed);
+        }
+        if !is_fast {
+            self.lap();
+        }
+    }
+
+    /// Adds the time since the last reading of the clock to the current run.
+    fn lap(&mut self) {
+        if let (Some(run), Some(last)) = (&mut self.run, self.last) {
+            let now = Instant::now();
+            run.nanos += (now - last).as_nanos() as u64;
+            self.last = Some(now);
         }
     }
 

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use super::in_background;
 use crate::persistence::rdb::save::Snapshot;
 use crate::state::journal::Lost;
+use crate::state::lock::may_wait;
 use crate::state::replication::{History, Replica, Stage, lost};
 use crate::state::session::SyncRequest;
 use crate::state::{Handle, Shared, lock};
@@ -278,6 +279,7 @@ impl Outlet<'_> {
 impl Write for Outlet<'_> {
     /// Writes what the replica takes. It may take nothing for `repl-timeout` seconds.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        may_wait("wrote to a replica");
         let began = Instant::now();
         loop {
             match self.stream.write(bytes) {

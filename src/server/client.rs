@@ -31,6 +31,7 @@ use crate::resp::{Error, Limits, Parser, Reply};
 use crate::state::Handle;
 use crate::state::blocking::{Outcome, Waiter};
 use crate::state::clients::{Client, Held};
+use crate::state::lock::may_wait;
 use crate::state::outbox::Patience;
 use crate::state::session::Session;
 use crate::store::Db;
@@ -413,6 +414,7 @@ impl Connection<'_> {
     fn read_while_stuck(&mut self, client: &Client) -> io::Result<()> {
         let limit = self.executor.config().client_query_buffer_limit;
         let has_room = (self.filled as i64) < limit && !self.at_end;
+        may_wait("waited for a client");
         if sys::wait_to_write(&client.stream, has_room, 1000) {
             self.read()?;
         }

@@ -8,13 +8,13 @@
 use std::collections::BTreeMap;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed,
 };
-use std::sync::{Arc, Mutex};
 
 use super::blocking::{Outcome, Waiter};
-use super::lock;
+use super::lock::{Lock, Rank, lock};
 use super::outbox::Outbox;
 use super::stats::Stats;
 use super::watch::Flag;
@@ -33,8 +33,8 @@ pub struct Client {
     pub created: i64,
     pub last_seen: AtomicI64,
     /// What it calls itself (CLIENT SETNAME), and what its library does (CLIENT SETINFO).
-    pub name: Mutex<Vec<u8>>,
-    pub library: Mutex<(Vec<u8>, Vec<u8>)>,
+    pub name: Lock<Vec<u8>>,
+    pub library: Lock<(Vec<u8>, Vec<u8>)>,
     pub db: AtomicUsize,
     /// The last command's number in the table of commands; `u32::MAX` before the first.
     pub last_command: AtomicU32,
@@ -57,7 +57,7 @@ pub struct Client {
     pub args_memory: AtomicUsize,
     /// The connection is to be closed as soon as its thread looks.
     closing: AtomicBool,
-    waiter: Mutex<Option<Arc<Waiter>>>,
+    waiter: Lock<Option<Arc<Waiter>>>,
 }
 
 impl Client {
@@ -72,8 +72,8 @@ impl Client {
             stream,
             created: now,
             last_seen: AtomicI64::new(now),
-            name: Mutex::default(),
-            library: Mutex::default(),
+            name: Lock::new(Rank::ClientName, vec![]),
+            library: Lock::new(Rank::ClientLibrary, Default::default()),
             db: AtomicUsize::new(0),
             last_command: AtomicU32::new(u32::MAX),
             queued: AtomicI64::new(-1),
@@ -90,7 +90,7 @@ impl Client {
             output_capacity: AtomicUsize::new(0),
             args_memory: AtomicUsize::new(0),
             closing: AtomicBool::new(false),
-            waiter: Mutex::new(None),
+            waiter: Lock::new(Rank::ClientWaiter, None),
         })
     }
 
@@ -176,9 +176,8 @@ fn canonical(mut address: SocketAddr) -> SocketAddr {
 }
 
 /// All connections of a server, by number.
-#[derive(Default)]
 pub struct Clients {
-    by_id: Mutex<BTreeMap<u64, Arc<Client>>>,
+    by_id: Lock<BTreeMap<u64, Arc<Client>>>,
     next_id: AtomicU64,
     count: AtomicUsize,
     /// Bytes that are held for clients that do not take their replies.
@@ -217,6 +216,16 @@ impl<'a> Held<'a> {
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         self.clients.held.fetch_sub(self.bytes, Relaxed);
+    }
+}
+
+impl Default for Clients {
+    fn default() -> Clients {
+        Clients {
+            by_id: Lock::new(Rank::Clients, BTreeMap::new()),
+            next_id: AtomicU64::default(),
+            count: AtomicUsize::default(),
+        }
     }
 }
 
