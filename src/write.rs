@@ -99,12 +99,19 @@ impl<'a> WriteTxn<'a> {
         let is_replica = self.shared.link.is_replica();
         self.expiry = match (origin, is_replica) {
             (Origin::Primary, _) => Expiry::Ignore,
+            (Origin::Local, true) if self.is_writable_replica() => Expiry::DeleteHere,
             (Origin::Local, true) => Expiry::Hide,
             // The DEL of an expired key is a write.
             (Origin::Local, false) if self.shared.write_pause.is_active() => Expiry::Hide,
             (Origin::Local, false) => Expiry::Delete,
         };
         self.unlogged.begin(!is_replica);
+    }
+
+    /// Whether a replica, which this server is, deletes expired keys that its clients' writes meet.
+    fn is_writable_replica(&self) -> bool {
+        let is_writable = !self.shared.settings.current().replica_read_only;
+        is_writable && !self.shared.write_pause.is_active()
     }
 
     /// The data, for reading.

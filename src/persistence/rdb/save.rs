@@ -7,12 +7,12 @@ use std::io::{self, Write};
 
 use super::{VERSION, kind, opcode};
 use crate::store::stream::{Group, Stream, StreamId};
-use crate::store::{Db, KeyspaceSnapshot, Object, Store, Value};
+use crate::store::{Db, Keyspace, Object, Store, Value};
 use crate::util::{crc64, lzf, number};
 
 /// All data as they were at one moment.
 pub struct Snapshot {
-    dbs: Vec<KeyspaceSnapshot>,
+    dbs: Vec<Keyspace>,
     /// Unix time in milliseconds.
     now: i64,
     /// The history that the data belong to, and how far it had come.
@@ -36,7 +36,7 @@ impl Snapshot {
         lfu: bool,
     ) -> Snapshot {
         Snapshot {
-            dbs: store.dbs.iter_mut().map(Db::snapshot).collect(),
+            dbs: store.dbs.iter().map(Db::snapshot).collect(),
             now,
             replid,
             offset,
