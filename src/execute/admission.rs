@@ -74,13 +74,12 @@ impl Executor<'_> {
     #[cold]
     fn refuse(&mut self, session: &mut Session, args: &Args<'_>, reply: &mut Reply, error: Error) {
         if is_http(args) {
-            let peer = session.client.peer;
             self.release(); // the log may wait for a disk
-            self.shared.log.warn_of_http(&format!(
+            self.shared.log.warn_of_http(
                 "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. \
                  This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis \
-                 instance. Connection from {peer} aborted."
-            ));
+                 instance. Connection aborted.",
+            );
             session.close_after_reply = true;
             return session.client.kill();
         }
