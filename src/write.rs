@@ -244,6 +244,7 @@ impl<'a> WriteTxn<'a> {
                 let Some(waiter) = served else {
                     break;
                 };
+                waiter.count_failure(&shared.stats);
                 ticket = waiter.ticket();
                 self.later.served.push(waiter);
             }

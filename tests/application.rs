@@ -283,6 +283,83 @@ fn waits_can_be_ended_from_outside() {
 }
 
 #[test]
+fn a_client_that_has_its_reply_is_no_longer_counted_as_waiting() {
+    const TRIES: usize = 300;
+    let server = start();
+    let [mut waiting, mut other] = [(); 2].map(|()| Client::connect(server.address()));
+    let mut c = connect(&server);
+    other.ask("XGROUP CREATE s g $ MKSTREAM");
+    for i in 0..TRIES {
+        let command = match i % 3 {
+            0 => "XREAD BLOCK 0 STREAMS s $",
+            1 => "XREADGROUP GROUP g a BLOCK 0 STREAMS s >",
+            _ => "XREAD BLOCK 1 STREAMS s $",
+        };
+        waiting.send(&command.split(' ').map(|w| w.into()).collect::<Vec<_>>());
+        if i % 3 < 2 {
+            wait_for(|| info(&mut c, "blocked_clients") == "1");
+            other.ask("XADD s * f v");
+        }
+        waiting.reply().unwrap();
+        assert_eq!(info(&mut c, "blocked_clients"), "0", "after {command}");
+        other.ask("XREADGROUP GROUP g b STREAMS s >");
+    }
+}
+
+#[test]
+fn a_call_that_waits_is_counted_once_and_its_failure_when_it_ends() {
+    let server = start();
+    let [mut waiting, mut other] = [(); 2].map(|()| Client::connect(server.address()));
+    let mut c = connect(&server);
+    let figures = |c: &mut Connection, command: &str| {
+        let text = info(c, &format!("cmdstat_{command}"));
+        let figure = |name: &str| {
+            text.split(',')
+                .find_map(|f| f.strip_prefix(name))
+                .unwrap()
+                .to_string()
+        };
+        (figure("calls="), figure("failed_calls="))
+    };
+    let pair = |calls: &str, failed: &str| (calls.to_string(), failed.to_string());
+    other.ask("XGROUP CREATE s g $ MKSTREAM");
+    let read = encode(
+        &"XREADGROUP GROUP g a BLOCK 0 STREAMS s >"
+            .split(' ')
+            .map(|w| w.into())
+            .collect::<Vec<_>>(),
+    );
+    for (ends, failed) in [("XADD s * f v", "0"), ("XGROUP DESTROY s g", "1")] {
+        waiting.send_raw(&read);
+        wait_for(|| info(&mut c, "blocked_clients") == "1");
+        other.ask(ends);
+        waiting.reply().unwrap();
+        let calls = if failed == "0" { "1" } else { "2" };
+        assert_eq!(figures(&mut c, "xreadgroup"), pair(calls, failed));
+    }
+    assert!(info(&mut c, "errorstat_NOGROUP").contains("count=1"));
+    let id = waiting.ask("CLIENT ID");
+    for how in ["TIMEOUT", "ERROR"] {
+        waiting.send(
+            &"XREAD BLOCK 0 STREAMS s $"
+                .split(' ')
+                .map(|w| w.into())
+                .collect::<Vec<_>>(),
+        );
+        wait_for(|| info(&mut c, "blocked_clients") == "1");
+        let unblock = format!(
+            "CLIENT UNBLOCK {} {how}",
+            show(&id).replace("(integer) ", "")
+        );
+        assert_eq!(show(&other.ask(&unblock)), "(integer) 1");
+        waiting.reply().unwrap();
+    }
+    // As in Redis, a wait that CLIENT UNBLOCK ends has failed; and CLIENT UNBLOCK ERROR itself.
+    assert_eq!(figures(&mut c, "xread"), pair("2", "2"));
+    assert_eq!(figures(&mut c, "client|unblock"), pair("2", "1"));
+}
+
+#[test]
 fn a_waiter_that_hangs_up_is_noticed_within_a_second() {
     let server = start();
     let mut c = connect(&server);
@@ -555,6 +632,57 @@ fn clients_are_listed() {
         panic!()
     };
     assert_eq!(all.iter().filter(|&&b| b == b'\n').count(), 1);
+}
+
+/// The value of a field in the line of CLIENT LIST about the client with this name.
+fn listed(c: &mut Client, name: &str, field: &str) -> String {
+    let Reply::Bulk(Some(all)) = c.ask("CLIENT LIST") else {
+        panic!()
+    };
+    let all = String::from_utf8(all).unwrap();
+    let line = all.lines().find(|l| l.contains(&format!(" name={name} ")));
+    let words = line.unwrap().split(' ');
+    let mut values = words.filter_map(|word| word.strip_prefix(&format!("{field}=")));
+    values.next().unwrap().to_string()
+}
+
+#[test]
+fn an_idle_client_is_listed_with_what_it_holds() {
+    let server = start();
+    let (mut c, mut idle) = (
+        Client::connect(server.address()),
+        Client::connect(server.address()),
+    );
+    idle.ask("CLIENT SETNAME idle");
+    wait_for(|| listed(&mut c, "idle", "argv-mem") == "0");
+    assert_eq!(listed(&mut c, "idle", "qbuf"), "0");
+    idle.send_raw(b"SET k");
+    wait_for(|| listed(&mut c, "idle", "qbuf") == "5");
+    idle.send_raw(b" v\r\n");
+    idle.reply().unwrap();
+    idle.ask("WATCH k");
+    assert_eq!(listed(&mut c, "idle", "flags"), "N");
+    c.ask("SET k w");
+    assert_eq!(listed(&mut c, "idle", "flags"), "d");
+    idle.ask("UNWATCH");
+    assert_eq!(listed(&mut c, "idle", "flags"), "N");
+    assert_eq!(listed(&mut c, "idle", "events"), "r");
+}
+
+#[test]
+fn debug_object_shows_a_key_that_has_expired() {
+    let mut config = Config::for_tests();
+    config.enable_debug_command = "yes";
+    let server = Server::start(config).unwrap();
+    let mut c = Client::connect(server.address());
+    c.ask("DEBUG SET-ACTIVE-EXPIRE 0");
+    c.ask("SET k v PX 1");
+    std::thread::sleep(Duration::from_millis(20));
+    let Reply::Simple(line) = c.ask("DEBUG OBJECT k") else {
+        panic!()
+    };
+    assert!(line.contains(" encoding:embstr "), "{line}");
+    assert_eq!(c.ask("DBSIZE"), Reply::Int(1));
 }
 
 #[test]

@@ -193,7 +193,7 @@ impl Drop for Logged {
 
 #[test]
 fn the_log_warns_once_of_requests_of_http() {
-    for program in [env!("CARGO_BIN_EXE_redis-clone"), "redis-server"] {
+    for program in ["redis-server", env!("CARGO_BIN_EXE_redis-clone")] {
         let port = free_port();
         let started = Command::new(program)
             .args(["--port", &port.to_string(), "--save", ""])

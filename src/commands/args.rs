@@ -85,14 +85,14 @@ pub fn int(text: &[u8]) -> Result<i64, Error> {
     number::parse_i64(text).ok_or(Error::NOT_INTEGER)
 }
 
-/// How long to wait, in milliseconds; 0 is for ever.
+/// How long to wait, in milliseconds; 0 is for ever. A time that the clock cannot reach is for ever as well: see where the
+/// deadline is computed.
 pub fn timeout_ms(text: &[u8]) -> Result<Option<Duration>, Error> {
-    let ms = number::parse_i64(text)
-        .ok_or(Error::text("ERR timeout is not an integer or out of range"))?;
+    const NOT_INTEGER: Error = Error::text("ERR timeout is not an integer or out of range");
+    let ms = number::parse_i64(text).ok_or(NOT_INTEGER)?;
     match u64::try_from(ms) {
         Ok(0) => Ok(None),
-        Ok(ms) if ms <= i64::MAX as u64 / 2 => Ok(Some(Duration::from_millis(ms))),
-        Ok(_) => Err(Error::text("ERR timeout is out of range")),
+        Ok(ms) => Ok(Some(Duration::from_millis(ms))),
         Err(_) => Err(Error::text("ERR timeout is negative")),
     }
 }
@@ -194,6 +194,19 @@ pub fn unknown_subcommand(container: &[u8], name: &[u8]) -> Error {
         name,
         b"'. Try ",
         &container,
+        b" HELP.",
+    ];
+    Error::new(text.concat())
+}
+
+/// Redis's words for a subcommand that is unknown or has a wrong number of arguments, where it does not tell which.
+pub fn subcommand_syntax(args: &Args<'_>) -> Error {
+    let name = args.get(1).unwrap_or_default();
+    let text = [
+        b"ERR unknown subcommand or wrong number of arguments for '",
+        &name[..name.len().min(128)],
+        b"'. Try ",
+        &args[0].to_ascii_uppercase(),
         b" HELP.",
     ];
     Error::new(text.concat())

@@ -6,6 +6,7 @@
 //! | [`key_spec`] | where a command's keys are |
 //! | [`context`] | what a handler gets |
 //! | [`args`] | reading arguments, with Redis's errors |
+//! | [`expiry`] | when a key expires: the forms in which clients say it |
 //! | [`table`] | the rows of all families, joined |
 //! | [`connection`], [`server`], [`replication`], [`transactions`], [`keys`], [`strings`], [`streams`] | the families |
 //!
@@ -15,6 +16,7 @@ pub mod args;
 pub mod command;
 pub mod connection;
 pub mod context;
+pub mod expiry;
 pub mod key_spec;
 pub mod keys;
 pub mod replication;

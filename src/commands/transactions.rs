@@ -1,15 +1,34 @@
-//! MULTI, DISCARD, WATCH, UNWATCH. EXEC is in [`crate::execute`], since it runs commands.
+//! Transactions: MULTI, DISCARD, WATCH, UNWATCH.
+//!
+//! MULTI opens a transaction. From then on the executor queues commands instead of running them, and EXEC, which is in
+//! [`crate::execute`] because it runs commands, runs all of them with nothing in between.
+//!
+//! WATCH makes this conditional. The client notes which keys its decision depends on, reads them, and EXEC runs the queue only
+//! if none of the keys was modified in the meantime:
+//!
+//! ```text
+//!   WATCH balance
+//!   GET balance          "100"
+//!   MULTI
+//!   SET balance 90       QUEUED
+//!   EXEC                 null, if another client has modified balance since WATCH
+//! ```
+//!
+//! # Invariants
+//!
+//! * A key is watched under the store's lock, so no modification between WATCH and EXEC is missed.
+//! * EXEC and DISCARD end the watch of all keys, whatever their outcome.
+
+use std::sync::atomic::Ordering::Relaxed;
 
 use crate::commands::command::Handler::{Exec, Plain, Read};
 use crate::commands::command::flags::{
     ALLOW_BUSY, FAST, LOADING, NOSCRIPT, NOT_QUEUED, SKIP_SLOWLOG, STALE,
 };
 use crate::commands::command::{Command, acl, cmd};
+use crate::commands::context::{CommandResult, Context};
 use crate::commands::key_spec::flags::RO;
 use crate::commands::key_spec::keys;
-use std::sync::atomic::Ordering::Relaxed;
-
-use crate::commands::context::{CommandResult, Context};
 use crate::resp::Error;
 use crate::state::session::Multi;
 use crate::store::Db;
@@ -34,6 +53,7 @@ pub static COMMANDS: &[Command] = &[
              "Forgets all watched keys."),
 ];
 
+/// `MULTI`: opens a transaction. Replies OK. O(1).
 pub fn multi(ctx: &mut Context) -> CommandResult {
     if ctx.session.multi.is_some() {
         return Err(Error::text("ERR MULTI calls can not be nested"));
@@ -43,6 +63,7 @@ pub fn multi(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
+/// `DISCARD`: closes the transaction without running it, and forgets all watched keys. Replies OK. O(N) for N queued commands.
 pub fn discard(ctx: &mut Context) -> CommandResult {
     if ctx.session.set_multi(None).is_none() {
         return Err(Error::text("ERR DISCARD without MULTI"));
@@ -72,6 +93,7 @@ pub fn watch(ctx: &mut Context, db: &Db) -> CommandResult {
     Ok(())
 }
 
+/// `UNWATCH`: forgets all watched keys. Replies OK. O(N) for N watched keys.
 pub fn unwatch(ctx: &mut Context) -> CommandResult {
     ctx.session.unwatch(ctx.server);
     ctx.reply.ok();

@@ -9,7 +9,8 @@ use std::time::Instant;
 use super::Executor;
 use crate::commands::context::Action;
 use crate::resp::{Error, Reply};
-use crate::state::blocking::{Wait, Waiter};
+use crate::state::blocking::{Outcome, Wait, Waiter};
+use crate::state::clients::Client;
 use crate::state::failover::{Address, Phase};
 use crate::state::session::{ReplyMode, Session};
 use crate::state::settings::kind::system_text;
@@ -38,7 +39,7 @@ impl Executor<'_> {
             Action::AbortHandOver => self.shared.end_failover(),
             Action::Kill(clients) => clients.iter().for_each(|client| client.kill()),
             Action::Unblock(client, outcome) => {
-                let unblocked = client.is_some_and(|client| client.unblock(outcome));
+                let unblocked = client.is_some_and(|client| self.unblock(&client, outcome));
                 reply.int(unblocked.into());
             }
             Action::ShutDown(options) => {
@@ -71,6 +72,18 @@ impl Executor<'_> {
             self.shared.wait_for_acks(&waiter, offset, wanted);
         }
         (waiter, deadline)
+    }
+
+    /// Ends the wait of a client, and returns whether it waited. As in Redis its call counts as failed, even if it ends as
+    /// if the time were up; and if the client gets an error, this call counts as failed too.
+    fn unblock(&mut self, client: &Client, outcome: Outcome) -> bool {
+        let is_error = matches!(outcome, Outcome::Failed(_));
+        let unblocked = client.unblock(outcome);
+        if unblocked {
+            client.count_failed_call(&self.shared.stats);
+            self.counter.fails = is_error;
+        }
+        unblocked
     }
 
     /// Follows a primary, or none. In a transaction there may be writes before and after this: each belongs to the

@@ -101,9 +101,7 @@ impl Executor<'_> {
             reply.out.truncate(start);
             self.reply_error(reply, error);
         }
-        if waiter.is_none() {
-            self.counter.count(&shared.stats, number, result.is_err());
-        }
+        self.counter.count(&shared.stats, number, result.is_err());
         waiter
     }
 

@@ -4,6 +4,9 @@
 //! The figures of calls of the same command in a row are added up here and go to the shared counters together, because
 //! these are in memory that all threads write to.
 //!
+//! A call that waits is counted when the wait begins, as in Redis. If the wait ends with an error, the failure is added to
+//! the shared counters then.
+//!
 //! Cost, measured with 20 clients that pipeline 256 GETs: a clock reading is about 25 ns of some 350 ns per command.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -26,6 +29,8 @@ pub struct Counter {
     run: Option<Run>,
     /// When the last call ended, or the batch began.
     last: Option<Instant>,
+    /// The call that is running counts as failed, although its own reply is no error.
+    pub fails: bool,
     /// Requests.
     pub processed: u64,
     /// Changes to the data.
@@ -39,9 +44,10 @@ impl Counter {
         self.last = Some(Instant::now());
     }
 
-    /// Counts a call that has ended.
+    /// Counts a call that has ended, or that begins to wait.
     #[inline]
     pub fn count(&mut self, stats: &Stats, command: usize, failed: bool) {
+        let failed = std::mem::take(&mut self.fails) || failed;
         let now = Instant::now();
         let nanos = self.last.map_or(0, |last| (now - last).as_nanos() as u64);
         self.last = Some(now);

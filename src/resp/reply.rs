@@ -167,15 +167,16 @@ impl Reply {
     pub fn array_of(&mut self, body: impl FnOnce(&mut Reply) -> usize) -> usize {
         let start = self.out.len();
         let n = body(self);
-        self.insert_header(start, b'*', n);
+        self.insert(start, |reply| reply.array(n));
         n
     }
 
-    /// Inserts a header at `start`, before the `n` elements that were written from there on.
-    pub fn insert_header(&mut self, start: usize, kind: u8, n: usize) {
-        let mut head = Vec::with_capacity(16);
-        push_header(&mut head, kind, n);
-        self.out.splice(start..start, head);
+    /// Writes something in front of what was written since the buffer had `start` bytes. Moves those bytes once.
+    pub fn insert(&mut self, start: usize, write: impl FnOnce(&mut Reply)) {
+        let end = self.out.len();
+        write(self);
+        let len = self.out.len() - end;
+        self.out[start..].rotate_right(len);
     }
 }
 

@@ -241,12 +241,7 @@ impl Connection<'_> {
                 waiter.end(Outcome::Gone);
                 return Next::Close;
             }
-            Outcome::Served { unsent, error } => {
-                self.reply.out.extend_from_slice(&unsent);
-                if let Some(error) = error {
-                    self.shared.stats.count_error(error.code());
-                }
-            }
+            Outcome::Served { unsent } => self.reply.out.extend_from_slice(&unsent),
             Outcome::TimedOut => waiter.reply_timeout(self.shared, &mut self.reply),
             Outcome::Failed(error) => {
                 self.shared.stats.count_error(error.code());
@@ -269,6 +264,9 @@ impl Connection<'_> {
         let gone = self.parser.consume();
         self.input.copy_within(gone..self.filled, 0);
         self.filled -= gone;
+        let client = &self.session.client;
+        client.input_used.store(self.filled, Relaxed);
+        client.args_memory.store(0, Relaxed);
     }
 
     /// Answers bytes that are no request, and ends the connection. (Kept apart, so that what it needs of the stack is not
@@ -309,6 +307,7 @@ impl Connection<'_> {
         };
         self.at_end = n == 0;
         self.filled += n;
+        self.session.client.input_used.store(self.filled, Relaxed);
         self.session.input_bytes.update(|sum| sum + n as u64);
         if let Some(replica) = &self.session.replica {
             // Whatever it says, it is there: a replica that is busy with its copy sends empty lines.

@@ -53,6 +53,7 @@ pub fn run(shared: &Shared) {
                 last_ping = Instant::now();
                 ping_replicas(shared);
             }
+            shared.stats.sample_process();
             shared
                 .stats
                 .peak_memory

@@ -47,6 +47,7 @@ use std::time::{Duration, Instant};
 use super::clients::Client;
 use super::config::Limit;
 use super::propagation::Propagation;
+use super::stats::Stats;
 use super::{State, lock};
 use crate::resp::{Error, Reply};
 use crate::store::{Db, Keyspace};
@@ -95,11 +96,7 @@ pub struct Wait {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     /// A writer served the client. These bytes of the reply are not sent yet.
-    Served {
-        unsent: Vec<u8>,
-        /// The reply is an error with this text.
-        error: Option<Error>,
-    },
+    Served { unsent: Vec<u8> },
     /// The time is up: the command replies that there was nothing.
     TimedOut,
     /// The wait ended with an error.
@@ -236,13 +233,25 @@ impl Waiter {
         }
     }
 
+    /// If the client was served with an error, counts the error and the failure of its call. Called before the reply is
+    /// delivered, so that a client that has its reply finds it counted.
+    pub fn count_failure(&self, stats: &Stats) {
+        if let Step::Claimed {
+            error: Some(error), ..
+        } = &lock(&self.state).step
+        {
+            stats.count_error(error.code());
+            self.client.count_failed_call(stats);
+        }
+    }
+
     /// Sends the reply of a waiter that was served, and wakes the client's thread. The caller holds no lock.
     pub fn deliver(&self) {
-        let (mut unsent, error, asleep) = {
+        let (mut unsent, asleep) = {
             let mut state = lock(&self.state);
             let asleep = state.asleep;
             match &mut state.step {
-                Step::Claimed { reply, error } => (std::mem::take(reply), error.take(), asleep),
+                Step::Claimed { reply, .. } => (std::mem::take(reply), asleep),
                 _ => return,
             }
         };
@@ -251,7 +260,7 @@ impl Waiter {
             self.client.outbox.push(&unsent, Limit::default());
             unsent = vec![];
         }
-        lock(&self.state).step = Step::Ended(Outcome::Served { unsent, error });
+        lock(&self.state).step = Step::Ended(Outcome::Served { unsent });
         self.wake.notify_one();
     }
 
@@ -491,7 +500,6 @@ mod tests {
         served.deliver();
         let expected = Outcome::Served {
             unsent: b"$1\r\n7\r\n".to_vec(),
-            error: None,
         };
         assert_eq!(all[1].sleep(None), expected);
         assert!(db.is_empty());
@@ -516,10 +524,7 @@ mod tests {
             let mut nothing = Propagation::default();
             let served = blocking.serve_next((0, &mut db), b"k", 0, &mut nothing, 0);
             served.unwrap().deliver();
-            let expected = Outcome::Served {
-                unsent: vec![],
-                error: None,
-            };
+            let expected = Outcome::Served { unsent: vec![] };
             assert_eq!(sleeper.join().unwrap(), expected);
             let mut reply = [0; 7];
             peer.read_exact(&mut reply).unwrap();

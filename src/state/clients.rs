@@ -16,6 +16,8 @@ use std::sync::{Arc, Mutex};
 use super::blocking::{Outcome, Waiter};
 use super::lock;
 use super::outbox::Outbox;
+use super::stats::Stats;
+use super::watch::Flag;
 use crate::sys;
 use crate::util::clock;
 
@@ -40,13 +42,15 @@ pub struct Client {
     pub queued: AtomicI64,
     pub queued_memory: AtomicUsize,
     pub watching: AtomicBool,
+    /// Raised when a key that the client watches was modified.
+    pub watch_flag: Flag,
     pub no_evict: AtomicBool,
     pub no_touch: AtomicBool,
     pub resp3: AtomicBool,
     /// It follows us; or it is our primary.
     pub replica: AtomicBool,
     pub primary: AtomicBool,
-    /// Bytes in the read buffer, its capacity, the output buffer's, and bytes of the last command's arguments.
+    /// Bytes in the read buffer, its capacity, the output buffer's, and bytes of the arguments of the command that runs.
     pub input_used: AtomicUsize,
     pub input_capacity: AtomicUsize,
     pub output_capacity: AtomicUsize,
@@ -75,6 +79,7 @@ impl Client {
             queued: AtomicI64::new(-1),
             queued_memory: AtomicUsize::new(0),
             watching: AtomicBool::new(false),
+            watch_flag: Flag::default(),
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
             resp3: AtomicBool::new(false),
@@ -93,10 +98,9 @@ impl Client {
         self.stream.as_raw_fd()
     }
 
-    /// Forgets what the client said of itself (RESET).
+    /// Forgets what the client said of itself (RESET). Redis 7.0 leaves NO-EVICT as it is.
     pub fn reset(&self) {
         lock(&self.name).clear();
-        self.no_evict.store(false, Relaxed);
         self.no_touch.store(false, Relaxed);
     }
 
@@ -146,6 +150,15 @@ impl Client {
     pub fn unblock(&self, outcome: Outcome) -> bool {
         let waiter = lock(&self.waiter).clone();
         waiter.is_some_and(|w| w.end(outcome))
+    }
+
+    /// Counts the call of the client's last command as failed. A call that waits is counted when the wait begins, so only
+    /// its failure is left to count when the wait ends.
+    pub fn count_failed_call(&self, stats: &Stats) {
+        let number = self.last_command.load(Relaxed) as usize;
+        if let Some(command) = stats.commands.get(number) {
+            command.failed.fetch_add(1, Relaxed);
+        }
     }
 }
 

@@ -70,7 +70,7 @@ pub struct Session {
     pub resp3: bool,
     pub multi: Option<Multi>,
     pub watched: HashSet<(usize, Vec<u8>)>,
-    /// Raised by whoever changes a watched key.
+    /// Raised by a writer that modifies a watched key. The [`Client`] has it too.
     pub watch_flag: Flag,
     pub reply_mode: ReplyMode,
     /// The connection is closed when what has been replied is sent.
@@ -93,13 +93,13 @@ pub struct Session {
 impl Session {
     pub fn new(client: Arc<Client>, authenticated: bool) -> Session {
         Session {
+            watch_flag: client.watch_flag.clone(),
             client,
             db: 0,
             authenticated,
             resp3: false,
             multi: None,
             watched: HashSet::new(),
-            watch_flag: Flag::default(),
             reply_mode: ReplyMode::On,
             close_after_reply: false,
             primary: false,

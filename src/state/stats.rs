@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use super::lock;
+use crate::util::process::Figures;
 
 /// Figures of one command.
 pub struct CommandStats {
@@ -61,6 +62,10 @@ pub struct Stats {
     /// Error replies by their code.
     errors: Mutex<BTreeMap<Vec<u8>, u64>>,
     rates: Mutex<Rates>,
+    /// What the system said about this process the last time it was asked.
+    process: Mutex<Figures>,
+    /// The path of the program.
+    pub executable: String,
 }
 
 /// Codes of errors counted apart; a client that makes up codes cannot fill the memory with them.
@@ -89,7 +94,23 @@ impl Stats {
             peak_memory: AtomicU64::new(0),
             errors: Mutex::default(),
             rates: Mutex::default(),
+            process: Mutex::new(Figures::read()),
+            executable: std::env::current_exe()
+                .map(|path| path.display().to_string())
+                .unwrap_or_default(),
         }
+    }
+
+    /// Asks the system about this process; the cron does so once per second. INFO must not, because it holds the store's
+    /// lock and this reads files.
+    pub fn sample_process(&self) {
+        let figures = Figures::read();
+        *lock(&self.process) = figures;
+    }
+
+    /// What the system said about this process the last time it was asked.
+    pub fn process(&self) -> Figures {
+        *lock(&self.process)
     }
 
     /// Sets everything back to zero (CONFIG RESETSTAT).

@@ -513,32 +513,21 @@ impl Db {
         self.shards.keys()
     }
 
-    /// A key chosen at random with the help of `below(n)`, a number under `n`. An expired one is not chosen,
-    /// unless a hundred tries find nothing else.
-    pub fn random_key(&self, now: i64, below: impl Fn(usize) -> usize) -> Option<&[u8]> {
+    /// A key chosen at random, with its object, even one that has expired. `below(n)` is a random number under `n`. `None`
+    /// if there are no keys. O(number of shards).
+    pub fn random_key(&self, below: impl Fn(usize) -> usize) -> Option<(&[u8], &Object)> {
         let total = self.len();
         if total == 0 {
             return None;
         }
-        let pick = || {
-            let mut n = below(total);
-            let shard = self.shards.0.iter().find(|s| {
-                let inside = n < s.dict.len();
-                if !inside {
-                    n -= s.dict.len();
-                }
-                inside
-            });
-            shard.map(|s| &s.dict.entries()[n])
-        };
-        let live = (0..100)
-            .filter_map(|_| pick())
-            .find(|e| !e.value.is_expired(now));
-        let found = live.or_else(|| {
-            let mut entries = self.shards.0.iter().flat_map(|s| s.dict.entries());
-            entries.find(|e| !e.value.is_expired(now))
-        });
-        found.map(|e| &*e.key)
+        let mut n = below(total);
+        for shard in &self.shards.0 {
+            if let Some(entry) = shard.dict.entries().get(n) {
+                return Some((&entry.key, &entry.value));
+            }
+            n -= shard.dict.len();
+        }
+        None
     }
 
     /// Visits about `count` keys from where `cursor` points, and returns the cursor to go on with; 0 begins a

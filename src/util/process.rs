@@ -2,6 +2,28 @@
 
 use std::fs;
 
+/// What the system knows of this process, at one moment.
+#[derive(Clone, Copy, Default)]
+pub struct Figures {
+    /// Bytes of memory that are really there, not swapped out and not only promised.
+    pub resident_bytes: u64,
+    /// Bytes of memory that the machine has.
+    pub total_memory: u64,
+    /// Seconds of processor time spent in the program, and in the system on its behalf.
+    pub cpu_seconds: (f64, f64),
+}
+
+impl Figures {
+    /// Reads them. Costs three reads of files under `/proc`.
+    pub fn read() -> Figures {
+        Figures {
+            resident_bytes: resident_bytes(),
+            total_memory: total_memory(),
+            cpu_seconds: cpu_seconds(),
+        }
+    }
+}
+
 /// Bytes of memory that are really there, not swapped out and not only promised.
 pub fn resident_bytes() -> u64 {
     let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
@@ -14,7 +36,7 @@ pub fn resident_bytes() -> u64 {
 }
 
 /// Bytes of memory that the machine has.
-pub fn total_memory() -> u64 {
+fn total_memory() -> u64 {
     let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = meminfo
         .lines()
@@ -28,7 +50,7 @@ pub fn total_memory() -> u64 {
 }
 
 /// Seconds of processor time spent in the program and in the system on its behalf.
-pub fn cpu_seconds() -> (f64, f64) {
+fn cpu_seconds() -> (f64, f64) {
     const TICKS_PER_SECOND: f64 = 100.0;
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // The program's name comes second and may contain anything; count from its closing bracket.
@@ -45,9 +67,10 @@ pub fn cpu_seconds() -> (f64, f64) {
 mod tests {
     #[test]
     fn the_figures_are_plausible() {
-        assert!(super::resident_bytes() > 100_000);
-        assert!(super::total_memory() > super::resident_bytes());
-        let (user, system) = super::cpu_seconds();
+        let figures = super::Figures::read();
+        assert!(figures.resident_bytes > 100_000);
+        assert!(figures.total_memory > figures.resident_bytes);
+        let (user, system) = figures.cpu_seconds;
         assert!(user >= 0.0 && system >= 0.0 && user + system < 1e6);
     }
 }

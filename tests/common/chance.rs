@@ -1,5 +1,8 @@
 //! Random commands: put together from words that mean something and words that do not, so that errors, and the order in
 //! which they are found, come up as well.
+//!
+//! [`command`] makes commands that can be replicated and compared as they are. [`any_command`] makes more: those whose
+//! replies hold times or come in any order, those that are about a connection, and those that meet expired keys.
 
 /// Chance, the same for the same seed.
 pub struct Dice(pub u64);
@@ -48,7 +51,12 @@ const TEMPLATES: &[&str] = &[
     "COPY $ANY $ANY [REPLACE] [DB $INT]",
     "EXPIRE $ANY 100000 [$WHEN] [$WHEN]",
     "EXPIRE $ANY $INT0",
+    "EXPIREAT $ANY $INT0 [$WHEN] [$WHEN]",
     "PERSIST $ANY",
+    "SETEX $KEY $INT0 $VALUE",
+    "TOUCH $ANY $ANY",
+    "SUBSTR $KEY $INT $INT",
+    "MOVE $ANY $INT",
     "OBJECT ENCODING $ANY",
     "SELECT $INT",
     "SELECT 0",
@@ -90,8 +98,330 @@ const TEMPLATES: &[&str] = &[
     "FLUSHDB [$VALUE]",
 ];
 
+/// More templates, for servers that are compared reply by reply. A mark at the head tells how replies are compared (see
+/// [`Compare`]).
+const MORE: &[&str] = &[
+    "SET $KEY $VALUE $SETOPT $SETOPT [$SETOPT]",
+    "SET $ANY $VALUE $SETOPT",
+    "SET $KEY $VALUE PXAT 1",
+    "SET $KEY $VALUE EXAT 99999999999",
+    "SETEX $KEY $SECONDS $VALUE",
+    "PSETEX $KEY $SECONDS $VALUE",
+    "GETEX $ANY $SETOPT $SETOPT",
+    "GETDEL $ANY",
+    "GETSET $ANY $VALUE",
+    "SUBSTR $ANY $INT $INT",
+    "GETRANGE $ANY $INT $INT",
+    "SETRANGE $ANY $INT [\"\"]",
+    "SETRANGE $ANY 0 \"\"",
+    "APPEND $ANY \"\"",
+    "INCRBYFLOAT $KEY $FLOAT",
+    "DECR $ANY",
+    "DECRBY $KEY -9223372036854775808",
+    "MSETNX $ANY $VALUE $ANY $VALUE",
+    "LCS $KEY $KEY $LCSOPT $LCSOPT [$LCSOPT]",
+    "MOVE $ANY $DB",
+    "SWAPDB $DB $DB",
+    "COPY $ANY $ANY $COPYOPT [$COPYOPT] [$COPYOPT]",
+    "SELECT $DB",
+    "SELECT 0",
+    "SELECT 0",
+    "UNLINK $ANY $ANY",
+    "TOUCH $ANY $ANY $ANY",
+    "EXISTS $ANY $ANY $ANY",
+    "PEXPIRE $ANY 1",
+    "PEXPIRE $ANY 1",
+    "PEXPIRE $ANY 1",
+    "PEXPIREAT $ANY $MOMENT [$WHEN] [$WHEN]",
+    "EXPIREAT $ANY $MOMENT [$WHEN]",
+    "EXPIRE $ANY $SECONDS $WHEN",
+    "~TTL $ANY",
+    "~PTTL $ANY",
+    "~EXPIRETIME $ANY",
+    "~PEXPIRETIME $ANY",
+    "DBSIZE",
+    "DBSIZE",
+    "%SCAN 0 COUNT 1000",
+    "%SCAN 0 COUNT 1000 MATCH $PATTERN",
+    "%SCAN 0 MATCH $PATTERN TYPE $TYPE COUNT 1000",
+    "SCAN 0 $SCANOPT $SCANOPT COUNT 0",
+    "%KEYS $PATTERN",
+    "?MEMORY USAGE $ANY",
+    "?DEBUG OBJECT $ANY",
+    "?OBJECT REFCOUNT $ANY",
+    "OBJECT FREQ $ANY",
+    "?OBJECT IDLETIME $ANY",
+    "OBJECT $JUNK $ANY",
+    "XADD $STREAM $XADDOPT $XADDOPT [$XADDOPT] $NEWID $FIELD $VALUE",
+    "XADD $STREAM $XADDOPT $NEWID f $VALUE",
+    "XADD $STREAM $NEWID f $VALUE",
+    "XADD $STREAM $NEWID f $VALUE",
+    "XADD $STREAM MAXLEN 0 $NEWID f $VALUE",
+    "XADD $STREAM $ID f $VALUE",
+    "XTRIM $STREAM $XADDOPT [$XADDOPT]",
+    "XDEL $STREAM $ID0 [$ID0]",
+    "XRANGE $STREAM $ID $ID COUNT $INT",
+    "XREVRANGE $STREAM + - COUNT $INT",
+    "XREAD $READOPT [$READOPT] STREAMS $STREAM $ID0",
+    "XREAD STREAMS $STREAM $STREAM $ID0",
+    "XREADGROUP GROUP $GROUP $WHO $READOPT [$READOPT] STREAMS $STREAM >",
+    "XREADGROUP GROUP $GROUP $WHO $READOPT STREAMS $STREAM $STREAM > $ID0",
+    "XREADGROUP $READOPT GROUP $GROUP $WHO STREAMS $STREAM $ID0",
+    "XSETID $STREAM $ID0 [ENTRIESADDED $INT] [MAXDELETEDID $ID0]",
+    "XGROUP CREATE $STREAM $GROUP $ID0 [ENTRIESREAD $INT] [MKSTREAM]",
+    "XGROUP CREATE $STREAM g $ID0 MKSTREAM",
+    "XGROUP CREATE $STREAM h 0 MKSTREAM",
+    "XGROUP SETID $STREAM $GROUP $ID0 [ENTRIESREAD $INT]",
+    "XGROUP DESTROY $STREAM $GROUP",
+    "XGROUP $JUNK $STREAM $GROUP",
+    "XCLAIM $STREAM $GROUP $WHO $INT $ID0 $CLAIMOPT [$CLAIMOPT] [$CLAIMOPT]",
+    "XCLAIM $STREAM $GROUP $WHO 0 $ID0 $ID0 $CLAIMOPT [$CLAIMOPT] [$CLAIMOPT]",
+    "XAUTOCLAIM $STREAM $GROUP $WHO 0 $ID [$CLAIMOPT] [COUNT $INT]",
+    "XACK $STREAM $GROUP $ID",
+    "#XPENDING $STREAM $GROUP [IDLE 0] $ID $ID $INT [$WHO]",
+    "#XPENDING $STREAM $GROUP - + 10",
+    "~XINFO STREAM $STREAM FULL [COUNT $INT]",
+    "#XINFO CONSUMERS $STREAM $GROUP",
+    "XINFO $JUNK $STREAM",
+    "XLEN $STREAM",
+    "MULTI",
+    "MULTI",
+    "EXEC",
+    "EXEC",
+    "EXEC",
+    "EXEC",
+    "EXEC $VALUE",
+    "DISCARD",
+    "WATCH $ANY $ANY",
+    "WATCH $ANY",
+    "WATCH $ANY",
+    "UNWATCH",
+    "RESET",
+    "!HELLO $PROTOCOL",
+    "!HELLO 3 [SETNAME $NAME] [AUTH default x] [$JUNK]",
+    "HELLO $JUNK $JUNK",
+    "CLIENT GETNAME",
+    "CLIENT SETNAME $NAME",
+    "CLIENT $JUNK",
+    "CLIENT REPLY $JUNK",
+    "CLIENT NO-EVICT $JUNK",
+    "CLIENT UNBLOCK {C} [$UNBLOCK]",
+    "CLIENT UNBLOCK {C}",
+    "CLIENT UNBLOCK $INT $UNBLOCK",
+    "%COMMAND INFO $JUNK $INFOED",
+    "COMMAND GETKEYS $NAMED $ANY $ANY $ANY",
+    "COMMAND GETKEYSANDFLAGS $NAMED $ANY $ANY [GET]",
+    "COMMAND DOCS nosuch",
+    "COMMAND LIST FILTERBY $JUNK $JUNK",
+    "$NAMED $ANY [$ANY] [$INT]",
+    "$NAMED",
+    "$JUNK $ANY",
+    "ECHO $VALUE",
+    "PING [$VALUE] [$VALUE]",
+    "WAIT 0 $INT",
+    "WAIT $INT 1",
+    "TYPE $ANY",
+    "GET $ANY",
+    "MGET $ANY $ANY",
+    "FLUSHALL [$FLUSH]",
+    "FLUSHDB [$FLUSH] [$FLUSH]",
+];
+
+/// Commands that wait.
+const WAITING: &[&str] = &[
+    "XREAD [COUNT $INT] BLOCK 0 STREAMS $STREAM $",
+    "XREAD BLOCK 0 STREAMS $STREAM $ID0",
+    "XREAD BLOCK 0 STREAMS s t $ID0 $",
+    "XREAD BLOCK $INT STREAMS $STREAM 9",
+    "XREADGROUP GROUP $GROUP $WHO BLOCK 0 STREAMS $STREAM >",
+    "XREADGROUP GROUP g $WHO [COUNT 1] [NOACK] BLOCK 0 STREAMS $STREAM >",
+    "XREADGROUP GROUP h $WHO [NOACK] [COUNT $INT] BLOCK 0 STREAMS s t > >",
+    "XREADGROUP GROUP g $WHO BLOCK 0 STREAMS s t > $ID0",
+];
+
+/// How the replies to a command are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Compare {
+    /// As they are.
+    Exactly,
+    /// `~`: numbers of more than two digits are times.
+    WithoutTimes,
+    /// `#`: all numbers are times.
+    WithoutNumbers,
+    /// `%`: lists may come in any order.
+    Sorted,
+    /// `?`: only whether they are an error, something else, or nothing.
+    ByKind,
+    /// `!`: not at all.
+    Never,
+}
+
 fn choices(name: &str) -> &'static [&'static str] {
     match name {
+        "DB" => &["0", "0", "1", "1", "2", "16", "-1", "abc", ""],
+        "SECONDS" => &[
+            "100000",
+            "-1",
+            "0",
+            "abc",
+            "9223372036854775807",
+            "9223372036854775",
+            "100000000000",
+        ],
+        "MOMENT" => &[
+            "9999999999999",
+            "9999999999998",
+            "99999999999",
+            "1",
+            "0",
+            "-1",
+            "abc",
+            "9223372036854775807",
+        ],
+        "FLOAT" => &[
+            "0",
+            "0.1",
+            "-1.5",
+            "1e5",
+            "1e400",
+            "inf",
+            "-inf",
+            "nan",
+            "abc",
+            "3.0e-3",
+            "\" 1\"",
+            "1 ",
+            "0x10",
+            "5.",
+            ".5",
+            "+1",
+            "99999999999999999999",
+            "0.1e-20",
+        ],
+        "LCSOPT" => &[
+            "LEN",
+            "IDX",
+            "WITHMATCHLEN",
+            "MINMATCHLEN 2",
+            "MINMATCHLEN -1",
+            "MINMATCHLEN abc",
+            "MINMATCHLEN",
+            "FOO",
+        ],
+        "COPYOPT" => &["REPLACE", "DB 1", "DB 0", "DB abc", "DB 99", "DB", "FOO"],
+        "PATTERN" => &[
+            "*", "**", "?", "[a-c]", "[^a]", "a", "s*", "\\a", "[", "\"\"", "x*",
+        ],
+        "TYPE" => &["string", "stream", "list", "nosuch", "STRING"],
+        "SCANOPT" => &[
+            "MATCH *",
+            "COUNT abc",
+            "TYPE string",
+            "COUNT",
+            "FOO",
+            "COUNT -1",
+        ],
+        "JUNK" => &[
+            "FOO",
+            "\"\"",
+            "get",
+            "HELP me",
+            "\"a\\r\\nb\"",
+            "1",
+            "on",
+            "x|y",
+            "SETNAME",
+            "ACLCAT",
+            "PATTERN",
+        ],
+        "INFOED" => &[
+            "GET",
+            "get",
+            "XADD",
+            "XREAD",
+            "XREADGROUP",
+            "MSET",
+            "RENAME",
+            "COPY",
+            "PING",
+            "XCLAIM",
+            "EXPIRE",
+            "EXEC",
+            "xgroup|create",
+        ],
+        "NAMED" => &[
+            "GET",
+            "set",
+            "XADD",
+            "XREAD",
+            "XREADGROUP",
+            "xgroup",
+            "XGROUP CREATE",
+            "MSET",
+            "RENAME",
+            "COPY",
+            "OBJECT ENCODING",
+            "client|id",
+            "PING",
+            "XCLAIM",
+            "SETRANGE",
+            "EXPIRE",
+            "EXEC",
+        ],
+        "NAME" => &["ann", "\"\"", "\"a b\"", "\"a\\n\"", "~", "bob"],
+        "PROTOCOL" => &["2", "3", "2", "4", "abc", "\"\""],
+        "UNBLOCK" => &["TIMEOUT", "ERROR", "FOO", "timeout"],
+        "FLUSH" => &["ASYNC", "SYNC", "FOO"],
+        "XADDOPT" => &[
+            "MAXLEN 3",
+            "MAXLEN ~ 5",
+            "MINID 5",
+            "MINID ~ 9",
+            "MAXLEN = 0",
+            "MAXLEN 0",
+            "LIMIT 3",
+            "NOMKSTREAM",
+            "NOMKSTREAM",
+            "MAXLEN abc",
+            "MAXLEN -1",
+            "MAXLEN",
+            "MINID abc",
+            "MINID 7-2",
+            "MAXLEN ~ 2 LIMIT 0",
+            "MAXLEN ~ 2 LIMIT 1",
+            "MAXLEN 2 LIMIT 1",
+            "FOO",
+        ],
+        "READOPT" => &[
+            "COUNT 1",
+            "COUNT 2",
+            "COUNT 0",
+            "COUNT -1",
+            "COUNT abc",
+            "BLOCK 1",
+            "BLOCK -1",
+            "BLOCK abc",
+            "NOACK",
+            "GROUP g ann",
+            "FOO",
+            "COUNT",
+        ],
+        "CLAIMOPT" => &[
+            "IDLE 0",
+            "IDLE abc",
+            "IDLE -1",
+            "TIME 0",
+            "TIME abc",
+            "RETRYCOUNT 3",
+            "RETRYCOUNT -1",
+            "FORCE",
+            "JUSTID",
+            "LASTID 9",
+            "LASTID abc",
+            "FOO",
+            "IDLE",
+            "12-0",
+        ],
         "KEY" => &["a", "b", "c", "d"],
         "STREAM" => &["s", "t", "s", "t", "a"],
         "ANY" => &["a", "b", "c", "d", "s", "t"],
@@ -181,7 +511,37 @@ fn choices(name: &str) -> &'static [&'static str] {
 
 /// A random command line. IDs of new entries mostly grow.
 pub fn command(dice: &mut Dice, clock: &mut usize) -> String {
-    let mut template = TEMPLATES[dice.below(TEMPLATES.len())].to_string();
+    let template = TEMPLATES[dice.below(TEMPLATES.len())];
+    fill(template, dice, clock)
+}
+
+/// A random command line of every kind, and how its replies are compared.
+pub fn any_command(dice: &mut Dice, clock: &mut usize) -> (String, Compare) {
+    let number = dice.below(TEMPLATES.len() + MORE.len());
+    let template = match number.checked_sub(TEMPLATES.len()) {
+        Some(number) => MORE[number],
+        None => TEMPLATES[number],
+    };
+    let compare = match template.as_bytes()[0] {
+        b'~' => Compare::WithoutTimes,
+        b'#' => Compare::WithoutNumbers,
+        b'%' => Compare::Sorted,
+        b'?' => Compare::ByKind,
+        b'!' => Compare::Never,
+        _ => Compare::Exactly,
+    };
+    let template = template.trim_start_matches(['~', '#', '%', '?', '!']);
+    (fill(template, dice, clock), compare)
+}
+
+/// A random command line that may wait.
+pub fn waiting_command(dice: &mut Dice, clock: &mut usize) -> String {
+    let template = WAITING[dice.below(WAITING.len())];
+    fill(template, dice, clock)
+}
+
+fn fill(template: &str, dice: &mut Dice, clock: &mut usize) -> String {
+    let mut template = template.to_string();
     while let Some(open) = template.find('[') {
         let close = template.find(']').unwrap();
         let inside = if dice.below(3) == 0 {
@@ -192,6 +552,7 @@ pub fn command(dice: &mut Dice, clock: &mut usize) -> String {
         template.replace_range(open..=close, &inside);
     }
     let fill = |word: &str| match word.strip_prefix('$') {
+        Some("") => "$".to_string(),
         Some("NEWID") => {
             *clock += dice.below(3);
             match dice.below(8) {

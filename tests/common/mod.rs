@@ -131,6 +131,17 @@ impl Client {
         self.reply().unwrap()
     }
 
+    /// Whether a reply, or the end, has come already.
+    pub fn has_reply_now(&mut self) -> bool {
+        if !self.reader.buffer().is_empty() {
+            return true;
+        }
+        self.stream.set_nonblocking(true).unwrap();
+        let came = self.stream.peek(&mut [0]).is_ok();
+        self.stream.set_nonblocking(false).unwrap();
+        came
+    }
+
     /// Whether a reply, or the end, begins to come within this time.
     pub fn has_reply(&mut self, within: Duration) -> bool {
         if !self.reader.buffer().is_empty() {

@@ -1,7 +1,8 @@
-//! The connection itself: greeting, logging in, choosing a database.
+//! The connection itself: PING, ECHO, QUIT, RESET, SELECT.
+//!
+//! These commands touch no data. Their state is the [`Session`](crate::state::session::Session), which belongs to the
+//! connection's own thread. Logging in and the choice of the protocol are in [`login`](super::login).
 
-use super::client::set_name;
-use crate::VERSION;
 use crate::commands::args::{db_index, wrong_arity};
 use crate::commands::command::Handler::Plain;
 use crate::commands::command::flags::{
@@ -11,7 +12,6 @@ use crate::commands::command::{Command, acl, cmd};
 use crate::commands::context::{CommandResult, Context};
 use crate::resp::Error;
 use crate::state::session::ReplyMode;
-use crate::util::number;
 
 /// The commands of this file.
 #[rustfmt::skip]
@@ -32,14 +32,9 @@ pub static COMMANDS: &[Command] = &[
     cmd("select", 2, Plain(select), LOADING | STALE | FAST, acl::CONNECTION, &[])
         .doc("connection", "1.0.0", "O(1)", "index",
              "Chooses the database that later commands of this connection work on."),
-    cmd("hello", -1, Plain(hello), NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY, acl::CONNECTION, &[])
-        .doc("connection", "6.0.0", "O(1)", "[protover [AUTH username password] [SETNAME clientname]]",
-             "Negotiates the protocol version, and can log in and name the connection too."),
-    cmd("auth", -2, Plain(auth), NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY, acl::CONNECTION, &[])
-        .doc("connection", "1.0.0", "O(N)", "[username] password",
-             "Logs the connection in."),
 ];
 
+/// `PING [message]`: replies PONG, or the message. O(1).
 pub fn ping(ctx: &mut Context) -> CommandResult {
     match ctx.args.len() {
         1 => ctx.reply.simple("PONG"),
@@ -49,19 +44,26 @@ pub fn ping(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
+/// `ECHO message`: replies with the message. O(1).
 pub fn echo(ctx: &mut Context) -> CommandResult {
     ctx.reply.bulk(&ctx.args[1]);
     Ok(())
 }
 
+/// `QUIT`: replies OK, and closes the connection. O(1).
 pub fn quit(ctx: &mut Context) -> CommandResult {
     ctx.session.close_after_reply = true;
     ctx.reply.ok();
     Ok(())
 }
 
+/// `RESET`: puts the connection back into the state of a new one: no transaction, no watched keys, database 0, RESP2, no name,
+/// logged out if there is a password. Replies RESET. O(N) for N watched keys.
 pub fn reset(ctx: &mut Context) -> CommandResult {
     let session = &mut *ctx.session;
+    if session.primary || session.is_replica() {
+        return Err(Error::text("ERR can only reset normal client connections"));
+    }
     session.set_multi(None);
     session.unwatch(ctx.server);
     session.select(0);
@@ -77,120 +79,10 @@ pub fn reset(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
+/// `SELECT index`: chooses the database that later commands of this connection work on. Replies OK. O(1).
 pub fn select(ctx: &mut Context) -> CommandResult {
     let db = db_index(ctx, 1)?;
     ctx.session.select(db);
     ctx.reply.ok();
-    Ok(())
-}
-
-/// Checks a name and a password. There is one user, `default`; without a password set, any will do.
-fn log_in(ctx: &mut Context, user: &str, password: usize) -> CommandResult {
-    let wanted = ctx.config.requirepass.as_slice();
-    let given = &ctx.args[password];
-    // Compared to the end whatever differs, so that the time taken tells nothing.
-    let differs = given
-        .iter()
-        .zip(wanted)
-        .fold(given.len() ^ wanted.len(), |d, (a, b)| {
-            d | usize::from(a ^ b)
-        });
-    if user != "default" || !wanted.is_empty() && differs != 0 {
-        return Err(Error::text(
-            "WRONGPASS invalid username-password pair or user is disabled.",
-        ));
-    }
-    ctx.session.authenticated = true;
-    Ok(())
-}
-
-pub fn auth(ctx: &mut Context) -> CommandResult {
-    match ctx.args.len() {
-        2 if ctx.config.requirepass.is_empty() => {
-            return Err(Error::text(
-                "ERR AUTH <password> called without any password configured for the default user. Are you sure \
-                 your configuration is correct?",
-            ));
-        }
-        2 => log_in(ctx, "default", 1)?,
-        3 => {
-            let user = String::from_utf8_lossy(&ctx.args[1]).into_owned();
-            log_in(ctx, &user, 2)?;
-        }
-        _ => return Err(Error::SYNTAX),
-    }
-    ctx.reply.ok();
-    Ok(())
-}
-
-pub fn hello(ctx: &mut Context) -> CommandResult {
-    let mut resp3 = ctx.session.resp3;
-    if ctx.args.len() > 1 {
-        let version = number::parse_i64(&ctx.args[1]);
-        resp3 = match version.ok_or(Error::text(
-            "ERR Protocol version is not an integer or out of range",
-        ))? {
-            2 => false,
-            3 => true,
-            _ => return Err(Error::text("NOPROTO unsupported protocol version")),
-        };
-    }
-    let (mut credentials, mut name, mut i) = (None, None, 2);
-    while i < ctx.args.len() {
-        let more = ctx.args.len() - 1 - i;
-        if ctx.args.is(i, "AUTH") && more >= 2 {
-            credentials = Some((i + 1, i + 2));
-            i += 2;
-        } else if ctx.args.is(i, "SETNAME") && more >= 1 {
-            name = Some(i + 1);
-            i += 1;
-        } else {
-            let option = String::from_utf8_lossy(&ctx.args[i]);
-            return Err(Error::new(format!(
-                "ERR Syntax error in HELLO option '{option}'"
-            )));
-        }
-        i += 1;
-    }
-    if let Some((user, password)) = credentials {
-        let user = String::from_utf8_lossy(&ctx.args[user]).into_owned();
-        log_in(ctx, &user, password)?;
-    }
-    if !ctx.session.authenticated {
-        return Err(Error::text(
-            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> \
-             <pass> option can be used to authenticate the client and select the RESP protocol version at the same \
-             time",
-        ));
-    }
-    if let Some(i) = name {
-        set_name(&ctx.session.client, &ctx.args[i])?;
-    }
-    ctx.session.set_resp3(resp3);
-    let reply = &mut *ctx.reply;
-    reply.resp3 = resp3;
-    reply.map(7);
-    let text = |reply: &mut crate::resp::Reply, name: &str, value: &str| {
-        reply.bulk(name.as_bytes());
-        reply.bulk(value.as_bytes());
-    };
-    text(reply, "server", "redis");
-    text(reply, "version", VERSION);
-    reply.bulk(b"proto");
-    reply.int(if resp3 { 3 } else { 2 });
-    reply.bulk(b"id");
-    reply.int(ctx.session.client.id as i64);
-    text(reply, "mode", "standalone");
-    text(
-        reply,
-        "role",
-        if ctx.server.link.is_replica() {
-            "replica"
-        } else {
-            "master"
-        },
-    );
-    reply.bulk(b"modules");
-    reply.array(0);
     Ok(())
 }

@@ -1,14 +1,32 @@
-//! When keys expire.
+//! When keys expire: EXPIRE, PEXPIRE, EXPIREAT, PEXPIREAT, PERSIST, and the commands that ask for it.
+//!
+//! The four commands that set an expiry differ only in how they state it ([`Form`]). All of them are logged as PEXPIREAT, so a
+//! replica that runs the log later lets the key expire at the same time. A time that has passed deletes the key at once, and
+//! is logged as DEL.
+//!
+//! Conditions restrict the change. A key that does not expire counts as one that expires later than any other:
+//!
+//! | option | sets the expiry only if |
+//! |---|---|
+//! | NX | the key has none |
+//! | XX | the key has one |
+//! | GT | the new one is later |
+//! | LT | the new one is sooner |
+//!
+//! # Invariant
+//!
+//! * On a replica no key is deleted here: it is hidden once its time has come, until the primary deletes it.
 
-use crate::commands::args::int;
+use crate::commands::args::{Cursor, int};
 use crate::commands::command::Handler::{Read, Write};
 use crate::commands::command::flags::{FAST, READONLY, WRITE};
 use crate::commands::command::{Command, acl, cmd};
 use crate::commands::context::{CommandResult, Context};
+use crate::commands::expiry::Form;
 use crate::commands::key_spec::flags::{ACCESS, RO, RW, UPDATE};
 use crate::commands::key_spec::key;
 use crate::resp::Error;
-use crate::store::{Db, NEVER};
+use crate::store::{Class, Db, NEVER};
 
 /// The commands of this file.
 #[rustfmt::skip]
@@ -54,9 +72,10 @@ struct When {
 }
 
 impl When {
-    fn read(ctx: &Context) -> Result<When, Error> {
+    /// Reads the conditions.
+    fn read(mut options: Cursor) -> Result<When, Error> {
         let mut when = When::default();
-        for word in ctx.args.iter_from(3) {
+        while let Some(word) = options.next() {
             match word.to_ascii_uppercase().as_slice() {
                 b"NX" => when.no_expiry = true,
                 b"XX" => when.has_expiry = true,
@@ -70,71 +89,70 @@ impl When {
             return Err(Error::text(text));
         }
         if when.later && when.sooner {
-            return Err(Error::text(
-                "ERR GT and LT options at the same time are not compatible",
-            ));
+            let text = "ERR GT and LT options at the same time are not compatible";
+            return Err(Error::text(text));
         }
         Ok(when)
     }
 
-    /// Whether a key that expires at `old` shall expire at `new`. Never is later than any time.
+    /// Whether a key that expires at `old` shall expire at `new`.
     fn allows(&self, old: Option<i64>, new: i64) -> bool {
-        !(self.no_expiry && old.is_some()
+        let is_forbidden = self.no_expiry && old.is_some()
             || self.has_expiry && old.is_none()
             || self.later && old.is_none_or(|old| new <= old)
-            || self.sooner && old.is_some_and(|old| new >= old))
+            || self.sooner && old.is_some_and(|old| new >= old);
+        !is_forbidden
     }
 }
 
-fn set_expiry(ctx: &mut Context, db: &mut Db, unit: i64, base: i64) -> CommandResult {
-    let when = When::read(ctx)?;
-    let invalid = || {
-        let name = String::from_utf8_lossy(&ctx.args[0]).to_lowercase();
-        Error::new(format!("ERR invalid expire time in '{name}' command"))
-    };
-    let n = int(&ctx.args[2])?;
-    let at = n
-        .checked_mul(unit)
-        .and_then(|ms| ms.checked_add(base))
-        .ok_or_else(invalid)?
-        .min(NEVER - 1);
-    let done = match ctx.find_mut(db, &ctx.args[1]).map(|o| o.expiry()) {
-        Some(old) if when.allows(old, at) => {
-            if db.goes_at_once(at, ctx.now) {
-                db.delete(&ctx.args[1], ctx.now);
-                ctx.propagation.add(&[b"DEL", &ctx.args[1]]);
-            } else {
-                db.set_expiry(&ctx.args[1], at);
-                if (unit, base) != (1, 0) {
-                    let at = at.to_string();
-                    ctx.propagate_edited(&[(0, b"PEXPIREAT"), (2, at.as_bytes())]);
-                }
-            }
-            true
+/// What EXPIRE and its relatives do. They reply 1 if they set the expiry, or deleted the key because its time has passed, and
+/// 0 if there is no key or the condition does not hold.
+fn set_expiry(ctx: &mut Context, db: &mut Db, form: Form, command: &str) -> CommandResult {
+    let when = When::read(Cursor::new(&ctx.args, 3))?;
+    let at = form.deadline(int(&ctx.args[2])?, ctx.now, command)?;
+    let key = &ctx.args[1];
+    let old = ctx.find_mut(db, key).map(|object| object.expiry());
+    if !old.is_some_and(|old| when.allows(old, at)) {
+        ctx.reply.int(0);
+        return Ok(());
+    }
+    if db.goes_at_once(at, ctx.now) {
+        db.delete(key, ctx.now);
+        db.event(Class::Generic, "del", key);
+        ctx.propagation.add(&[b"DEL", key]);
+    } else {
+        db.set_expiry(key, at);
+        db.event(Class::Generic, "expire", key);
+        if form != Form::PXAT {
+            let at = at.to_string();
+            ctx.propagate_edited(&[(0, b"PEXPIREAT"), (2, at.as_bytes())]);
         }
-        _ => false,
-    };
-    ctx.dirty += u64::from(done);
-    ctx.reply.int(done.into());
+    }
+    ctx.dirty += 1;
+    ctx.reply.int(1);
     Ok(())
 }
 
+/// `EXPIRE key seconds [NX | XX | GT | LT]`: lets a key live for so many seconds. Replies 1 or 0. O(1).
+///
+/// Propagates `PEXPIREAT key unix-time-milliseconds`, or `DEL key` for a time that has passed.
 pub fn expire(ctx: &mut Context, db: &mut Db) -> CommandResult {
-    let now = ctx.now;
-    set_expiry(ctx, db, 1000, now)
+    set_expiry(ctx, db, Form::EX, "expire")
 }
 
+/// `PEXPIRE key milliseconds [NX | XX | GT | LT]`: the same in milliseconds.
 pub fn pexpire(ctx: &mut Context, db: &mut Db) -> CommandResult {
-    let now = ctx.now;
-    set_expiry(ctx, db, 1, now)
+    set_expiry(ctx, db, Form::PX, "pexpire")
 }
 
+/// `EXPIREAT key unix-time-seconds [NX | XX | GT | LT]`: the same until a Unix time in seconds.
 pub fn expireat(ctx: &mut Context, db: &mut Db) -> CommandResult {
-    set_expiry(ctx, db, 1000, 0)
+    set_expiry(ctx, db, Form::EXAT, "expireat")
 }
 
+/// `PEXPIREAT key unix-time-milliseconds [NX | XX | GT | LT]`: the same until a Unix time in milliseconds.
 pub fn pexpireat(ctx: &mut Context, db: &mut Db) -> CommandResult {
-    set_expiry(ctx, db, 1, 0)
+    set_expiry(ctx, db, Form::PXAT, "pexpireat")
 }
 
 /// Replies -2 for no key, -1 for no expiry, or what `form` makes of it.
@@ -152,32 +170,38 @@ fn round_to_seconds(ms: i64) -> i64 {
     ms.saturating_add(500) / 1000
 }
 
+/// `TTL key`: replies with the seconds that the key has left; -1 if it does not expire, -2 if there is none. O(1).
 pub fn ttl(ctx: &mut Context, db: &Db) -> CommandResult {
     let now = ctx.now;
     reply_expiry(ctx, db, |at| round_to_seconds(at - now))
 }
 
+/// `PTTL key`: the same in milliseconds.
 pub fn pttl(ctx: &mut Context, db: &Db) -> CommandResult {
     let now = ctx.now;
     reply_expiry(ctx, db, |at| at - now)
 }
 
+/// `EXPIRETIME key`: replies with the Unix time in seconds at which the key expires; -1 if it does not, -2 if there is none.
+/// O(1).
 pub fn expiretime(ctx: &mut Context, db: &Db) -> CommandResult {
     reply_expiry(ctx, db, round_to_seconds)
 }
 
+/// `PEXPIRETIME key`: the same in milliseconds.
 pub fn pexpiretime(ctx: &mut Context, db: &Db) -> CommandResult {
     reply_expiry(ctx, db, |at| at)
 }
 
+/// `PERSIST key`: takes the expiry of a key away. Replies 1 if there was one, else 0. O(1).
 pub fn persist(ctx: &mut Context, db: &mut Db) -> CommandResult {
-    let had = ctx
-        .find_mut(db, &ctx.args[1])
-        .is_some_and(|o| o.expiry().is_some());
-    if had {
-        db.set_expiry(&ctx.args[1], NEVER);
+    let key = &ctx.args[1];
+    let had_expiry = ctx.find_mut(db, key).is_some_and(|o| o.expiry().is_some());
+    if had_expiry {
+        db.set_expiry(key, NEVER);
+        db.event(Class::Generic, "persist", key);
         ctx.dirty += 1;
     }
-    ctx.reply.int(had.into());
+    ctx.reply.int(had_expiry.into());
     Ok(())
 }

@@ -1,4 +1,8 @@
 //! OBJECT: how a value is kept, and how it is used.
+//!
+//! Looking at a key through OBJECT does not count as a use of it. What can be told about the use depends on the setting
+//! `maxmemory-policy`: the time of the last use, or under an LFU policy a counter of uses, but never both, because a key has
+//! room for one of them.
 
 use crate::commands::args::help as reply_help;
 use crate::commands::command::Handler::{Container, Plain, Read};
@@ -61,6 +65,7 @@ fn with_object(
     }
 }
 
+/// `OBJECT ENCODING key`: replies with the name of the representation in memory, or null for no key. O(1).
 pub fn encoding(ctx: &mut Context, db: &Db) -> CommandResult {
     with_object(ctx, db, |ctx, object| {
         ctx.reply.bulk(object.value.encoding().as_bytes());
@@ -68,6 +73,9 @@ pub fn encoding(ctx: &mut Context, db: &Db) -> CommandResult {
     })
 }
 
+/// `OBJECT REFCOUNT key`: replies with the number of references to the value, or null for no key. O(1).
+///
+/// Values are not shared here. The reply is what Redis gives, where small integers are.
 pub fn refcount(ctx: &mut Context, db: &Db) -> CommandResult {
     with_object(ctx, db, |ctx, object| {
         let shared = matches!(object.value, Value::Int(n) if (0..SHARED_INTEGERS).contains(&n));
@@ -76,6 +84,7 @@ pub fn refcount(ctx: &mut Context, db: &Db) -> CommandResult {
     })
 }
 
+/// `OBJECT IDLETIME key`: replies with the seconds since the last use of the key, or null for no key. O(1).
 pub fn idletime(ctx: &mut Context, db: &Db) -> CommandResult {
     with_object(ctx, db, |ctx, object| {
         if ctx.config.is_lfu() {
@@ -94,6 +103,7 @@ pub fn idle_seconds(ctx: &Context, object: &Object) -> i64 {
     (ctx.now / 1000 - i64::from(object.used())).max(0)
 }
 
+/// `OBJECT FREQ key`: replies with the logarithmic counter of uses, or null for no key. O(1).
 pub fn freq(ctx: &mut Context, db: &Db) -> CommandResult {
     with_object(ctx, db, |ctx, object| {
         if !ctx.config.is_lfu() {
@@ -107,6 +117,7 @@ pub fn freq(ctx: &mut Context, db: &Db) -> CommandResult {
     })
 }
 
+/// `OBJECT HELP`: replies with the subcommands.
 pub fn help(ctx: &mut Context) -> CommandResult {
     reply_help(ctx, "object", SUBCOMMANDS)
 }

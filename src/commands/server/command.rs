@@ -88,7 +88,7 @@ pub fn info(ctx: &mut Context, index: &'static Index) -> CommandResult {
     for name in ctx.args.iter_from(2) {
         match find(index, name) {
             Some(row) => reply_info(ctx.reply, index, row),
-            None => ctx.reply.null_array(),
+            None => ctx.reply.null(),
         }
     }
     Ok(())

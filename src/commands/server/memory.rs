@@ -1,6 +1,9 @@
 //! MEMORY: what a key costs.
+//!
+//! The figure is what this server allocates for the key: its entry in the keyspace, the bytes of a long key, and those of the
+//! value. It differs from Redis's, which counts its own structures.
 
-use crate::commands::args::{help as reply_help, int};
+use crate::commands::args::{Cursor, help as reply_help};
 use crate::commands::command::Handler::{Container, Plain, Read};
 use crate::commands::command::flags::{LOADING, NONE, READONLY, STALE};
 use crate::commands::command::{Command, cmd};
@@ -30,21 +33,23 @@ static SUBCOMMANDS: &[Command] = &[
              "Estimates the bytes that a key and its value take."),
 ];
 
+/// `MEMORY USAGE key [SAMPLES count]`: replies with the bytes that a key and its value take, or null for no key. O(1) for a
+/// string, O(N) for a stream of N nodes.
+///
+/// SAMPLES bounds how many elements of a collection Redis measures. Here nothing is that costly to measure whole. As in
+/// Redis, a key that has expired and is still stored is measured, and stays.
 pub fn usage(ctx: &mut Context, db: &Db) -> CommandResult {
-    // SAMPLES bounds how many elements of a collection are measured; here nothing is that costly to measure whole.
-    let mut i = 3;
-    while i < ctx.args.len() {
-        if !ctx.args.is(i, "SAMPLES") || i + 1 >= ctx.args.len() {
+    let mut options = Cursor::new(&ctx.args, 3);
+    while let Some(option) = options.next() {
+        let is_samples = option.eq_ignore_ascii_case(b"SAMPLES");
+        if !is_samples || options.remaining() == 0 || options.int()? < 0 {
             return Err(Error::SYNTAX);
         }
-        if int(&ctx.args[i + 1])? < 0 {
-            return Err(Error::SYNTAX);
-        }
-        i += 2;
     }
-    match ctx.peek(db, &ctx.args[2]) {
+    let key = &ctx.args[2];
+    match db.get_any(key) {
         Some(object) => {
-            let bytes = Db::key_overhead(&ctx.args[2]) + object.value.heap_size();
+            let bytes = Db::key_overhead(key) + object.value.heap_size();
             ctx.reply.int(bytes as i64);
         }
         None => ctx.reply.null(),
@@ -52,6 +57,7 @@ pub fn usage(ctx: &mut Context, db: &Db) -> CommandResult {
     Ok(())
 }
 
+/// `MEMORY HELP`: replies with the subcommands.
 pub fn help(ctx: &mut Context) -> CommandResult {
     reply_help(ctx, "memory", SUBCOMMANDS)
 }

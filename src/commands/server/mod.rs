@@ -1,9 +1,19 @@
 //! The server as a whole: its settings, statistics, databases, and its table of commands.
+//!
+//! | file | commands |
+//! |---|---|
+//! | [`command`], [`command_docs`] | the table of commands, shown to clients: COMMAND |
+//! | [`config`] | the settings: CONFIG |
+//! | [`databases`] | the databases as a whole, the clock, the end: DBSIZE, FLUSHALL, FLUSHDB, SWAPDB, TIME, SHUTDOWN |
+//! | [`debug`] | tools for tests: DEBUG |
+//! | [`info`] | figures: INFO |
+//! | [`memory`] | what a key costs: MEMORY |
 
 pub mod command;
 pub mod command_docs;
 pub mod config;
 pub mod databases;
+pub mod debug;
 pub mod info;
 pub mod memory;
 pub mod shutdown;

@@ -1,4 +1,11 @@
-//! Numbers in strings: INCR and its relatives.
+//! Strings as numbers: INCR, DECR, INCRBY, DECRBY, INCRBYFLOAT.
+//!
+//! A key that is absent counts as 0. The expiry of a key stays. Integers have 64 bits, and a result that does not fit is an
+//! error that leaves the value as it was.
+//!
+//! INCRBYFLOAT computes with the 80 bits of an x86 `long double`, as Redis does there ([`LongDouble`]), so the digits of the
+//! result are the same. Another machine might compute other digits from the same operands, so the log gets the result:
+//! `SET key result KEEPTTL`.
 
 use crate::commands::args::int;
 use crate::commands::command::Handler::Write;
@@ -8,7 +15,7 @@ use crate::commands::context::{CommandResult, Context};
 use crate::commands::key_spec::flags::{ACCESS, RW, UPDATE};
 use crate::commands::key_spec::key;
 use crate::resp::Error;
-use crate::store::{Db, Keep, NEVER, Value};
+use crate::store::{Class, Db, Keep, Value};
 use crate::util::long_double::LongDouble;
 use crate::util::number;
 
@@ -32,9 +39,10 @@ pub static COMMANDS: &[Command] = &[
              "Adds to the floating point number at a key."),
 ];
 
-/// Adds to the integer at the key; a key that is not there counts as 0. The expiry stays.
+/// Adds to the integer at the key, and replies with the sum.
 fn add(ctx: &mut Context, db: &mut Db, by: i64) -> CommandResult {
-    let sum = match ctx.find_mut(db, &ctx.args[1]) {
+    let key = &ctx.args[1];
+    let sum = match ctx.find_mut(db, key) {
         Some(object) => {
             let old = match &object.value {
                 Value::Int(n) => *n,
@@ -42,69 +50,61 @@ fn add(ctx: &mut Context, db: &mut Db, by: i64) -> CommandResult {
             };
             let sum = old.checked_add(by).ok_or(Error::OVERFLOW)?;
             object.value = Value::Int(sum);
-            db.modified(&ctx.args[1]);
+            db.modified(key);
             sum
         }
         None => {
-            db.set(
-                &ctx.args[1],
-                Value::Int(by),
-                Keep::Until(NEVER),
-                ctx.usage,
-                ctx.now,
-            );
+            ctx.set(db, key, Value::Int(by));
             by
         }
     };
+    db.event(Class::String, "incrby", key);
     ctx.dirty += 1;
     ctx.reply.int(sum);
     Ok(())
 }
 
+/// `INCR key`: adds one to the integer at the key. Replies with the sum. O(1).
 pub fn incr(ctx: &mut Context, db: &mut Db) -> CommandResult {
     add(ctx, db, 1)
 }
 
+/// `DECR key`: subtracts one from the integer at the key. Replies with the difference. O(1).
 pub fn decr(ctx: &mut Context, db: &mut Db) -> CommandResult {
     add(ctx, db, -1)
 }
 
+/// `INCRBY key increment`: adds to the integer at the key. Replies with the sum. O(1).
 pub fn incrby(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let by = int(&ctx.args[2])?;
     add(ctx, db, by)
 }
 
+/// `DECRBY key decrement`: subtracts from the integer at the key. Replies with the difference. O(1).
 pub fn decrby(ctx: &mut Context, db: &mut Db) -> CommandResult {
-    let by = int(&ctx.args[2])?;
-    add(
-        ctx,
-        db,
-        by.checked_neg()
-            .ok_or(Error::text("ERR decrement would overflow"))?,
-    )
+    let by = int(&ctx.args[2])?.checked_neg();
+    let by = by.ok_or(Error::text("ERR decrement would overflow"))?;
+    add(ctx, db, by)
 }
 
+/// `INCRBYFLOAT key increment`: adds to the floating point number at the key. Replies with the sum. O(1).
+///
+/// Propagates `SET key sum KEEPTTL`.
 pub fn incrbyfloat(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let read = |text: &[u8]| LongDouble::parse(text).ok_or(Error::NOT_FLOAT);
-    let old = match ctx.find_mut(db, &ctx.args[1]) {
-        Some(object) => Some(object.value.as_string()?.into_owned()),
-        None => None,
+    let key = &ctx.args[1];
+    let old = match ctx.find_mut(db, key) {
+        Some(object) => read(&object.value.as_string()?)?,
+        None => read(b"0")?,
     };
-    let old = read(old.as_deref().unwrap_or(b"0"))?;
     let sum = old.plus(read(&ctx.args[2])?);
     let sum = sum.ok_or(Error::text("ERR increment would produce NaN or Infinity"))?;
     let text = sum.to_text().into_bytes();
     ctx.reply.bulk(&text);
-    // Floating point may come out differently elsewhere; the result does not.
-    ctx.propagation
-        .add(&[b"SET", &ctx.args[1], &text, b"KEEPTTL"]);
-    db.set(
-        &ctx.args[1],
-        Value::Str(text.into()),
-        Keep::Expiry,
-        ctx.usage,
-        ctx.now,
-    );
+    ctx.propagation.add(&[b"SET", key, &text, b"KEEPTTL"]);
+    let value = Value::Str(text.into());
+    db.set(key, value, Keep::Expiry, ctx.usage, ctx.now);
+    db.event(Class::String, "incrbyfloat", key);
     ctx.dirty += 1;
     Ok(())
 }

@@ -1,13 +1,15 @@
-//! XINFO: looking into streams, groups and consumers. And XSETID, which sets by hand what XINFO shows.
+//! XINFO: what a stream, its groups and their consumers contain.
+//!
+//! Every reply is a map from names to values, whose names and order are Redis's. `radix-tree-keys` is the number of
+//! nodes; `radix-tree-nodes` is the size of the tree in which Redis keeps them, computed from their IDs.
 
-use super::entries::{reply_entries, reply_entry, reply_id};
-use super::groups::{bad_options, no_group_for_key};
+use super::replies::{bad_options, no_group_in_key, reply_entries, reply_entry, reply_id};
 use crate::commands::args::{help as reply_help, int};
-use crate::commands::command::Handler::{Container, Plain, Read, Write};
-use crate::commands::command::flags::{DENYOOM, FAST, LOADING, NONE, READONLY, STALE, WRITE};
+use crate::commands::command::Handler::{Container, Plain, Read};
+use crate::commands::command::flags::{LOADING, NONE, READONLY, STALE};
 use crate::commands::command::{Command, acl, cmd};
 use crate::commands::context::{CommandResult, Context};
-use crate::commands::key_spec::flags::{ACCESS, RO, RW, UPDATE};
+use crate::commands::key_spec::flags::{ACCESS, RO};
 use crate::commands::key_spec::key;
 use crate::resp::{Error, Reply};
 use crate::store::Db;
@@ -16,9 +18,6 @@ use crate::store::stream::{Group, Stream, StreamId};
 /// The commands of this file.
 #[rustfmt::skip]
 pub static COMMANDS: &[Command] = &[
-    cmd("xsetid", -3, Write(xsetid), WRITE | DENYOOM | FAST, acl::STREAM, &[key(1, RW | UPDATE)])
-        .doc("stream", "5.0.0", "O(1)", "key last-id [ENTRIESADDED entries_added] [MAXDELETEDID max_deleted_entry_id]",
-             "Sets the counters of a stream by hand."),
     cmd("xinfo", -2, Container, NONE, 0, &[])
         .doc("stream", "5.0.0", "Depends on subcommand.", "",
              "Looks into streams, groups and consumers.")
@@ -43,38 +42,51 @@ static SUBCOMMANDS: &[Command] = &[
              "Describes a stream, in short or in full."),
 ];
 
+/// How many entries FULL shows of each list if COUNT is not given.
+const DEFAULT_COUNT: usize = 10;
+
+/// Writes the name of a value.
 fn name(reply: &mut Reply, text: &str) {
     reply.bulk(text.as_bytes());
 }
 
+/// Writes a number with its name.
 fn count(reply: &mut Reply, text: &str, n: usize) {
     name(reply, text);
     reply.int(n as i64);
 }
 
+/// The stream at argument 2.
 fn stream_of<'d>(ctx: &Context, db: &'d Db) -> Result<&'d Stream, Error> {
     ctx.get(db, &ctx.args[2])?.ok_or(Error::NO_SUCH_KEY)
 }
 
+/// `XINFO STREAM key [FULL [COUNT count]]`
+///
+/// Replies with a map. O(1) without FULL. With it, O(N) for all entries and pending entries that are shown; COUNT 0 shows
+/// all.
 pub fn stream(ctx: &mut Context, db: &Db) -> CommandResult {
-    let full = ctx.args.len() > 3;
-    let mut limit = 10;
-    if full {
-        let fits = ctx.args.is(3, "FULL")
-            && (ctx.args.len() == 4 || ctx.args.len() == 6 && ctx.args.is(4, "COUNT"));
-        if !fits {
-            return Err(bad_options(ctx, "XINFO"));
-        }
-        if ctx.args.len() == 6 {
-            limit = match int(&ctx.args[5])? {
-                0 => usize::MAX,
-                n => usize::try_from(n).unwrap_or(10),
-            };
-        }
-    }
     let stream = stream_of(ctx, db)?;
-    let reply = &mut *ctx.reply;
-    reply.map(if full { 9 } else { 10 });
+    let full = match ctx.args.len() {
+        3 => None,
+        4 if ctx.args.is(3, "FULL") => Some(DEFAULT_COUNT),
+        6 if ctx.args.is(3, "FULL") && ctx.args.is(4, "COUNT") => Some(match int(&ctx.args[5])? {
+            0 => usize::MAX,
+            n => usize::try_from(n).unwrap_or(DEFAULT_COUNT),
+        }),
+        _ => return Err(bad_options(ctx, "XINFO")),
+    };
+    ctx.reply.map(if full.is_some() { 9 } else { 10 });
+    reply_counters(ctx.reply, stream);
+    match full {
+        Some(limit) => reply_all(ctx.reply, stream, limit),
+        None => reply_ends(ctx.reply, stream),
+    }
+    Ok(())
+}
+
+/// The first seven values of XINFO STREAM.
+fn reply_counters(reply: &mut Reply, stream: &Stream) {
     count(reply, "length", stream.len() as usize);
     count(reply, "radix-tree-keys", stream.node_count());
     count(reply, "radix-tree-nodes", stream.radix_nodes());
@@ -85,32 +97,35 @@ pub fn stream(ctx: &mut Context, db: &Db) -> CommandResult {
     count(reply, "entries-added", stream.entries_added as usize);
     name(reply, "recorded-first-entry-id");
     reply_id(reply, stream.first_id);
-    if full {
-        name(reply, "entries");
-        reply_entries(reply, stream.range(StreamId::MIN, StreamId::MAX), limit);
-        name(reply, "groups");
-        reply.array(stream.group_count());
-        stream.groups().for_each(|(group_name, group)| {
-            reply_full_group(reply, stream, group_name, group, limit)
-        });
-        return Ok(());
+}
+
+/// The rest of XINFO STREAM FULL: entries and groups, at most `limit` of each list.
+fn reply_all(reply: &mut Reply, stream: &Stream, limit: usize) {
+    name(reply, "entries");
+    reply_entries(reply, stream.range(StreamId::MIN, StreamId::MAX), limit);
+    name(reply, "groups");
+    reply.array(stream.group_count());
+    for (group_name, group) in stream.groups() {
+        reply_full_group(reply, stream, group_name, group, limit);
     }
+}
+
+/// The rest of XINFO STREAM: the number of groups, the first and the last entry.
+fn reply_ends(reply: &mut Reply, stream: &Stream) {
     count(reply, "groups", stream.group_count());
-    let mut all = stream.range(StreamId::MIN, StreamId::MAX);
-    let mut backwards = stream.range_backwards(StreamId::MIN, StreamId::MAX);
-    for (text, entry) in [
-        ("first-entry", all.next()),
-        ("last-entry", backwards.next()),
-    ] {
+    let (min, max) = (StreamId::MIN, StreamId::MAX);
+    let first = stream.range(min, max).next();
+    let last = stream.range_backwards(min, max).next();
+    for (text, entry) in [("first-entry", first), ("last-entry", last)] {
         name(reply, text);
         match entry {
             Some(entry) => reply_entry(reply, entry),
             None => reply.null(),
         }
     }
-    Ok(())
 }
 
+/// How far a group has come.
 fn reply_progress(reply: &mut Reply, stream: &Stream, group: &Group) {
     name(reply, "last-delivered-id");
     reply_id(reply, group.last_id);
@@ -173,6 +188,7 @@ fn reply_full_group(
     }
 }
 
+/// `XINFO GROUPS key`: replies with a list of maps, one per group. O(N) for N groups.
 pub fn groups(ctx: &mut Context, db: &Db) -> CommandResult {
     let stream = stream_of(ctx, db)?;
     ctx.reply.array(stream.group_count());
@@ -187,9 +203,10 @@ pub fn groups(ctx: &mut Context, db: &Db) -> CommandResult {
     Ok(())
 }
 
+/// `XINFO CONSUMERS key groupname`: replies with a list of maps, one per consumer. O(N) for N consumers.
 pub fn consumers(ctx: &mut Context, db: &Db) -> CommandResult {
     let stream = stream_of(ctx, db)?;
-    let missing = || no_group_for_key(&ctx.args[2], &ctx.args[3]);
+    let missing = || no_group_in_key(&ctx.args[2], &ctx.args[3]);
     let group = stream.group(&ctx.args[3]).ok_or_else(missing)?;
     ctx.reply.array(group.consumer_count());
     for consumer in group.consumers() {
@@ -203,50 +220,7 @@ pub fn consumers(ctx: &mut Context, db: &Db) -> CommandResult {
     Ok(())
 }
 
+/// `XINFO HELP`: replies with the subcommands. O(1).
 pub fn help(ctx: &mut Context) -> CommandResult {
     reply_help(ctx, "xinfo", SUBCOMMANDS)
-}
-
-pub fn xsetid(ctx: &mut Context, db: &mut Db) -> CommandResult {
-    let id = StreamId::parse_strict(&ctx.args[2], 0)?;
-    let (mut entries_added, mut max_deleted) = (None, StreamId::MIN);
-    let mut i = 3;
-    while i < ctx.args.len() {
-        let more = i + 1 < ctx.args.len();
-        if ctx.args.is(i, "ENTRIESADDED") && more {
-            let n = int(&ctx.args[i + 1])?;
-            entries_added = Some(
-                u64::try_from(n).map_err(|_| Error::text("ERR entries_added must be positive"))?,
-            );
-        } else if ctx.args.is(i, "MAXDELETEDID") && more {
-            max_deleted = StreamId::parse_strict(&ctx.args[i + 1], 0)?;
-            if id < max_deleted {
-                let text = "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id";
-                return Err(Error::text(text));
-            }
-        } else {
-            return Err(Error::SYNTAX);
-        }
-        i += 2;
-    }
-    let stream: &mut Stream = ctx.get_mut(db, &ctx.args[1])?.ok_or(Error::NO_SUCH_KEY)?;
-    if let Some(last) = stream.last_entry_id() {
-        if id < last {
-            let text = "ERR The ID specified in XSETID is smaller than the target stream top item";
-            return Err(Error::text(text));
-        }
-        if entries_added.is_some_and(|n| n < stream.len()) {
-            let text = "ERR The entries_added specified in XSETID is smaller than the target stream length";
-            return Err(Error::text(text));
-        }
-    }
-    stream.last_id = id;
-    stream.entries_added = entries_added.unwrap_or(stream.entries_added);
-    if max_deleted != StreamId::MIN {
-        stream.max_deleted_id = max_deleted;
-    }
-    db.changed_silently(&ctx.args[1]);
-    ctx.dirty += 1;
-    ctx.reply.ok();
-    Ok(())
 }

@@ -1,0 +1,103 @@
+//! DEBUG: tools for testing the server.
+//!
+//! The setting `enable-debug-command` must allow them, because some stop the whole server or show addresses in its memory.
+//!
+//! Tests that need a key that has expired and is still stored begin with `DEBUG SET-ACTIVE-EXPIRE 0`: then the cron deletes
+//! nothing, and the key stays until a command meets it. DEBUG OBJECT shows such a key, and leaves it.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use crate::commands::args::subcommand_syntax;
+use crate::commands::command::Handler::WriteAll;
+use crate::commands::command::flags::{ADMIN, LOADING, NOSCRIPT, STALE};
+use crate::commands::command::{Command, cmd};
+use crate::commands::context::{CommandResult, Context};
+use crate::commands::keys::object::idle_seconds;
+use crate::resp::Error;
+use crate::store::{Db, Store};
+use crate::util::number;
+
+/// The commands of this file.
+#[rustfmt::skip]
+pub static COMMANDS: &[Command] = &[
+    cmd("debug", -2, WriteAll(debug), ADMIN | NOSCRIPT | LOADING | STALE, 0, &[])
+        .doc("server", "1.0.0", "Depends on subcommand.", "",
+             "Tools for testing the server."),
+];
+
+/// `DEBUG <SLEEP seconds | SET-ACTIVE-EXPIRE <0 | 1> | OBJECT key | HELP>`. O(1), besides the sleep. Propagates nothing.
+pub fn debug(ctx: &mut Context, store: &mut Store) -> CommandResult {
+    if !is_allowed(ctx) {
+        return Err(Error::text(
+            "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it \
+             from a local connection, otherwise you need to set this option in the configuration file, and then \
+             restart the server.",
+        ));
+    }
+    match (ctx.args[1].to_ascii_lowercase().as_slice(), ctx.args.len()) {
+        (b"sleep", 3) => sleep(ctx),
+        (b"set-active-expire", 3) => set_active_expire(ctx),
+        (b"object", 3) => object(ctx, &store.dbs[ctx.session.db])?,
+        (b"help", 2) => help(ctx),
+        _ => return Err(subcommand_syntax(&ctx.args)),
+    }
+    Ok(())
+}
+
+/// Whether the setting allows DEBUG to this client.
+fn is_allowed(ctx: &Context) -> bool {
+    match ctx.config.enable_debug_command {
+        "yes" => true,
+        "local" => ctx.session.client.peer.ip().is_loopback(),
+        _ => false,
+    }
+}
+
+/// `DEBUG SLEEP seconds`: stops the whole server for a while, because it holds the write lock. Replies OK.
+fn sleep(ctx: &mut Context) {
+    let seconds = String::from_utf8_lossy(&ctx.args[2]).parse::<f64>();
+    let seconds = seconds.unwrap_or(0.0).max(0.0);
+    let time = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    ctx.server.stop.wait(time);
+    ctx.reply.ok();
+}
+
+/// `DEBUG SET-ACTIVE-EXPIRE <0 | 1>`: whether the cron deletes expired keys. Replies OK.
+fn set_active_expire(ctx: &mut Context) {
+    let on = number::parse_i64(&ctx.args[2]).unwrap_or(0) != 0;
+    ctx.server.active_expire.store(on, Relaxed);
+    ctx.reply.ok();
+}
+
+/// `DEBUG OBJECT key`: replies with a line about the value, even if the key has expired.
+fn object(ctx: &mut Context, db: &Db) -> CommandResult {
+    let object = db.get_any(&ctx.args[2]).ok_or(Error::NO_SUCH_KEY)?;
+    let line = format!(
+        "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
+        object,
+        object.value.encoding(),
+        object.value.serialized_len(),
+        object.used() & 0xFF_FFFF,
+        idle_seconds(ctx, object),
+    );
+    ctx.reply.simple(&line);
+    Ok(())
+}
+
+/// `DEBUG HELP`: replies with the subcommands.
+fn help(ctx: &mut Context) {
+    let lines = [
+        "DEBUG <subcommand> [<arg> ...], where <subcommand> is one of:",
+        "SLEEP seconds",
+        "    Stops the whole server for a while.",
+        "SET-ACTIVE-EXPIRE <0|1>",
+        "    Lets expired keys be deleted without being asked for, or not.",
+        "OBJECT key",
+        "    Shows how a value is kept.",
+        "HELP",
+        "    Prints this.",
+    ];
+    ctx.reply.array(lines.len());
+    lines.iter().for_each(|line| ctx.reply.simple(line));
+}

@@ -1,0 +1,325 @@
+//! The work of a consumer: XREADGROUP takes entries, XACK says that they are done.
+//!
+//! The ID of each stream tells XREADGROUP what to take from it:
+//!
+//! | ID | the consumer gets | effect |
+//! |---|---|---|
+//! | `>` | entries after the group's last-delivered-id, which no consumer has had | they become pending with it, and the group moves on |
+//! | any other | its own pending entries after the ID | each counts as delivered once more |
+//!
+//! Only `>` can wait. Waiting consumers are served in the order in which they blocked, so each new entry goes to the
+//! consumer that has waited longest. Whether there is something to read is defined in [`super::read`].
+//!
+//! # The log
+//!
+//! XREADGROUP itself is not logged: a replica could not know which entries were delivered. The log gets one XCLAIM per
+//! entry, with the time and the number of its delivery; with NOACK, where nothing becomes pending, an XGROUP SETID and an
+//! XGROUP CREATECONSUMER for a consumer that is new.
+
+use super::ids;
+use super::read::{ReadOptions, Reader, has_entries_after, has_moved_past};
+use super::replies::{
+    complete_streams, no_group_to_read, propagate_claim, propagate_group_id, reply_entry, reply_id,
+    reply_stream_key,
+};
+use crate::commands::command::Handler::Write;
+use crate::commands::command::flags::{BLOCKING, FAST, WRITE};
+use crate::commands::command::{Command, acl, cmd};
+use crate::commands::context::{CommandResult, Context};
+use crate::commands::key_spec::flags::{ACCESS, RO, RW, UPDATE};
+use crate::commands::key_spec::{after, key};
+use crate::resp::{Error, Reply};
+use crate::state::blocking::{Service, Serving};
+use crate::store::stream::group::ConsumerId;
+use crate::store::stream::{Nack, Stream, StreamId};
+use crate::store::{Class, Db, Type};
+
+/// The commands of this file.
+#[rustfmt::skip]
+pub static COMMANDS: &[Command] = &[
+    cmd("xreadgroup", -7, Write(xreadgroup), WRITE | BLOCKING, acl::STREAM, &[after("STREAMS", 4, RO | ACCESS)])
+        .doc("stream", "5.0.0", "O(M)", "GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key... id...",
+             "Reads from streams as a consumer of a group, and can wait."),
+    cmd("xack", -4, Write(xack), WRITE | FAST, acl::STREAM, &[key(1, RW | UPDATE)])
+        .doc("stream", "5.0.0", "O(1)", "key group id...",
+             "Acknowledges entries, which are pending no more."),
+];
+
+/// What a consumer wants of a stream.
+#[derive(Clone, Copy, PartialEq)]
+enum From {
+    /// `>`: entries that no consumer of the group has had.
+    New,
+    /// Its own pending entries after an ID.
+    History(StreamId),
+}
+
+/// `XREADGROUP GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key ...] id [id ...]`
+///
+/// Replies as XREAD does. A stream whose pending entries are asked for is always part of the reply. O(log N) per entry.
+/// Logs one XCLAIM per entry that it delivers.
+pub fn xreadgroup(ctx: &mut Context, db: &mut Db) -> CommandResult {
+    let options = ReadOptions::read(&ctx.args, Reader::Xreadgroup)?;
+    let (group, consumer) = options.group.ok_or(Error::SYNTAX)?;
+    let mut wanted = Vec::with_capacity(options.streams.len());
+    for &(key, id) in &options.streams {
+        wanted.push(wanted_of(ctx, db, key, group, id)?);
+    }
+    ctx.propagation.nothing();
+    let request = Request {
+        group,
+        consumer,
+        count: options.count,
+        no_ack: options.no_ack,
+    };
+    let start = ctx.reply.out.len();
+    let mut served = 0;
+    for (&(key, _), &from) in options.streams.iter().zip(&wanted) {
+        let Some(object) = db.get_mut(key, ctx.now) else {
+            continue;
+        };
+        let stream = Stream::of_mut(&mut object.value)?;
+        if from == From::New && !request.has_new_entries(stream) {
+            continue;
+        }
+        let mut serving = Serving {
+            reply: &mut *ctx.reply,
+            propagation: &mut ctx.propagation,
+            now: ctx.now,
+        };
+        let is_new = request.serve(stream, key, from, &mut serving);
+        report(db, key, is_new);
+        ctx.dirty += 1 + u64::from(is_new);
+        served += 1;
+    }
+    if served > 0 {
+        complete_streams(ctx.reply, start, served);
+        return Ok(());
+    }
+    match options.wait(ctx.may_block) {
+        Some((keys, timeout)) => {
+            let service = WaitingConsumer::new(&request);
+            ctx.block(keys, timeout, Box::new(service));
+        }
+        None => ctx.reply.null_array(),
+    }
+    Ok(())
+}
+
+/// What the ID of a stream asks for.
+///
+/// # Errors
+///
+/// The key or the group does not exist, or the ID is invalid.
+fn wanted_of(
+    ctx: &Context,
+    db: &mut Db,
+    key: &[u8],
+    group: &[u8],
+    id: &[u8],
+) -> Result<From, Error> {
+    const DOLLAR: Error = Error::text(
+        "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by \
+         specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set.",
+    );
+    let missing = || no_group_to_read(key, group);
+    let stream: &mut Stream = ctx.get_mut(db, key)?.ok_or_else(missing)?;
+    stream.group(group).ok_or_else(missing)?;
+    match id {
+        b">" => Ok(From::New),
+        b"$" => Err(DOLLAR),
+        id => Ok(match StreamId::parse_strict(id, 0)? {
+            StreamId::MAX => From::New, // Redis represents `>` by the largest ID
+            id => From::History(id),
+        }),
+    }
+}
+
+/// Reports what a delivery did to a stream.
+fn report(db: &mut Db, key: &[u8], is_new_consumer: bool) {
+    db.changed_silently(key);
+    if is_new_consumer {
+        db.event(Class::Stream, "xgroup-createconsumer", key);
+    }
+}
+
+/// A consumer's request for entries.
+struct Request<'a> {
+    group: &'a [u8],
+    consumer: &'a [u8],
+    count: usize,
+    no_ack: bool,
+}
+
+impl Request<'_> {
+    /// Whether the stream has entries that the group has not delivered.
+    fn has_new_entries(&self, stream: &Stream) -> bool {
+        let group = stream.group(self.group);
+        group.is_some_and(|group| has_entries_after(stream, group.last_id))
+    }
+
+    /// Answers from one stream: its key and the entries. Creates the consumer if it does not exist, and returns whether
+    /// it did.
+    fn serve(
+        &self,
+        stream: &mut Stream,
+        key: &[u8],
+        from: From,
+        serving: &mut Serving<'_>,
+    ) -> bool {
+        let Some(group) = stream.group_mut(self.group) else {
+            return false; // the caller has made sure that it exists
+        };
+        let (consumer, is_new) = group.meet(self.consumer, serving.now);
+        if is_new && self.no_ack {
+            let command: [&[u8]; 2] = [b"XGROUP", b"CREATECONSUMER"];
+            let [name, sub] = command;
+            serving
+                .propagation
+                .add(&[name, sub, key, self.group, self.consumer]);
+        }
+        reply_stream_key(serving.reply, key);
+        match from {
+            From::New => self.deliver(stream, key, consumer, serving),
+            From::History(after) => self.reply_history(serving, stream, after),
+        }
+        is_new
+    }
+
+    /// Delivers new entries.
+    fn deliver(
+        &self,
+        stream: &mut Stream,
+        key: &[u8],
+        consumer: ConsumerId,
+        serving: &mut Serving<'_>,
+    ) {
+        let Serving {
+            reply,
+            propagation,
+            now,
+        } = serving;
+        let (count, no_ack, now) = (self.count, self.no_ack, *now);
+        reply.array_of(|reply| {
+            stream.deliver(self.group, consumer, count, no_ack, now, |entry| {
+                reply_entry(reply, entry);
+                if !no_ack && propagation.is_wanted() {
+                    let nack = Nack {
+                        consumer,
+                        delivered: now,
+                        count: 1,
+                    };
+                    let place = (key, self.group);
+                    let owned = (self.consumer, &nack);
+                    propagate_claim(propagation, place, entry.id, entry.id, owned);
+                }
+            })
+        });
+        if let (true, Some(group)) = (no_ack, stream.group(self.group)) {
+            propagate_group_id(propagation, key, self.group, group);
+        }
+    }
+
+    /// Replies with the consumer's pending entries after an ID. Each counts as delivered once more. Of an entry that is no
+    /// longer in the stream only the ID is known.
+    fn reply_history(&self, serving: &mut Serving<'_>, stream: &mut Stream, after: StreamId) {
+        let now = serving.now;
+        let reply: &mut Reply = serving.reply;
+        let consumer = stream
+            .group(self.group)
+            .and_then(|g| g.find_consumer(self.consumer));
+        let ids: Vec<StreamId> = match (consumer, after.next()) {
+            (Some(c), Some(start)) => c.pending_from(start).take(self.count).collect(),
+            _ => vec![],
+        };
+        reply.array(ids.len());
+        for id in ids {
+            match stream.get(id) {
+                Some(entry) => {
+                    reply_entry(reply, entry);
+                    if let Some(nack) = stream.group_mut(self.group).and_then(|g| g.nack_mut(id)) {
+                        nack.delivered = now;
+                        nack.count += 1;
+                    }
+                }
+                None => {
+                    reply.array(2);
+                    reply_id(reply, id);
+                    reply.null_array();
+                }
+            }
+        }
+    }
+}
+
+/// What a waiting XREADGROUP wants: entries that its group has not read.
+struct WaitingConsumer {
+    group: Vec<u8>,
+    consumer: Vec<u8>,
+    count: usize,
+    no_ack: bool,
+}
+
+impl WaitingConsumer {
+    fn new(request: &Request) -> WaitingConsumer {
+        WaitingConsumer {
+            group: request.group.to_vec(),
+            consumer: request.consumer.to_vec(),
+            count: request.count,
+            no_ack: request.no_ack,
+        }
+    }
+}
+
+impl Service for WaitingConsumer {
+    /// There is also something for the client if the stream or the group is gone: an error.
+    fn can_serve(&self, db: &Db, key: &[u8], now: i64) -> bool {
+        let object = db.get(key, now);
+        let Some(Ok(stream)) = object.map(|object| Stream::of(&object.value)) else {
+            return true;
+        };
+        let group = stream.group(&self.group);
+        group.is_none_or(|group| has_moved_past(stream, group.last_id))
+    }
+
+    fn serve(&mut self, db: &mut Db, key: &[u8], serving: &mut Serving<'_>) -> CommandResult {
+        const NO_KEY: Error = Error::text("UNBLOCKED the stream key no longer exists");
+        const NO_GROUP: Error =
+            Error::text("NOGROUP the consumer group this client was blocked on no longer exists");
+        let object = db.get_mut(key, serving.now);
+        let Some(Ok(stream)) = object.map(|object| Stream::of_mut(&mut object.value)) else {
+            return Err(NO_KEY);
+        };
+        stream.group(&self.group).ok_or(NO_GROUP)?;
+        let request = Request {
+            group: &self.group,
+            consumer: &self.consumer,
+            count: self.count,
+            no_ack: self.no_ack,
+        };
+        let start = serving.reply.out.len();
+        let is_new = request.serve(stream, key, From::New, serving);
+        complete_streams(serving.reply, start, 1);
+        report(db, key, is_new);
+        Ok(())
+    }
+}
+
+/// `XACK key group id [id ...]`
+///
+/// Replies with how many of the entries were pending. O(log N) per ID. Logs itself. Nothing is acknowledged if any of the
+/// IDs is invalid.
+pub fn xack(ctx: &mut Context, db: &mut Db) -> CommandResult {
+    let key = &ctx.args[1];
+    let mut acknowledged = 0;
+    if let Some(stream) = ctx.get_mut::<Stream>(db, key)?
+        && let Some(group) = stream.group_mut(&ctx.args[2])
+    {
+        let ids = ids(&ctx.args, 3)?;
+        acknowledged = ids.into_iter().filter(|&id| group.acknowledge(id)).count();
+    }
+    db.changed_silently(key);
+    ctx.dirty += acknowledged as u64;
+    ctx.reply.int(acknowledged as i64);
+    Ok(())
+}

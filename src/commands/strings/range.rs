@@ -1,0 +1,157 @@
+//! Parts of a string: APPEND, STRLEN, SETRANGE, GETRANGE and its old name SUBSTR.
+//!
+//! A string that is changed in place becomes `raw`: a vector with room to grow, so that many small APPENDs cost O(1) each.
+//! Its expiry stays.
+//!
+//! GETRANGE counts from the end for negative positions, and cuts off what lies outside:
+//!
+//! ```text
+//!   "hello"     0 … 1 → "he"     -3 … -1 → "llo"     3 … 99 → "lo"     4 … 2 → ""
+//! ```
+//!
+//! # Invariant
+//!
+//! * No string becomes longer than `proto-max-bulk-len`, because a client could not read it. The primary is exempt: what it
+//!   has done is done.
+
+use crate::commands::args::int;
+use crate::commands::command::Handler::{Read, Write};
+use crate::commands::command::flags::{DENYOOM, FAST, READONLY, WRITE};
+use crate::commands::command::{Command, acl, cmd};
+use crate::commands::context::{CommandResult, Context};
+use crate::commands::key_spec::flags::{ACCESS, INSERT, RO, RW, UPDATE};
+use crate::commands::key_spec::key;
+use crate::commands::strings::value::value_of;
+use crate::resp::Error;
+use crate::store::{Class, Db, Value};
+
+/// The commands of this file.
+#[rustfmt::skip]
+pub static COMMANDS: &[Command] = &[
+    cmd("append", 3, Write(append), WRITE | DENYOOM | FAST, acl::STRING, &[key(1, RW | INSERT)])
+        .doc("string", "2.0.0", "O(1)", "key value",
+             "Adds to the end of a string."),
+    cmd("strlen", 2, Read(strlen), READONLY | FAST, acl::STRING, &[key(1, RO)])
+        .doc("string", "2.2.0", "O(1)", "key",
+             "Tells the length of a string."),
+    cmd("setrange", 4, Write(setrange), WRITE | DENYOOM, acl::STRING, &[key(1, RW | UPDATE)])
+        .doc("string", "2.2.0", "O(1)", "key offset value",
+             "Overwrites part of a string, padding with zero bytes where needed."),
+    cmd("getrange", 4, Read(getrange), READONLY, acl::STRING, &[key(1, RO | ACCESS)])
+        .doc("string", "2.4.0", "O(N)", "key start end",
+             "Reads part of a string."),
+    cmd("substr", 4, Read(substr), READONLY, acl::STRING, &[key(1, RO | ACCESS)])
+        .doc("string", "1.0.0", "O(N)", "key start end",
+             "Reads part of a string (the old name of GETRANGE)."),
+];
+
+/// Refuses strings that a client could not have sent in one piece.
+fn check_length(ctx: &Context, len: usize) -> CommandResult {
+    if !ctx.session.primary && len as u64 > ctx.config.proto_max_bulk_len as u64 {
+        return Err(Error::text(
+            "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
+        ));
+    }
+    Ok(())
+}
+
+/// `APPEND key value`: adds to the end of the string at the key, which is created if the key is absent. Replies with the new
+/// length. O(1) amortized.
+pub fn append(ctx: &mut Context, db: &mut Db) -> CommandResult {
+    let added = ctx.args[2].len();
+    let len = match ctx.find_mut(db, &ctx.args[1]) {
+        None => {
+            let value = value_of(ctx, 2);
+            ctx.set(db, &ctx.args[1], value);
+            added
+        }
+        Some(object) => {
+            check_length(ctx, object.value.as_string()?.len() + added)?;
+            let string = object.value.as_raw_mut()?;
+            string.extend_from_slice(&ctx.args[2]);
+            let len = string.len();
+            db.modified(&ctx.args[1]);
+            len
+        }
+    };
+    db.event(Class::String, "append", &ctx.args[1]);
+    ctx.dirty += 1;
+    ctx.reply.int(len as i64);
+    Ok(())
+}
+
+/// `STRLEN key`: replies with the length of the string at the key, 0 if there is none. O(1).
+pub fn strlen(ctx: &mut Context, db: &Db) -> CommandResult {
+    let len = match ctx.find(db, &ctx.args[1]) {
+        Some(object) => object.value.as_string()?.len(),
+        None => 0,
+    };
+    ctx.reply.int(len as i64);
+    Ok(())
+}
+
+/// `SETRANGE key offset value`: overwrites the string at the key from a position on, after filling up with zero bytes as far
+/// as needed. An empty value changes nothing. Replies with the new length. O(N) for N bytes written.
+pub fn setrange(ctx: &mut Context, db: &mut Db) -> CommandResult {
+    let offset = usize::try_from(int(&ctx.args[2])?)
+        .map_err(|_| Error::text("ERR offset is out of range"))?;
+    let (key, patch) = (&ctx.args[1], &ctx.args[3]);
+    let object = ctx.find_mut(db, key);
+    let old_len = match &object {
+        Some(object) => object.value.as_string()?.len(),
+        None => 0,
+    };
+    if patch.is_empty() {
+        ctx.reply.int(old_len as i64);
+        return Ok(());
+    }
+    let end = offset.saturating_add(patch.len());
+    check_length(ctx, end)?;
+    let len = end.max(old_len);
+    let overwrite = |string: &mut Vec<u8>| {
+        string.resize(len, 0);
+        string[offset..end].copy_from_slice(patch);
+    };
+    match object {
+        Some(object) => {
+            overwrite(object.value.as_raw_mut()?);
+            db.modified(key);
+        }
+        None => {
+            let mut string = Vec::new();
+            overwrite(&mut string);
+            ctx.set(db, key, Value::Raw(Box::new(string)));
+        }
+    }
+    db.event(Class::String, "setrange", key);
+    ctx.dirty += 1;
+    ctx.reply.int(len as i64);
+    Ok(())
+}
+
+/// `GETRANGE key start end`: replies with the bytes from `start` to `end`, both included; negative positions count from the
+/// end. O(N) for N bytes returned.
+pub fn getrange(ctx: &mut Context, db: &Db) -> CommandResult {
+    let (start, end) = (int(&ctx.args[2])?, int(&ctx.args[3])?);
+    let Some(object) = ctx.find(db, &ctx.args[1]) else {
+        ctx.reply.bulk(b"");
+        return Ok(());
+    };
+    let string = object.value.as_string()?;
+    let len = string.len() as i64;
+    let from_start = |i: i64| if i < 0 { (len + i).max(0) } else { i };
+    let (first, last) = (from_start(start), from_start(end).min(len - 1));
+    let is_empty = len == 0 || first > last || start < 0 && end < 0 && start > end;
+    let part = if is_empty {
+        b""
+    } else {
+        &string[first as usize..=last as usize]
+    };
+    ctx.reply.bulk(part);
+    Ok(())
+}
+
+/// `SUBSTR key start end`: the old name of GETRANGE.
+pub fn substr(ctx: &mut Context, db: &Db) -> CommandResult {
+    getrange(ctx, db)
+}
