@@ -10,6 +10,7 @@
 //! * [`clients`], who is connected; [`session`], what only a client's own thread knows of it;
 //! * [`blocking`], who waits for a key; [`watch`], who must know that a key has changed;
 //! * [`journal`], what has changed, and [`replication`], who follows it and whom we follow;
+//! * [`copies`], how replicas share a copy of all data;
 //! * [`failover`], how a primary hands over; [`shutdown`], how a server ends; [`pause`], how writes wait for both;
 //! * [`stats`], what INFO counts; [`log`], what the server says about itself.
 //!
@@ -17,7 +18,7 @@
 //!
 //! Whoever holds one lock may take only those to its right:
 //! `store → blocking, watch, replicas, failover, shutdown → the pause of writes → a waiter → clients → a client's own fields`, and
-//! `store → a replica's sending → journal`. Nothing that waits for a peer or a disk happens under the store's lock.
+//! `store → a round of copies → history → journal`, and `a replica's sending → journal`. Nothing that waits for a peer or a disk happens under the store's lock.
 //!
 //! # Panics
 //!
@@ -30,6 +31,7 @@
 pub mod blocking;
 pub mod clients;
 pub mod config;
+pub mod copies;
 pub mod failover;
 pub mod journal;
 pub mod log;
@@ -59,6 +61,7 @@ use crate::util::random::Random;
 use blocking::{Blocking, Outcome, Waiter};
 use clients::Clients;
 use config::{Config, Settings};
+use copies::Rounds;
 use failover::Failover;
 use journal::Journal;
 use log::Log;
@@ -99,6 +102,7 @@ pub struct State {
     pub journal: Journal,
     pub history: Mutex<History>,
     pub replicas: Replicas,
+    pub copies: Rounds,
     pub link: Link,
     pub failover: Failover,
     pub shutdown: Shutdown,
@@ -136,6 +140,7 @@ impl Shared {
             journal: Journal::default(),
             history: Mutex::new(History::new(random.hex40())),
             replicas: Replicas::default(),
+            copies: Rounds::default(),
             link,
             failover: Failover::default(),
             shutdown: Shutdown::default(),
