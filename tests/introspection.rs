@@ -277,3 +277,26 @@ fn a_waiting_reader_misses_nothing_while_many_write() {
         writers.into_iter().for_each(|w| w.join().unwrap());
     });
 }
+
+/// A client whose reply exceeds the limit of its class is closed, and the others go on.
+#[test]
+fn a_normal_client_with_too_much_output_is_closed() {
+    on_both(|address| {
+        let mut client = Client::connect(address);
+        client.send(&[b"SET".to_vec(), b"big".to_vec(), vec![b'x'; 8_000_000]]);
+        client.reply().unwrap();
+        let limit = "normal 1000000 0 0";
+        client.ask(&format!("CONFIG SET client-output-buffer-limit '{limit}'"));
+        let mut greedy = Client::connect(address);
+        for _ in 0..20 {
+            greedy.send(&[b"GET".to_vec(), b"big".to_vec()]);
+        }
+        wait_for(|| {
+            let Reply::Bulk(Some(list)) = client.ask("CLIENT LIST") else {
+                return false;
+            };
+            String::from_utf8(list).unwrap().lines().count() == 1
+        });
+        assert_eq!(client.ask("EXISTS big"), Reply::Int(1));
+    });
+}

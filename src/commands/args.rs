@@ -155,29 +155,28 @@ pub fn is_http(args: &Args<'_>) -> bool {
     args.is(0, "POST") || args.is(0, "Host:")
 }
 
+/// An argument as Redis shows it in most errors: up to the first zero byte, because Redis prints it as a C string, and at most
+/// `most` bytes.
+pub fn c_text(argument: &[u8], most: usize) -> &[u8] {
+    let end = argument.iter().position(|&b| b == 0);
+    &argument[..end.unwrap_or(argument.len()).min(most)]
+}
+
 /// Redis's words for a command that is not in the table: its first words are quoted, up to 128 bytes.
 pub fn unknown_command(args: &Args<'_>) -> Error {
-    let head = |bytes: &[u8], most: usize| {
-        let end = bytes
-            .iter()
-            .position(|&b| b == 0)
-            .unwrap_or(bytes.len())
-            .min(most);
-        bytes[..end].to_vec()
-    };
     let mut beginning = vec![];
     for word in args.iter_from(1) {
         if beginning.len() >= 128 {
             break;
         }
-        let word = head(word, 128 - beginning.len());
-        beginning.extend([b"'", word.as_slice(), b"' "].concat());
+        let word = c_text(word, 128 - beginning.len());
+        beginning.extend([b"'", word, b"' "].concat());
     }
-    let name = head(&args[0], 128);
+    let name = c_text(&args[0], 128);
     Error::new(
         [
             b"ERR unknown command '",
-            name.as_slice(),
+            name,
             b"', with args beginning with: ",
             &beginning,
         ]
@@ -187,7 +186,7 @@ pub fn unknown_command(args: &Args<'_>) -> Error {
 
 /// The same for a subcommand.
 pub fn unknown_subcommand(container: &[u8], name: &[u8]) -> Error {
-    let name = &name[..name.len().min(128)];
+    let name = c_text(name, 128);
     let container = container.to_ascii_uppercase();
     let text = [
         b"ERR unknown subcommand '",
@@ -204,7 +203,7 @@ pub fn subcommand_syntax(args: &Args<'_>) -> Error {
     let name = args.get(1).unwrap_or_default();
     let text = [
         b"ERR unknown subcommand or wrong number of arguments for '",
-        &name[..name.len().min(128)],
+        c_text(name, 128),
         b"'. Try ",
         &args[0].to_ascii_uppercase(),
         b" HELP.",

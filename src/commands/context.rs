@@ -162,7 +162,12 @@ impl Context<'_> {
         db: &'d mut Db,
         key: &[u8],
     ) -> Result<&'d mut T, Error> {
-        if self.find_mut(db, key).is_none() {
+        let exists = match db.get_any(key) {
+            // A key that has expired may have to be deleted first.
+            Some(object) => !object.is_expired(self.now) || db.get_mut(key, self.now).is_some(),
+            None => false,
+        };
+        if !exists {
             self.set(db, key, T::default().into_value());
         }
         // The key exists now, so the error is never seen.

@@ -72,23 +72,24 @@ impl Executor<'_> {
 
     /// Writes the error of a request that is refused, and marks the transaction that it belongs to.
     #[cold]
-    fn refuse(&self, session: &mut Session, args: &Args<'_>, reply: &mut Reply, error: Error) {
+    fn refuse(&mut self, session: &mut Session, args: &Args<'_>, reply: &mut Reply, error: Error) {
         if is_http(args) {
-            self.shared.log.warning(
+            let peer = session.client.peer;
+            self.release(); // the log may wait for a disk
+            self.shared.log.warn_of_http(&format!(
                 "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. \
                  This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis \
-                 instance. Connection aborted.",
-            );
+                 instance. Connection from {peer} aborted."
+            ));
             session.close_after_reply = true;
             return session.client.kill();
         }
         let command = self.index.find(&args[0]);
         let handler = command.map(|n| self.index.rows[n].command.handler);
         if matches!(handler, Some(Handler::Exec)) {
-            // Whatever refuses EXEC ends the transaction.
-            if session.set_multi(None).is_some() {
-                session.unwatch(self.shared);
-            }
+            // Whatever refuses EXEC ends the transaction and the watch, even if no transaction was open.
+            session.set_multi(None);
+            session.unwatch(self.shared);
             let why = error.0.strip_prefix(b"ERR ").unwrap_or(&error.0);
             let text = b"EXECABORT Transaction discarded because of: ";
             return self.reply_error(reply, &Error::new([text, why].concat()));

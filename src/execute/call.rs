@@ -101,7 +101,9 @@ impl Executor<'_> {
             reply.out.truncate(start);
             self.reply_error(reply, error);
         }
-        self.counter.count(&shared.stats, number, result.is_err());
+        let is_fast = command.has(flags::FAST);
+        self.counter
+            .count(&shared.stats, number, result.is_err(), is_fast);
         waiter
     }
 

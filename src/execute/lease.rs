@@ -7,9 +7,8 @@
 //! The budget bounds how long others wait: [`LEASE_COMMANDS`] commands or [`LEASE_REPLY_BYTES`] bytes of replies, counted
 //! from the moment when the lock was taken.
 
-use std::sync::RwLockReadGuard;
-
 use crate::state::Shared;
+use crate::state::lock::ReadGuard;
 use crate::store::Store;
 use crate::write::{Origin, WriteTxn};
 
@@ -21,7 +20,7 @@ const LEASE_REPLY_BYTES: usize = 64 * 1024;
 /// The lock on the store that is held, if any.
 enum Lock<'a> {
     None,
-    Read(RwLockReadGuard<'a, Store>),
+    Read(ReadGuard<'a, Store>),
     Write(WriteTxn<'a>),
 }
 

@@ -16,20 +16,20 @@ impl Executor<'_> {
         let shared = self.shared;
         let Some(multi) = session.set_multi(None) else {
             self.reply_error(reply, &Error::text("ERR EXEC without MULTI"));
-            return self.counter.count(&shared.stats, number, true);
+            return self.counter.count(&shared.stats, number, true, false);
         };
         if multi.refused {
             session.unwatch(shared);
             let text = "EXECABORT Transaction discarded because of previous errors.";
             self.reply_error(reply, &Error::text(text));
-            return self.counter.count(&shared.stats, number, true);
+            return self.counter.count(&shared.stats, number, true, false);
         }
         self.write_txn(session);
         let is_dirty = session.watch_flag.load(Relaxed) || self.watched_key_expired(session);
         session.unwatch(shared);
         if is_dirty {
             reply.null_array();
-            return self.counter.count(&shared.stats, number, false);
+            return self.counter.count(&shared.stats, number, false, false);
         }
         let start = reply.out.len();
         let is_off = |session: &Session| session.reply_mode == ReplyMode::Off;
@@ -44,12 +44,15 @@ impl Executor<'_> {
                 reply.out.truncate(start);
             }
         }
+        if session.close_after_reply {
+            reply.out.truncate(start); // the client has closed itself, and gets nothing more
+        }
         if session.reply_mode == ReplyMode::Skipping {
             Self::apply_reply_mode(session, reply, start);
         }
         self.write_txn(session).end_unit();
         self.release();
-        self.counter.count(&shared.stats, number, false);
+        self.counter.count(&shared.stats, number, false, false);
     }
 
     /// Whether a watched key has expired since it was watched.

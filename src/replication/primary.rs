@@ -22,6 +22,7 @@ use super::in_background;
 use crate::persistence::rdb::save::{self, Notes};
 use crate::state::copies::FullCopy;
 use crate::state::journal::Lost;
+use crate::state::lock::may_wait;
 use crate::state::replication::{History, Replica, Stage, lost};
 use crate::state::session::SyncRequest;
 use crate::state::{Handle, Shared, lock};
@@ -146,7 +147,7 @@ fn count_full(shared: &Shared, replica: &Replica, request: &SyncRequest) {
 /// with a mark. Another one is taken at once, as in Redis.
 fn get_copy(out: &mut Outlet<'_>, replica: &Arc<Replica>) -> io::Result<Arc<FullCopy>> {
     let shared = out.shared;
-    let take = |store: &mut Store, members: &[Arc<Replica>]| take_copy(shared, store, members);
+    let take = |store: &Store, members: &[Arc<Replica>]| take_copy(shared, store, members);
     if !replica.eof.load(Relaxed) {
         let mut txn = WriteTxn::begin(shared, Origin::Local, clock::now_ms());
         let members = std::slice::from_ref(replica);
@@ -175,7 +176,7 @@ fn get_copy(out: &mut Outlet<'_>, replica: &Arc<Replica>) -> io::Result<Arc<Full
 }
 
 /// Takes a copy for some replicas, and has the journal keep for each of them what comes after it.
-fn take_copy(shared: &Shared, store: &mut Store, members: &[Arc<Replica>]) -> FullCopy {
+fn take_copy(shared: &Shared, store: &Store, members: &[Arc<Replica>]) -> FullCopy {
     let config = shared.settings.current();
     let (mut history, journal) = (lock(&shared.history), &shared.journal);
     if !journal.is_active() {
@@ -193,7 +194,7 @@ fn take_copy(shared: &Shared, store: &mut Store, members: &[Arc<Replica>]) -> Fu
         journal.add_reader(replica.client.id, offset, config.replica_limit);
     }
     FullCopy {
-        dbs: store.dbs.iter_mut().map(Db::snapshot).collect(),
+        dbs: store.dbs.iter().map(Db::snapshot).collect(),
         taken_at: clock::now_ms(),
         replid: history.replid.clone(),
         offset,
@@ -312,6 +313,7 @@ impl Outlet<'_> {
 impl Write for Outlet<'_> {
     /// Writes what the replica takes. It may take nothing for `repl-timeout` seconds.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        may_wait("wrote to a replica");
         let began = Instant::now();
         self.check_kept()?;
         loop {

@@ -19,16 +19,16 @@
 //! * A member of a round that has left it before the copy was taken is not registered as a reader of the log.
 //! * A round belongs to its members. When all have left, the round and its copy are gone.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Weak};
 use std::time::{Duration, Instant};
 
-use super::lock;
+use super::lock::{Lock, Rank, lock};
 use super::replication::Replica;
-use crate::store::KeyspaceSnapshot;
+use crate::store::Keyspace;
 
 /// All data as they were at one moment.
 pub struct FullCopy {
-    pub dbs: Vec<KeyspaceSnapshot>,
+    pub dbs: Vec<Keyspace>,
     /// Unix time in milliseconds.
     pub taken_at: i64,
     /// The history that the data belong to, how far it had come, and the database that it had selected then.
@@ -40,7 +40,7 @@ pub struct FullCopy {
 /// Replicas that wait for one copy.
 struct Round {
     began: Instant,
-    inner: Mutex<Inner>,
+    inner: Lock<Inner>,
     taken: Condvar,
 }
 
@@ -50,9 +50,16 @@ struct Inner {
 }
 
 /// The round that a replica can join, if there is one.
-#[derive(Default)]
 pub struct Rounds {
-    current: Mutex<Weak<Round>>,
+    current: Lock<Weak<Round>>,
+}
+
+impl Default for Rounds {
+    fn default() -> Rounds {
+        Rounds {
+            current: Lock::new(Rank::CopyRounds, Weak::new()),
+        }
+    }
 }
 
 impl Rounds {
@@ -61,13 +68,13 @@ impl Rounds {
         let mut current = lock(&self.current);
         let joined = current.upgrade().filter(|round| round.add(replica));
         let round = joined.unwrap_or_else(|| {
-            let members = vec![replica.clone()];
+            let inner = Inner {
+                members: vec![replica.clone()],
+                copy: None,
+            };
             let round = Arc::new(Round {
                 began: Instant::now(),
-                inner: Mutex::new(Inner {
-                    members,
-                    copy: None,
-                }),
+                inner: Lock::new(Rank::CopyRound, inner),
                 taken: Condvar::new(),
             });
             *current = Arc::downgrade(&round);
@@ -106,11 +113,9 @@ impl Member {
             inner.copy.is_some() || is_full || self.round.began.elapsed() >= delay
         };
         let left = delay.saturating_sub(self.round.began.elapsed());
-        let waited = self
-            .round
-            .taken
-            .wait_timeout_while(inner, time.min(left), |inner| !is_over(inner));
-        is_over(&waited.unwrap_or_else(PoisonError::into_inner).0)
+        let taken = &self.round.taken;
+        let inner = inner.wait_timeout_while(taken, time.min(left), |inner| !is_over(inner));
+        is_over(&inner)
     }
 
     /// The copy. If it has not been taken, `take` takes it for these members. The caller holds the store's write lock.

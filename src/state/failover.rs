@@ -14,12 +14,12 @@
 //! becomes a replica; so there is no write that is here and not there. Writes are [paused](super::pause) in the
 //! meantime.
 
-use std::sync::Mutex;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
+use super::lock::{Lock, Rank, lock};
 use super::pause::Reason;
-use super::{Shared, State, lock};
+use super::{Shared, State};
 
 /// A server's address, as it is told.
 pub type Address = (String, u16);
@@ -56,9 +56,16 @@ pub struct Plan {
 }
 
 /// The handing over that is under way, if any.
-#[derive(Default)]
 pub struct Failover {
-    phase: Mutex<Phase>,
+    phase: Lock<Phase>,
+}
+
+impl Default for Failover {
+    fn default() -> Failover {
+        Failover {
+            phase: Lock::new(Rank::Failover, Phase::default()),
+        }
+    }
 }
 
 impl Failover {

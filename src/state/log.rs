@@ -2,15 +2,16 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
 use super::config::{Config, LogLevel, LogTo};
-use super::lock;
+use super::lock::{Lock, Rank, lock, may_wait};
 use crate::util::clock;
 
 /// Where log lines go, and which of them.
 pub struct Log {
+    /// When an HTTP request was last warned of: Unix time in seconds.
+    http_warning: AtomicU64,
     level: AtomicU8,
     sink: Sink,
 }
@@ -18,7 +19,7 @@ pub struct Log {
 enum Sink {
     Nowhere,
     Stdout,
-    File(Mutex<File>),
+    File(Lock<File>),
 }
 
 impl Log {
@@ -27,7 +28,8 @@ impl Log {
         let sink = match config.log_to {
             LogTo::Nowhere => Sink::Nowhere,
             LogTo::Configured if config.logfile.as_os_str().is_empty() => Sink::Stdout,
-            LogTo::Configured => Sink::File(Mutex::new(
+            LogTo::Configured => Sink::File(Lock::new(
+                Rank::LogFile,
                 OpenOptions::new()
                     .create(true)
                     .append(true)
@@ -35,6 +37,7 @@ impl Log {
             )),
         };
         Ok(Log {
+            http_warning: AtomicU64::new(0),
             level: AtomicU8::new(config.loglevel as u8),
             sink,
         })
@@ -44,11 +47,13 @@ impl Log {
         self.level.store(level as u8, Relaxed);
     }
 
-    /// Writes a line if its level is loud enough. A line that cannot be written is lost: there is nobody to tell.
+    /// Writes a line if its level is loud enough. It may wait for a disk or a pipe, so the caller does not hold the store's
+    /// lock. A line that cannot be written is lost: there is nobody to tell.
     pub fn write(&self, level: LogLevel, text: &str) {
         if (level as u8) < self.level.load(Relaxed) {
             return;
         }
+        may_wait("wrote to the log");
         let mark = ['.', '-', '*', '#'][level as usize];
         let stamp = clock::log_stamp(clock::since_epoch());
         let line = format!("{}:M {stamp} {mark} {text}\n", std::process::id());
@@ -56,6 +61,17 @@ impl Log {
             Sink::Nowhere => {}
             Sink::Stdout => drop(std::io::stdout().write_all(line.as_bytes())),
             Sink::File(file) => drop(lock(file).write_all(line.as_bytes())),
+        }
+    }
+
+    /// Warns of an HTTP request, but not more than once a minute: an attacker shall not fill the disk.
+    pub fn warn_of_http(&self, text: &str) {
+        let now = clock::since_epoch().as_secs();
+        let last = self.http_warning.swap(now, Relaxed);
+        if now.saturating_sub(last) >= 60 {
+            self.warning(text);
+        } else {
+            self.http_warning.store(last, Relaxed);
         }
     }
 

@@ -16,9 +16,8 @@
 //!
 //! # Lock order
 //!
-//! Whoever holds one lock may take only those to its right:
-//! `store → blocking, watch, replicas, failover, shutdown → the pause of writes → a waiter → clients → a client's own fields`, and
-//! `store → a round of copies → history → journal`, and `a replica's sending → journal`. Nothing that waits for a peer or a disk happens under the store's lock.
+//! Every lock has a rank, and a thread takes locks in the order of their ranks. [`mod@lock`] has the table of all locks, and
+//! debug builds check the order.
 //!
 //! # Panics
 //!
@@ -26,7 +25,7 @@
 //! its client. The lock it held is *poisoned* by the standard library, so that nobody goes on unawares.
 //! We do go on: the store's structures are never left half-changed across a call that can panic, and
 //! one client's misfortune must not be everyone's. [`Shared::read`] and [`Shared::write`] are where this is
-//! decided, [`lock`] for all the small locks.
+//! decided, [`lock()`] for all the small locks.
 
 pub mod blocking;
 pub mod clients;
@@ -34,6 +33,7 @@ pub mod config;
 pub mod copies;
 pub mod failover;
 pub mod journal;
+pub mod lock;
 pub mod log;
 pub mod outbox;
 pub mod pause;
@@ -48,9 +48,7 @@ pub mod watch;
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
-use std::sync::{
-    Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-};
+use std::sync::{Arc, Condvar};
 use std::time::{Duration, Instant};
 
 use crate::resp::{Error, push_request};
@@ -64,6 +62,8 @@ use config::{Config, Settings};
 use copies::Rounds;
 use failover::Failover;
 use journal::Journal;
+pub use lock::lock;
+use lock::{Lock, Rank, ReadGuard, ReadWriteLock, WriteGuard};
 use log::Log;
 use pause::WritePause;
 use replication::{History, Link, Replicas};
@@ -73,7 +73,7 @@ use watch::Watches;
 
 /// Everything that the threads of one server share: the data under its lock, and the [`State`].
 pub struct Shared {
-    store: RwLock<Store>,
+    store: ReadWriteLock<Store>,
     state: State,
 }
 
@@ -100,7 +100,7 @@ pub struct State {
     pub run_id: String,
     /// What has changed, for those who replicate it: the record, its name, who reads it, and whom we follow.
     pub journal: Journal,
-    pub history: Mutex<History>,
+    pub history: Lock<History>,
     pub replicas: Replicas,
     pub copies: Rounds,
     pub link: Link,
@@ -110,7 +110,7 @@ pub struct State {
     pub write_pause: WritePause,
     pub started: Instant,
     /// The addresses being listened on; set once when the server starts.
-    pub addresses: Mutex<Vec<SocketAddr>>,
+    pub addresses: Lock<Vec<SocketAddr>>,
     /// When the data was last in step with what is on disk: here, when the server started.
     pub last_save: AtomicI64,
     /// Whether the cron deletes expired keys (DEBUG SET-ACTIVE-EXPIRE).
@@ -129,7 +129,7 @@ impl Shared {
         if config.replicaof.is_some() {
             link.change(true);
         }
-        let store = RwLock::new(Store::new(config.databases));
+        let store = ReadWriteLock::new(Rank::Store, Store::new(config.databases));
         let state = State {
             clients: Clients::default(),
             blocking: Blocking::default(),
@@ -138,7 +138,7 @@ impl Shared {
             stop: Stop::default(),
             run_id: random.hex40(),
             journal: Journal::default(),
-            history: Mutex::new(History::new(random.hex40())),
+            history: Lock::new(Rank::History, History::new(random.hex40())),
             replicas: Replicas::default(),
             copies: Rounds::default(),
             link,
@@ -146,7 +146,7 @@ impl Shared {
             shutdown: Shutdown::default(),
             write_pause: WritePause::default(),
             started: Instant::now(),
-            addresses: Mutex::default(),
+            addresses: Lock::new(Rank::Addresses, vec![]),
             last_save: AtomicI64::new(clock::now_ms() / 1000),
             active_expire: AtomicBool::new(true),
             settings: Settings::new(config),
@@ -157,13 +157,13 @@ impl Shared {
     }
 
     /// The store, for reading. See the module's notes on panics.
-    pub fn read(&self) -> RwLockReadGuard<'_, Store> {
-        self.store.read().unwrap_or_else(PoisonError::into_inner)
+    pub fn read(&self) -> ReadGuard<'_, Store> {
+        self.store.read()
     }
 
     /// The store, for writing.
-    pub fn write(&self) -> RwLockWriteGuard<'_, Store> {
-        self.store.write().unwrap_or_else(PoisonError::into_inner)
+    pub fn write(&self) -> WriteGuard<'_, Store> {
+        self.store.write()
     }
 
     /// Lets a client wait until `wanted` replicas have acknowledged `offset`. The caller holds no lock, so the server may
@@ -266,17 +266,21 @@ impl State {
     }
 }
 
-/// Takes a small lock. That somebody panicked while holding it does not spoil what it protects.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// The wish that the server stop, which everyone can express and everyone obeys.
-#[derive(Default)]
 pub struct Stop {
     requested: AtomicBool,
-    lock: Mutex<()>,
+    lock: Lock<()>,
     wake: Condvar,
+}
+
+impl Default for Stop {
+    fn default() -> Stop {
+        Stop {
+            requested: AtomicBool::default(),
+            lock: Lock::new(Rank::Stop, ()),
+            wake: Condvar::new(),
+        }
+    }
 }
 
 impl Stop {
@@ -294,10 +298,7 @@ impl Stop {
     /// Sleeps until the wish is expressed, or for `time`; tells whether it was.
     pub fn wait(&self, time: Duration) -> bool {
         let guard = lock(&self.lock);
-        let waited = self
-            .wake
-            .wait_timeout_while(guard, time, |()| !self.is_requested());
-        drop(waited);
+        drop(guard.wait_timeout_while(&self.wake, time, |()| !self.is_requested()));
         self.is_requested()
     }
 }

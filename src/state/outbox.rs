@@ -24,13 +24,13 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::config::Limit;
-use super::lock;
+use super::lock::{Lock, Rank, lock, may_wait};
 use crate::sys;
 
 /// Since when a queue has been longer than its soft limit.
@@ -55,7 +55,7 @@ impl Limit {
 /// The way to one client.
 pub struct Outbox {
     stream: Arc<TcpStream>,
-    queue: Mutex<Queue>,
+    queue: Lock<Queue>,
     /// Bytes that are queued, for those who only want to know it.
     pending: AtomicUsize,
 }
@@ -80,7 +80,7 @@ impl Outbox {
     pub fn new(stream: Arc<TcpStream>) -> Outbox {
         Outbox {
             stream,
-            queue: Mutex::default(),
+            queue: Lock::new(Rank::Outbox, Queue::default()),
             pending: AtomicUsize::new(0),
         }
     }
@@ -177,6 +177,7 @@ impl Outbox {
                     return;
                 }
             }
+            may_wait("waited for a client");
             sys::wait_to_write(&self.stream, false, 1000);
         }
     }

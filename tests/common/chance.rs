@@ -337,7 +337,7 @@ fn choices(name: &str) -> &'static [&'static str] {
         "INFOED" => &[
             "GET",
             "get",
-            "XADD",
+            "XDEL",
             "XREAD",
             "XREADGROUP",
             "MSET",

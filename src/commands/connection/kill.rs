@@ -11,7 +11,7 @@
 //! reply has been sent.
 
 use super::list::{TypeTest, type_test};
-use crate::commands::args::Cursor;
+use crate::commands::args::{Cursor, c_text};
 use crate::commands::context::{Action, CommandResult, Context};
 use crate::resp::Error;
 use crate::state::clients::Client;
@@ -46,7 +46,8 @@ impl<'a> Filter<'a> {
                 b"TYPE" => filter.is_of_type = Some(type_test(value)?),
                 b"USER" if value == b"default" => {}
                 b"USER" => {
-                    let text = [b"ERR No such user '", value, b"'"];
+                    let name = c_text(value, usize::MAX);
+                    let text = [b"ERR No such user '", name, b"'"];
                     return Err(Error::new(text.concat()));
                 }
                 b"ADDR" => filter.addr = Some(value),

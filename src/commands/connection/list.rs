@@ -17,7 +17,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::commands::args::{Cursor, int};
+use crate::commands::args::{Cursor, c_text, int};
 use crate::commands::context::{CommandResult, Context};
 use crate::resp::Error;
 use crate::state::clients::Client;
@@ -122,6 +122,7 @@ pub fn type_test(name: &[u8]) -> Result<TypeTest, Error> {
         b"slave" | b"replica" => Ok(|client| client.replica.load(Relaxed)),
         b"pubsub" => Ok(|_| false),
         _ => {
+            let name = c_text(name, usize::MAX);
             let text = [b"ERR Unknown client type '", name, b"'"];
             Err(Error::new(text.concat()))
         }

@@ -17,7 +17,7 @@
 
 use super::client::set_name;
 use crate::VERSION;
-use crate::commands::args::Cursor;
+use crate::commands::args::{Cursor, c_text};
 use crate::commands::command::Handler::Plain;
 use crate::commands::command::flags::{ALLOW_BUSY, FAST, LOADING, NO_AUTH, NOSCRIPT, STALE};
 use crate::commands::command::{Command, acl, cmd};
@@ -119,8 +119,8 @@ pub fn hello(ctx: &mut Context) -> CommandResult {
 
 /// Redis's words for an option of HELLO that it does not know, or that lacks its values. They end at a zero byte.
 fn unknown_option(option: &[u8]) -> Error {
-    let shown = option.split(|&b| b == 0).next().unwrap_or_default();
-    let text = [b"ERR Syntax error in HELLO option '", shown, b"'"];
+    let option = c_text(option, usize::MAX);
+    let text = [b"ERR Syntax error in HELLO option '", option, b"'"];
     Error::new(text.concat())
 }
 

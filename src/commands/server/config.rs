@@ -3,7 +3,7 @@
 //! What the settings are called, which values they take and what their change does is in `state/settings/`. The handlers
 //! here read the arguments and write the replies.
 
-use crate::commands::args::help as reply_help;
+use crate::commands::args::{c_text, help as reply_help};
 use crate::commands::command::Handler::{Container, Plain};
 use crate::commands::command::flags::{ADMIN, LOADING, NONE, NOSCRIPT, STALE};
 use crate::commands::command::{Command, cmd};
@@ -84,7 +84,7 @@ pub fn set(ctx: &mut Context) -> CommandResult {
         let text = match refusal {
             Refusal::Unknown(name) => [
                 b"ERR Unknown option or number of arguments for CONFIG SET - '",
-                name.as_slice(),
+                c_text(&name, usize::MAX),
                 b"'",
             ]
             .concat(),

@@ -369,7 +369,7 @@ mod tests {
     }
 
     fn written(store: &mut Store) -> Vec<u8> {
-        let dbs: Vec<_> = store.dbs.iter_mut().map(Db::snapshot).collect();
+        let dbs: Vec<_> = store.dbs.iter().map(Db::snapshot).collect();
         let notes = Notes {
             taken_at: 1_700_000_000_000,
             used_memory: 1,

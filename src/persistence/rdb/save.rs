@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use super::{VERSION, kind, opcode};
 use crate::store::stream::{Group, Stream, StreamId};
-use crate::store::{KeyspaceSnapshot, Object, Value};
+use crate::store::{Keyspace, Object, Value};
 use crate::util::{crc64, lzf, number};
 
 /// What an RDB says besides the keys.
@@ -32,7 +32,7 @@ const WORTH_COMPRESSING: usize = 64;
 /// # Errors
 ///
 /// Those of `out`.
-pub fn write(dbs: &[KeyspaceSnapshot], notes: &Notes<'_>, out: &mut impl Write) -> io::Result<()> {
+pub fn write(dbs: &[Keyspace], notes: &Notes<'_>, out: &mut impl Write) -> io::Result<()> {
     let mut w = Writer {
         out,
         crc: 0,
@@ -59,7 +59,7 @@ pub fn write(dbs: &[KeyspaceSnapshot], notes: &Notes<'_>, out: &mut impl Write) 
 }
 
 /// How many bytes [`write`] writes.
-pub fn len(dbs: &[KeyspaceSnapshot], notes: &Notes<'_>) -> u64 {
+pub fn len(dbs: &[Keyspace], notes: &Notes<'_>) -> u64 {
     let mut counter = Counter(0);
     // Counting does not fail.
     let _ = write(dbs, notes, &mut counter);

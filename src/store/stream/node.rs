@@ -100,9 +100,11 @@ impl Node {
         id: StreamId,
         fields: impl Iterator<Item = (&'f [u8], &'f [u8])> + Clone,
     ) {
-        let master = self.read_master();
+        let mut master = self.read_master();
+        let end = self.list.end();
         self.list.replace_int(Listpack::first(), master.count + 1);
-        let master = self.read_master();
+        // The count's encoding may have another length now, so what follows it may have moved.
+        master.names = master.names + self.list.end() - end;
         let (n, same) = self.compare_names(&master, fields.clone());
         let ms = id.ms.wrapping_sub(self.master.ms) as i64;
         let seq = id.seq.wrapping_sub(self.master.seq) as i64;

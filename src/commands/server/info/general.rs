@@ -57,7 +57,7 @@ pub fn clients(ctx: &Context, text: &mut String) {
         "client_recent_max_output_buffer": largest(|c| c.output_capacity.load(Relaxed)),
         "blocked_clients": shared.blocking.len(),
         "tracking_clients": 0,
-        "clients_in_timeout_table": clients.iter().filter(|c| c.is_blocked()).count(),
+        "clients_in_timeout_table": clients.iter().filter(|c| c.is_blocked_with_timeout()).count(),
     );
 }
 

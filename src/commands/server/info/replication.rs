@@ -29,11 +29,12 @@ pub fn replication(ctx: &Context, text: &mut String) {
     for (i, replica) in replicas.iter().enumerate() {
         let (ip, port) = replica.address();
         let acked = replica.acked.load(Relaxed);
-        let lag = match replica.stage() {
+        let stage = replica.stage();
+        let lag = match stage {
             Stage::Online => replica.lag_ms(ctx.now) / 1000,
             _ => 0,
         };
-        let stage = replica.stage().name();
+        let stage = stage.name();
         let _ = write!(
             text,
             "slave{i}:ip={ip},port={port},state={stage},offset={acked},lag={lag}\r\n"
