@@ -225,6 +225,7 @@ impl Default for Clients {
             by_id: Lock::new(Rank::Clients, BTreeMap::new()),
             next_id: AtomicU64::default(),
             count: AtomicUsize::default(),
+            held: AtomicUsize::default(),
         }
     }
 }
