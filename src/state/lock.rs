@@ -22,9 +22,11 @@
 //! | `Replicas`     | the list of replicas                                      | `Store`; `AckWaiters`: to count who has acknowledged; `LastSeen` |
 //! | `Shutdown`     | the shutdown that waits for replicas, and who asked for it | `Store`: writes must be paused at a known offset |
 //! | `Failover`     | how far a handing over is                                 | `Store`                    |
+//! | `CopyRounds`   | the round of copies that replicas can join                | nothing                    |
+//! | `CopyRound`    | the replicas that share one copy                          | `Store`: the copy is taken; `CopyRounds` |
 //! | `Sending`      | the order of the bytes to a replica: its feeder holds it while it writes to the replica | nothing |
-//! | `Settings`     | the settings in force                                     | `Store`: to look at them, and to follow another primary; `Sending`: the feeder looks at `repl-timeout` |
-//! | `History`      | the names of the history of the data                      | `Store`: it changes under the write lock |
+//! | `Settings`     | the settings in force                                     | `Store`: to look at them, and to follow another primary; `CopyRound`; `Sending`: the feeder looks at `repl-timeout` |
+//! | `History`      | the names of the history of the data                      | `Store`: it changes under the write lock; `CopyRound` |
 //! | `WritePause`   | why writes are paused                                     | `Store`; `Shutdown`        |
 //! | `Link`         | the connection to the primary, and its status             | `Store`; `History`: the replica goes on under a known name |
 //! | `Clients`      | who is connected                                          | `Store`: CLIENT LIST and others in a transaction |
@@ -34,7 +36,7 @@
 //! | `ClientLibrary` | the library that one client uses                         | `Store`, as `Clients`      |
 //! | `ReplicaIp`    | the address that a replica has announced                  | `Store`: INFO and ROLE, failover |
 //! | `ReplicaReady` | whether a replica has its copy of the data                | nothing                    |
-//! | `Journal`      | what has changed, and how far its readers are             | `Store`: writers append; `Settings`: `repl-backlog-size`; `History`; `Sending` |
+//! | `Journal`      | what has changed, and how far its readers are             | `Store`: writers append; `Settings`: `repl-backlog-size`; `CopyRound`; `History`; `Sending` |
 //! | `Errors`       | error replies by code                                     | `Store`; `Waiter`: a client was served with an error |
 //! | `Rates`        | the latest measured rates                                 | `Store`: INFO              |
 //! | `Process`      | what the system said about this process                   | `Store`: INFO              |
@@ -79,6 +81,8 @@ pub enum Rank {
     Replicas,
     Shutdown,
     Failover,
+    CopyRounds,
+    CopyRound,
     Sending,
     Settings,
     History,

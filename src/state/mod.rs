@@ -10,6 +10,7 @@
 //! * [`clients`], who is connected; [`session`], what only a client's own thread knows of it;
 //! * [`blocking`], who waits for a key; [`watch`], who must know that a key has changed;
 //! * [`journal`], what has changed, and [`replication`], who follows it and whom we follow;
+//! * [`copies`], how replicas share a copy of all data;
 //! * [`failover`], how a primary hands over; [`shutdown`], how a server ends; [`pause`], how writes wait for both;
 //! * [`stats`], what INFO counts; [`log`], what the server says about itself.
 //!
@@ -29,6 +30,7 @@
 pub mod blocking;
 pub mod clients;
 pub mod config;
+pub mod copies;
 pub mod failover;
 pub mod journal;
 pub mod lock;
@@ -57,6 +59,7 @@ use crate::util::random::Random;
 use blocking::{Blocking, Outcome, Waiter};
 use clients::Clients;
 use config::{Config, Settings};
+use copies::Rounds;
 use failover::Failover;
 use journal::Journal;
 pub use lock::lock;
@@ -99,6 +102,7 @@ pub struct State {
     pub journal: Journal,
     pub history: Lock<History>,
     pub replicas: Replicas,
+    pub copies: Rounds,
     pub link: Link,
     pub failover: Failover,
     pub shutdown: Shutdown,
@@ -136,6 +140,7 @@ impl Shared {
             journal: Journal::default(),
             history: Lock::new(Rank::History, History::new(random.hex40())),
             replicas: Replicas::default(),
+            copies: Rounds::default(),
             link,
             failover: Failover::default(),
             shutdown: Shutdown::default(),

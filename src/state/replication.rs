@@ -182,6 +182,11 @@ impl Replica {
         Ok(())
     }
 
+    /// Its copy of the data is about to be complete; what it has acknowledged so far does not say that it has it.
+    pub fn expect_ready(&self) {
+        *lock(&self.ready) = false;
+    }
+
     /// It has all of its copy of the data.
     fn set_ready(&self) {
         let mut ready = lock(&self.ready);
