@@ -7,6 +7,8 @@
 //! A call that waits is counted when the wait begins, as in Redis. If the wait ends with an error, the failure is added to
 //! the shared counters then.
 //!
+//! Invariant: between two batches, nothing is counted here that is not in the shared counters.
+//!
 //! Cost, measured with 20 clients that pipeline 256 GETs: a clock reading is about 25 ns of some 350 ns per command.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
