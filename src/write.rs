@@ -7,7 +7,7 @@
 //!   WriteTxn::begin          take the write lock; look at the server's role
 //!   ┌ apply(scope, change)   run a change; then, from the Db's reports:
 //!   │                            flags of clients that WATCH a key that was modified
-//!   │                            keyspace events
+//!   │                            keys that clients wait for → to be served at the end of the unit
 //!   │                            keys that expired → DEL in the log
 //!   │ propagate(…)           what the command adds to the log
 //!   └ …                      a transaction repeats these two
@@ -26,7 +26,8 @@
 //!
 //! # Invariants
 //!
-//! * Every change is in the log before the lock is released, or the history is abandoned.
+//! * While there is a log, every change is in it before the lock is released, or the history is abandoned.
+//! * Readers of the log see a unit as a whole: a unit of several requests stands between MULTI and EXEC.
 //! * A client that registered as a waiter under this lock sees every later change, because the change is made under the
 //!   same lock.
 //! * Nothing that may wait for a peer or take long happens before the lock is released.
@@ -42,7 +43,7 @@ use crate::state::lock::WriteGuard;
 use crate::state::propagation::Propagation;
 use crate::store::{Db, Expiry, Garbage, Report, Store, Wanted};
 
-/// Who makes the changes. It decides what happens to keys that have expired.
+/// The source of the changes. It decides what happens to keys that have expired.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Origin {
     /// A client of this server, or the server itself.
@@ -62,8 +63,8 @@ pub enum Scope {
 
 /// The write lock, and what must follow before and after its release.
 ///
-/// The fields are dropped in this order: the log is appended to under the lock, the lock is released, and then comes
-/// what had to wait for that.
+/// The fields are dropped in this order: the log is appended to under the lock, the lock is released, and then
+/// the work runs that must not hold it.
 pub struct WriteTxn<'a> {
     unlogged: Unlogged<'a>,
     store: WriteGuard<'a, Store>,
@@ -93,7 +94,7 @@ impl<'a> WriteTxn<'a> {
         txn
     }
 
-    /// Looks at the server's role again: it has changed under this lock.
+    /// Looks at the server's role again, after it has changed under this lock.
     pub fn look_at_role(&mut self, origin: Origin) {
         // The role changes only under the write lock, so it is stable here.
         let is_replica = self.shared.link.is_replica();
@@ -207,7 +208,7 @@ impl<'a> WriteTxn<'a> {
         }
     }
 
-    /// Adds what a command says to the log. `sent` is the command as it was sent, if it changed data.
+    /// Adds to the log what the command's `propagation` says. `sent` is the command as it was sent, if it changed data.
     #[inline]
     pub fn propagate(&mut self, db: usize, propagation: Propagation, sent: Option<&Args<'_>>) {
         let unlogged = &mut self.unlogged;
@@ -276,8 +277,8 @@ impl<'a> WriteTxn<'a> {
         &mut self.store
     }
 
-    /// Appends bytes of the primary's log as they came, and returns the offset before them. After them database
-    /// `selected` is selected.
+    /// Appends bytes of the primary's log unchanged, and returns the offset before them. `selected` is the database that is
+    /// selected after them.
     pub fn relay(&mut self, bytes: &[u8], selected: usize) -> u64 {
         let before = self.shared.journal.end() + self.unlogged.out.len() as u64;
         self.unlogged.out.extend_from_slice(bytes);
@@ -290,7 +291,7 @@ impl<'a> WriteTxn<'a> {
         self.later.lines.push((level, text));
     }
 
-    /// Appends to the log what is not in it yet. Returns the offset after it, if there was something.
+    /// Appends to the log the requests that are not in it yet. Returns the offset after them, if there were any.
     pub fn flush(&mut self) -> Option<u64> {
         self.unlogged.flush()
     }
@@ -301,12 +302,12 @@ impl<'a> WriteTxn<'a> {
     }
 }
 
-/// What was done under the write lock and is not in the log yet.
+/// Requests that describe changes made under the write lock, and are not in the log yet.
 struct Unlogged<'a> {
     shared: &'a Shared,
     /// Whether there is a log, and this server writes it.
     wanted: bool,
-    /// A change is being made. If the thread panics now, the log does not tell what was done.
+    /// A change is being made. If the thread panics now, the log does not describe the change.
     changing: bool,
     out: Vec<u8>,
     /// The database that the log has selected after `out`; `None` if the next request must select its own.
@@ -396,12 +397,12 @@ impl Drop for Unlogged<'_> {
     }
 }
 
-/// What waits until the lock is released.
+/// Work that is done after the lock is released.
 struct Later<'a> {
     shared: &'a Shared,
     /// Clients that were served and must get their replies.
     served: Vec<Arc<Waiter>>,
-    /// What was removed and takes long to free.
+    /// Removed values that take long to free.
     garbage: Vec<Garbage>,
     /// Lines for the server's log.
     lines: Vec<(LogLevel, String)>,
@@ -431,7 +432,7 @@ impl Drop for Later<'_> {
 }
 
 impl Shared {
-    /// Which reports a Db shall make: those that somebody waits for.
+    /// The reports that a Db must make: those for which there is a client.
     #[inline]
     fn wanted_reports(&self) -> Wanted {
         Wanted {

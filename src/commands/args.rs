@@ -12,6 +12,11 @@
 //!       }
 //!   }
 //! ```
+//!
+//! # Invariants
+//!
+//! * Error texts are Redis's, to the letter, also where Redis cuts an argument off at a zero byte ([`c_text`]).
+//! * A cursor never panics: an argument that is missing is `None` or a syntax error.
 
 use std::time::Duration;
 
@@ -80,13 +85,21 @@ impl<'a, 'b> Cursor<'a, 'b> {
     }
 }
 
-/// An integer, strictly.
+/// Parses an integer in the form in which Redis prints it: no spaces, no `+`, no leading zeros.
+///
+/// # Errors
+///
+/// Redis's error for something that is not an integer of 64 bits.
 pub fn int(text: &[u8]) -> Result<i64, Error> {
     number::parse_i64(text).ok_or(Error::NOT_INTEGER)
 }
 
-/// How long to wait, in milliseconds; 0 is for ever. A time that the clock cannot reach is for ever as well: see where the
-/// deadline is computed.
+/// Parses a timeout in milliseconds; 0 means for ever. A time that the clock cannot represent means for ever, too: the
+/// executor, which computes the deadline, sees to that.
+///
+/// # Errors
+///
+/// If it is not an integer, or negative.
 pub fn timeout_ms(text: &[u8]) -> Result<Option<Duration>, Error> {
     const NOT_INTEGER: Error = Error::text("ERR timeout is not an integer or out of range");
     let ms = number::parse_i64(text).ok_or(NOT_INTEGER)?;
@@ -97,19 +110,31 @@ pub fn timeout_ms(text: &[u8]) -> Result<Option<Duration>, Error> {
     }
 }
 
-/// An integer of 32 bits, as numbers of databases are.
+/// Parses an integer of 32 bits, such as the number of a database.
+///
+/// # Errors
+///
+/// If it is not an integer, or out of range.
 pub fn int32(text: &[u8]) -> Result<i32, Error> {
     const RANGE: Error =
         Error::text("ERR value is out of range, value must between -2147483648 and 2147483647");
     i32::try_from(int(text)?).map_err(|_| RANGE)
 }
 
-/// The number of a database.
+/// The number of a database, from argument `i`.
+///
+/// # Errors
+///
+/// If it is not an integer, or there is no such database.
 pub fn db_index(ctx: &Context, i: usize) -> Result<usize, Error> {
     db_index_of(int32(&ctx.args[i])?, ctx)
 }
 
-/// The same for a number that was read already.
+/// The number of a database, from an integer.
+///
+/// # Errors
+///
+/// If there is no such database.
 pub fn db_index_of(index: i32, ctx: &Context) -> Result<usize, Error> {
     usize::try_from(index)
         .ok()
@@ -117,7 +142,11 @@ pub fn db_index_of(index: i32, ctx: &Context) -> Result<usize, Error> {
         .ok_or(Error::text("ERR DB index is out of range"))
 }
 
-/// `ON` or `OFF`.
+/// Parses `ON` or `OFF`, in any case.
+///
+/// # Errors
+///
+/// A syntax error for any other word.
 pub fn on_off(text: &[u8]) -> Result<bool, Error> {
     match text {
         t if t.eq_ignore_ascii_case(b"on") => Ok(true),
@@ -126,7 +155,7 @@ pub fn on_off(text: &[u8]) -> Result<bool, Error> {
     }
 }
 
-/// Redis's words for a wrong number of arguments.
+/// Redis's error for a wrong number of arguments.
 pub fn wrong_arity(full_name: &str) -> Error {
     Error::new(format!(
         "ERR wrong number of arguments for '{full_name}' command"
@@ -149,8 +178,8 @@ pub fn help(ctx: &mut Context, container: &str, subcommands: &[Command]) -> Comm
     Ok(())
 }
 
-/// Whether a request is the beginning or a header of an HTTP request. A browser can be made to send one to this port, with
-/// commands in its body, by a page that its user visits.
+/// Whether a request is the beginning or a header of an HTTP request. A hostile web page can make a browser send one to this
+/// port, with commands in its body.
 pub fn is_http(args: &Args<'_>) -> bool {
     args.is(0, "POST") || args.is(0, "Host:")
 }
@@ -162,7 +191,7 @@ pub fn c_text(argument: &[u8], most: usize) -> &[u8] {
     &argument[..end.unwrap_or(argument.len()).min(most)]
 }
 
-/// Redis's words for a command that is not in the table: its first words are quoted, up to 128 bytes.
+/// Redis's error for a command that is not in the table. It quotes the first arguments, up to 128 bytes.
 pub fn unknown_command(args: &Args<'_>) -> Error {
     let mut beginning = vec![];
     for word in args.iter_from(1) {
@@ -184,7 +213,7 @@ pub fn unknown_command(args: &Args<'_>) -> Error {
     )
 }
 
-/// The same for a subcommand.
+/// Redis's error for an unknown subcommand.
 pub fn unknown_subcommand(container: &[u8], name: &[u8]) -> Error {
     let name = c_text(name, 128);
     let container = container.to_ascii_uppercase();
@@ -198,7 +227,8 @@ pub fn unknown_subcommand(container: &[u8], name: &[u8]) -> Error {
     Error::new(text.concat())
 }
 
-/// Redis's words for a subcommand that is unknown or has a wrong number of arguments, where it does not tell which.
+/// Redis's error for a subcommand that is unknown or has a wrong number of arguments, for the commands whose error does not
+/// distinguish the two.
 pub fn subcommand_syntax(args: &Args<'_>) -> Error {
     let name = args.get(1).unwrap_or_default();
     let text = [

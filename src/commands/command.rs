@@ -24,7 +24,7 @@ use super::key_spec::KeySpec;
 use crate::resp::Args;
 use crate::store::{Db, Store};
 
-/// The code of a command, and what of the data it may touch.
+/// A command's function. The variant says which data the function may touch.
 #[derive(Clone, Copy)]
 pub enum Handler {
     /// Touches no data.
@@ -39,31 +39,47 @@ pub enum Handler {
     WriteAll(fn(&mut Context, &mut Store) -> CommandResult),
     /// Reads the table of commands.
     Table(fn(&mut Context, &'static Index) -> CommandResult),
-    /// EXEC, which runs other commands: the executor itself.
+    /// EXEC, which runs other commands. The executor does its work.
     Exec,
     /// Has only subcommands.
     Container,
 }
 
-/// What is special about a command: a set of the constants in [`flags`].
+/// The properties of a command: a set of the constants in [`flags`].
 pub type Flags = u32;
 
-/// The flags of a command, in the order in which COMMAND INFO shows them; the last ones are ours and not shown.
+/// The flags of a command, in the order in which COMMAND INFO shows them. The last two are this server's own, and are not
+/// shown. Some only inform clients; the others are checked here.
 pub mod flags {
+    /// No flag.
     pub const NONE: u32 = 0;
+    /// May change data. Replicas refuse it, and a pause of writes stops it.
     pub const WRITE: u32 = 1 << 0;
+    /// Reads keys, and changes nothing.
     pub const READONLY: u32 = 1 << 1;
+    /// May need more memory. Redis refuses it at `maxmemory`.
     pub const DENYOOM: u32 = 1 << 2;
+    /// For administrators, such as SHUTDOWN.
     pub const ADMIN: u32 = 1 << 3;
+    /// Scripts may not call it.
     pub const NOSCRIPT: u32 = 1 << 4;
+    /// May let the client wait.
     pub const BLOCKING: u32 = 1 << 5;
+    /// Runs while a server loads its data.
     pub const LOADING: u32 = 1 << 6;
+    /// Runs on a replica whose data is stale.
     pub const STALE: u32 = 1 << 7;
+    /// Not in the slow log.
     pub const SKIP_SLOWLOG: u32 = 1 << 8;
+    /// Takes O(1) or O(log n).
     pub const FAST: u32 = 1 << 9;
+    /// Runs before the client has authenticated.
     pub const NO_AUTH: u32 = 1 << 10;
+    /// Does not run while a replica loads a copy beside its old data.
     pub const NO_ASYNC_LOADING: u32 = 1 << 11;
+    /// Not allowed inside a transaction.
     pub const NO_MULTI: u32 = 1 << 12;
+    /// Runs while a script blocks the server.
     pub const ALLOW_BUSY: u32 = 1 << 13;
     /// Expired keys that the command meets are deleted one by one, each as a unit of its own in the log.
     pub const EXPIRE_EACH: u32 = 1 << 15;
@@ -130,26 +146,33 @@ pub mod acl {
     ];
 }
 
-/// A row of the table of commands.
+/// A row of the table of commands: a command or a subcommand.
 pub struct Command {
     /// In lower case.
     pub name: &'static str,
     /// How many arguments the command has, its name included; -n means "n or more".
     pub arity: i32,
+    /// The function, and so the lock that it needs.
     pub handler: Handler,
+    /// A set of the constants in [`flags`].
     pub flags: Flags,
     /// The ACL categories that do not follow from the flags; see [`Command::categories`].
     pub acl: u32,
+    /// Where its keys are.
     pub keys: &'static [KeySpec],
     /// Hints for clients that talk to several servers.
     pub tips: &'static [&'static str],
+    /// The group in COMMAND DOCS, such as `string`.
     pub group: &'static str,
     /// The version of Redis that introduced the command.
     pub since: &'static str,
+    /// The cost in O().
     pub complexity: &'static str,
     /// The arguments after the name, in Redis's notation; COMMAND DOCS parses it.
     pub syntax: &'static str,
+    /// One sentence, with a full stop.
     pub summary: &'static str,
+    /// The subcommands of a container.
     pub subcommands: &'static [Command],
 }
 
@@ -204,7 +227,7 @@ impl Command {
         Command { tips, ..self }
     }
 
-    /// Makes the command a container of these.
+    /// Makes the command a container of these subcommands.
     pub const fn subcommands(self, subcommands: &'static [Command]) -> Command {
         Command {
             subcommands,
@@ -250,6 +273,7 @@ impl Command {
 
 /// A command or subcommand, with what the index adds to it.
 pub struct Row {
+    /// The row of the table.
     pub command: &'static Command,
     /// The name by which clients call the command, in the case in which it was given. It differs from the command's own
     /// name if the command was renamed, and is empty if the command was removed.
@@ -263,9 +287,10 @@ pub struct Row {
 /// All commands and subcommands by number, and a hash table of the commands' names.
 ///
 /// Commands come first, in the order of the table; the subcommands of all containers follow. Numbers never change
-/// while the server runs, so the statistics of a command are an array element. They do not depend on renames either: a
-/// renamed command keeps its number, and a removed one keeps its row, which no name leads to.
+/// while the server runs, so the statistics of a command are an element of an array. They do not depend on renames either: a
+/// renamed command keeps its number, and a removed one keeps its row, which no lookup by name finds.
 pub struct Index {
+    /// Commands first, then subcommands.
     pub rows: Vec<Row>,
     /// How many rows are commands and not subcommands.
     commands: usize,
@@ -301,10 +326,12 @@ impl Index {
         index
     }
 
-    /// The index of these families with some commands renamed, one after the other: the old name and the new one, which is
-    /// empty to remove the command.
+    /// The index of these families with some commands renamed, one after the other. A rename is the old name and the new
+    /// one; an empty new name removes the command.
     ///
-    /// Fails, with Redis's words, if there is no command with the old name, or already one with the new name.
+    /// # Errors
+    ///
+    /// Redis's text, if no command has the old name or a command has the new name already.
     pub fn renamed(
         families: &[&'static [Command]],
         renames: &[(String, String)],
@@ -368,7 +395,7 @@ impl Index {
         Some(row.subcommands + at)
     }
 
-    /// Whether a request changes data.
+    /// Whether a request calls a command that may change data.
     pub fn is_write(&self, args: &Args) -> bool {
         let top = self.find(&args[0]);
         let sub = top.and_then(|top| self.find_sub(top, args.get(1)?));

@@ -1,8 +1,8 @@
 //! What a handler gets, and how it ends.
 //!
-//! A command does its work on the data and writes its reply. It takes no lock, writes to no socket and wakes nobody:
-//! [`Context`] has no method for that. A command that needs such a thing asks for an [`Action`], and the executor does
-//! it after the handler has returned.
+//! A command does its work on the data and writes its reply. It takes no lock, writes to no socket and wakes no thread:
+//! [`Context`] has no method for that. A command that needs such a thing asks for an [`Action`], and the executor
+//! performs it after the handler has returned.
 //!
 //! # One way to look a key up
 //!
@@ -12,8 +12,14 @@
 //! | to read facts about the key (TTL, TYPE) | [`Context::peek`] | |
 //! | to change the value | [`Context::find_mut`] | [`Context::get_mut`], [`Context::get_or_create`] |
 //!
-//! The readers count keyspace hits and misses, and note keys that have expired: a reader cannot delete them, so the
-//! executor does.
+//! The methods for reading count keyspace hits and misses, and record keys that have expired: a reader cannot delete them,
+//! so the executor does.
+//!
+//! # Invariants
+//!
+//! * All commands of a batch see the same time and the same settings.
+//! * If a handler returns an error, the executor discards what it wrote to the reply, and performs no action.
+//! * A handler that changed data has increased `dirty`, or has said through `propagation` what to log.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -45,13 +51,15 @@ pub struct Context<'a> {
     pub server: &'a State,
     /// The settings as of the beginning of the batch.
     pub config: &'a Config,
+    /// What only the client's own thread knows about the client.
     pub session: &'a mut Session,
     /// The command's arguments; the first is its name.
     pub args: Args<'a>,
+    /// Where the handler writes its reply.
     pub reply: &'a mut Reply,
-    /// Unix time in milliseconds. All commands of a batch see the same, so nothing expires in between.
+    /// Unix time in milliseconds, read once per batch. So no key expires between two commands of a batch.
     pub now: i64,
-    /// How a visit to a key is noted.
+    /// How a use of a key is recorded.
     pub usage: Usage,
     /// The command may wait: it is not part of a transaction.
     pub may_block: bool,
@@ -60,9 +68,9 @@ pub struct Context<'a> {
     /// How many changes the command made to the data. If there are any, the command goes to the log as it was sent,
     /// unless `propagation` says otherwise.
     pub dirty: u64,
-    /// What of the command goes to the log.
+    /// What the command adds to the log.
     pub propagation: Propagation,
-    /// What the executor shall do after the handler has returned.
+    /// What the executor must do after the handler has returned.
     pub action: Option<Action>,
 }
 
@@ -99,7 +107,7 @@ impl Context<'_> {
         object
     }
 
-    /// The same without counting as a use, for commands that look at a key and not into its value.
+    /// The object at `key`, for a reader. Does not count as a use of it: for commands that do not read the value.
     #[inline]
     pub fn peek<'d>(&self, db: &'d Db, key: &[u8]) -> Option<&'d Object> {
         let object = match db.get_any(key) {
@@ -179,7 +187,7 @@ impl Context<'_> {
         db.set(key, value, Keep::Until(NEVER), self.usage, self.now);
     }
 
-    /// The bytes of argument `i`, taken over instead of copied if they are many and nobody else needs them.
+    /// Moves the bytes of argument `i` out, which saves a copy. `None` if they are few, or if the log needs them too.
     pub fn take_big(&mut self, i: usize) -> Option<Vec<u8>> {
         if self.propagation.is_wanted() {
             return None; // the log gets them as well
@@ -192,7 +200,7 @@ impl Context<'_> {
         self.propagation.add_edited(&self.args, changes);
     }
 
-    /// Asks to wait for one of `keys` instead of replying now. `timeout` is `None` for ever.
+    /// Asks to wait for one of `keys` instead of replying now. A `timeout` of `None` means for ever.
     pub fn block(
         &mut self,
         keys: Vec<Vec<u8>>,

@@ -1,7 +1,7 @@
 //! Where the keys of a command are, and what the command does to each.
 //!
-//! COMMAND INFO and COMMAND GETKEYS show key specs to clients, which route requests by them. ACL rules for keys
-//! are checked against them. A spec has three parts, as in Redis:
+//! Clients route requests by key specs: COMMAND INFO shows the specs, and COMMAND GETKEYS applies them. A spec has three
+//! parts, as in Redis:
 //!
 //! | part | says | examples |
 //! |---|---|---|
@@ -11,6 +11,8 @@
 //!
 //! Worked example: `XREAD COUNT 2 STREAMS a b 0 0` has the spec `after("STREAMS", 1, …)`. The word is at argument 3,
 //! so the first key is argument 4; four arguments follow the word, and half of them are keys: `a` and `b`.
+//!
+//! Invariant: [`KeySpec::positions`] returns only positions of arguments that exist, whatever the client sent.
 
 use crate::resp::Args;
 
@@ -100,12 +102,12 @@ pub enum Find {
     },
 }
 
-/// One key, at a position.
+/// The spec of one key, at a position.
 pub const fn key(at: usize, flags: KeyFlags) -> KeySpec {
     keys(at, 0, 1, flags)
 }
 
-/// Keys from a position on.
+/// The spec of keys from position `at` on: every `step`-th argument up to `last` (see [`Find::Range`]).
 pub const fn keys(at: usize, last: i32, step: usize, flags: KeyFlags) -> KeySpec {
     KeySpec {
         flags,
@@ -119,7 +121,8 @@ pub const fn keys(at: usize, last: i32, step: usize, flags: KeyFlags) -> KeySpec
     }
 }
 
-/// Keys after a keyword: the first half of the arguments that follow it.
+/// The spec of keys after a keyword, which is searched from argument `from` on: the first half of the arguments that follow
+/// the keyword.
 pub const fn after(word: &'static str, from: usize, flags: KeyFlags) -> KeySpec {
     KeySpec {
         flags,

@@ -11,6 +11,14 @@
 //! | [`connection`], [`server`], [`replication`], [`transactions`], [`keys`], [`strings`], [`streams`] | the families |
 //!
 //! Adding a command is one function and one row, in one file of its family. If the file is new, [`table`] names it.
+//!
+//! # Invariants
+//!
+//! * A command reads and changes data, and writes its reply. It takes no lock, writes to no socket and wakes no thread: the
+//!   executor does that (see [`context`]).
+//! * The files above the families in this table import no family; only [`table`] imports all of them.
+//!
+//! Read [`command`] and [`context`] first, then [`strings::get`] for a family's simplest handlers.
 
 pub mod args;
 pub mod command;

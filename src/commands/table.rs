@@ -1,7 +1,9 @@
 //! The table of commands: the rows of all families, joined into one index.
 //!
-//! Each file of a family lists the rows of its own commands, beside their handlers. This file only names the files. COMMAND, COMMAND DOCS,
-//! MULTI, the statistics and the executor read the index that is built from them.
+//! Each file of a family lists the rows of its own commands, beside their handlers. This file only names the files. COMMAND,
+//! COMMAND DOCS, the statistics and the executor read the index that is built from them.
+//!
+//! Invariant: a command has the same number in every index, renamed or not.
 
 use std::sync::LazyLock;
 

@@ -1,7 +1,15 @@
 //! What handlers ask for and may not do themselves.
 //!
-//! A handler takes no lock, writes to no socket and wakes nobody. It returns an [`Action`], and the executor performs
-//! it right after the handler, under the lock that the handler had.
+//! A handler takes no lock, writes to no socket and wakes no thread. It leaves an [`Action`] in its context, and the executor
+//! performs the action right after the handler, under the lock that the handler had.
+//!
+//! Example: XREAD finds no entry, and asks for [`Action::Wait`]. The executor registers the waiter under the lock under
+//! which XREAD looked, so an XADD by another client comes either before the look or after the registration.
+//!
+//! # Invariants
+//!
+//! * An action is performed at most once per call, and only if the handler succeeded.
+//! * The lock that the handler had is held until the action is done.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -60,7 +68,7 @@ impl Executor<'_> {
         Ok(None)
     }
 
-    /// Lets a client wait. The store's lock under which its command found nothing is still held.
+    /// Registers a client's wait. The executor still holds the lock under which the command found nothing.
     #[inline(never)]
     fn register(&mut self, session: &Session, wait: Wait, resp3: bool) -> Waiting {
         let deadline = wait.timeout.and_then(|t| Instant::now().checked_add(t));
@@ -87,8 +95,8 @@ impl Executor<'_> {
         unblocked
     }
 
-    /// Follows a primary, or none. In a transaction there may be writes before and after this: each belongs to the
-    /// history of its time.
+    /// Follows a primary, or none. In a transaction, writes before this command belong to the old history and writes after it
+    /// to the new one. So the log is flushed first.
     fn follow(&mut self, session: &Session, primary: Option<Address>) {
         let shared = self.shared;
         let txn = self.write_txn(session);

@@ -15,7 +15,12 @@
 //! | writes are not paused | none: the client waits |
 //! | MULTI is not open | none: the command is queued |
 //!
-//! An error in a transaction marks it, so that EXEC refuses all of it.
+//! An error marks the open transaction, so that EXEC refuses all of it.
+//!
+//! # Invariant
+//!
+//! If the role of the server, or a pause, decides whether a write is admitted, the write lock is held from that check to the
+//! end of the write, and the role cannot change in between.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -45,7 +50,7 @@ impl Executor<'_> {
         session.client.last_command.store(number as u32, Relaxed);
         let command = self.index.rows[number].command;
         if self.shared.write_pause.is_active() && !session.primary && writes_now(session, command) {
-            return Flow::Again; // the write lock is held, so no write gets past this check
+            return Flow::Again; // a pause begins under the write lock, so no write gets past this check
         }
         if session.multi.is_some() && !command.has(flags::NOT_QUEUED) {
             queue(session, number, command, &args);
@@ -86,7 +91,7 @@ impl Executor<'_> {
         let command = self.index.find(&args[0]);
         let handler = command.map(|n| self.index.rows[n].command.handler);
         if matches!(handler, Some(Handler::Exec)) {
-            // Whatever refuses EXEC ends the transaction and the watch, even if no transaction was open.
+            // An EXEC that is refused ends the transaction and the watch, even if no transaction was open.
             session.set_multi(None);
             session.unwatch(self.shared);
             let why = error.0.strip_prefix(b"ERR ").unwrap_or(&error.0);
@@ -99,7 +104,11 @@ impl Executor<'_> {
         self.reply_error(reply, &error);
     }
 
-    /// Finds the command, and makes all checks that can refuse it.
+    /// Finds the command's number, and makes all checks that can refuse the command.
+    ///
+    /// # Errors
+    ///
+    /// The error of the first check that fails.
     fn look_up(&mut self, session: &Session, args: &Args<'_>) -> Result<usize, Error> {
         let top = self.index.find(&args[0]);
         let top = top.ok_or_else(|| unknown_command(args))?;
@@ -131,7 +140,7 @@ impl Executor<'_> {
         }
     }
 
-    /// Whether the role of the server, or of the client, forbids a command.
+    /// The error if the role of the server, or of the client, forbids the command.
     #[inline]
     fn refusal_by_role(&mut self, session: &Session, command: &Command) -> Option<Error> {
         let (any, all) = effective_flags(session, command);
@@ -172,7 +181,8 @@ impl Executor<'_> {
     }
 }
 
-/// The flags that a command has, and those that all of it has. For EXEC they are those of the queued commands too.
+/// The flags that some part of a command has, and the flags that all parts have. The parts of EXEC are EXEC itself and the
+/// queued commands; other commands have one part.
 fn effective_flags(session: &Session, command: &Command) -> (Flags, Flags) {
     match (&session.multi, command.handler) {
         (Some(multi), Handler::Exec) => (
@@ -183,7 +193,7 @@ fn effective_flags(session: &Session, command: &Command) -> (Flags, Flags) {
     }
 }
 
-/// Whether a command, if it is admitted, changes data now. A command that is only queued does not; EXEC does if a
+/// Whether a command, if it is admitted, may change data now. A command that is only queued does not; EXEC does if a
 /// queued command does.
 fn writes_now(session: &Session, command: &Command) -> bool {
     match (&session.multi, command.handler) {

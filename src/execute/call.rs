@@ -1,4 +1,20 @@
-//! Calling a command's handler under the lock that its type asks for.
+//! Calling a command's handler, and everything that follows from the call.
+//!
+//! [`Executor::call`] runs alone commands and the commands of a transaction in the same steps:
+//!
+//! 1. take the lock that the handler's type asks for, or release it;
+//! 2. call the handler;
+//! 3. add to the log what the command says, or the command as it was sent;
+//! 4. perform the [`Action`](crate::commands::context::Action) that the handler asked for;
+//! 5. delete expired keys that a reader met;
+//! 6. end the unit of the log, and serve the clients that wait (a transaction does that once, at its end);
+//! 7. write the error, if there is one, and count the call.
+//!
+//! # Invariants
+//!
+//! * A handler that fails leaves nothing but its error in the reply.
+//! * A command in a transaction never releases the write lock.
+//! * Only a primary deletes expired keys; a replica hides them, and waits for its primary's DEL.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -64,7 +80,7 @@ impl Executor<'_> {
                 ctx.propagation = txn.propagation();
                 txn.apply(Scope::All, |store| f(&mut ctx, store))
             }
-            // Neither gets here: EXEC runs by itself, and a container has no handler.
+            // Neither gets here: `admit` runs EXEC, and refuses a container without a subcommand.
             Handler::Exec | Handler::Container => Ok(()),
         };
         let Context {
@@ -121,7 +137,7 @@ impl Executor<'_> {
             _ => {}
         }
         if alone && matches!(handler, Handler::ReadAll(_) | Handler::WriteAll(_)) {
-            // It may want to know how far the log is.
+            // The handler may read the log's end (PSYNC, FAILOVER), so earlier changes must be in the log.
             let end = self.lease.txn().and_then(|txn| txn.flush());
             self.written = end.unwrap_or(self.written);
         }
@@ -152,7 +168,7 @@ impl Executor<'_> {
     }
 }
 
-/// How this command's visits to keys are noted.
+/// How this command's uses of keys are recorded: for LRU, for LFU, or not at all.
 #[inline]
 fn usage(config: &Config, session: &Session, now: i64, shared: &Shared) -> Usage {
     let seconds = (now / 1000) as u32;

@@ -6,15 +6,20 @@
 //!
 //! The budget bounds how long others wait: [`LEASE_COMMANDS`] commands or [`LEASE_REPLY_BYTES`] bytes of replies, counted
 //! from the moment when the lock was taken.
+//!
+//! # Invariants
+//!
+//! * A lease holds at most one lock.
+//! * A read lock is released before the write lock is taken, so two clients cannot deadlock by upgrading.
 
 use crate::state::Shared;
 use crate::state::lock::ReadGuard;
 use crate::store::Store;
 use crate::write::{Origin, WriteTxn};
 
-/// After so many commands a lease ends.
+/// The number of commands after which a lease ends.
 const LEASE_COMMANDS: usize = 256;
-/// After so many bytes of replies a lease ends.
+/// The number of bytes of replies after which a lease ends.
 const LEASE_REPLY_BYTES: usize = 64 * 1024;
 
 /// The lock on the store that is held, if any.
@@ -89,13 +94,13 @@ impl<'a> Lease<'a> {
         self.commands += 1;
     }
 
-    /// Whether others have waited long enough. `reply_len` is the length of the reply now.
+    /// Whether the budget is used up, so that other threads must get the lock. `reply_len` is the length of the reply now.
     #[inline]
     pub fn is_used_up(&self, reply_len: usize) -> bool {
         self.commands >= LEASE_COMMANDS || reply_len > self.reply_at_start + LEASE_REPLY_BYTES
     }
 
-    /// Releases the lock, and does what had to wait for that. Returns the offset in the log after the last change, if
+    /// Releases the lock, and ends the write transaction if there is one. Returns the offset in the log after the last change, if
     /// there was one.
     #[inline]
     pub fn release(&mut self) -> Option<u64> {

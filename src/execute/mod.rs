@@ -1,4 +1,4 @@
-//! How a command is run: the one place that decides whether, under which lock, and with what consequences.
+//! How a command runs. This is the one place that decides whether a command runs, under which lock, and what follows.
 //!
 //! If you read one part of this server, read this one. A client's thread hands each request to [`Executor::run`]:
 //!
@@ -15,9 +15,10 @@
 //!
 //! # Invariants
 //!
-//! * No command has its name in these files. What is special about a command is a flag in its row, or its handler's type.
-//! * A request is refused before its handler is called, or its handler is called once.
-//! * When a batch has ended, no lock is held.
+//! * No code in these files compares a command's name. What is special about a command is a flag in its row, or its
+//!   handler's type.
+//! * A request is refused, queued, put off while writes are paused, or its handler is called exactly once.
+//! * When a batch has ended, the executor holds no lock.
 
 mod actions;
 mod admission;
@@ -44,11 +45,11 @@ use statistics::Counter;
 pub enum Flow {
     /// Goes on with the next request.
     Next,
-    /// Tries the same request again when writes are not paused any more.
+    /// Tries the same request again when writes are no longer paused.
     Again,
-    /// Sleeps until the wait has ended, which it does at the given time at the latest.
+    /// Sleeps until the wait has ended, at the given time at the latest.
     Block(Arc<Waiter>, Option<Instant>),
-    /// Sends the replies that there are, and closes the connection.
+    /// Sends the replies so far, and closes the connection.
     Close,
 }
 
@@ -111,14 +112,14 @@ impl<'a> Executor<'a> {
         }
     }
 
-    /// The write lock, which is taken if it is not held.
+    /// The write lock. Takes it if it is not held.
     fn write_txn(&mut self, session: &Session) -> &mut WriteTxn<'a> {
         self.lease.write(origin_of(session), self.now)
     }
 
-    /// Takes the write lock for something that the primary sent, and appends its bytes to our own log under that lock;
-    /// after them database `selected` is selected. Returns the offset before them, or `None` if the link of `generation`
-    /// is not wanted any more.
+    /// Takes the write lock for a request of the primary, and appends its bytes to our own log under that lock. `selected` is
+    /// the database that is selected after them. Returns the offset before them, or `None` if the link of `generation` was
+    /// replaced or ended.
     pub fn relay(
         &mut self,
         session: &Session,
@@ -133,7 +134,8 @@ impl<'a> Executor<'a> {
     }
 
     /// Fetches the memory of the keys of the next requests of a batch, from `from` on (see
-    /// [`Db::warm`](crate::store::Db::warm)). It guesses that the first argument is the key; a wrong guess costs little.
+    /// [`Db::warm`](crate::store::Db::warm)). This function guesses that the first argument is
+    /// the key; a wrong guess costs little.
     pub fn look_ahead(
         &mut self,
         session: &Session,
@@ -192,7 +194,7 @@ impl<'a> Executor<'a> {
     }
 }
 
-/// Who makes the changes of this session.
+/// The origin of the changes that this session makes.
 fn origin_of(session: &Session) -> Origin {
     if session.primary {
         Origin::Primary

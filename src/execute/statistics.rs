@@ -7,6 +7,11 @@
 //!
 //! The figures of calls of the same command in a row are added up here and go to the shared counters together, because
 //! these are in memory that all threads write to.
+//!
+//! A call that waits is counted when the wait begins, as in Redis. If the wait ends with an error, the failure is added to
+//! the shared counters then.
+//!
+//! Invariant: between two batches, nothing is counted here that is not in the shared counters.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;

@@ -3,6 +3,12 @@
 //! EXEC takes the write lock, checks the flag of the watched keys under it, and runs the queued commands. What they
 //! change is one unit in the log, and waiting clients are served once, at the end: they see the transaction as one
 //! step.
+//!
+//! # Invariants
+//!
+//! * The write lock is held from the check of the watched keys to the end of the unit.
+//! * EXEC of an open transaction ends the transaction and the watch, also if it runs nothing.
+//! * A command that fails does not stop the others: there is no rollback, as in Redis.
 
 use std::sync::atomic::Ordering::Relaxed;
 

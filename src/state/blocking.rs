@@ -11,7 +11,7 @@
 //!   unlock, sleep ..................... lock
 //!                                       XADD
 //!                                       for each waiter of the key, in order of arrival:
-//!                                           has the key something for it? is its client still connected?
+//!                                           is there something for it? is its client still connected?
 //!                                           run its service, keep the reply
 //!                                       unlock
 //!   wakes ◄──────────────────────────── send the reply, notify
@@ -53,12 +53,12 @@ use super::stats::Stats;
 use crate::resp::{Error, Reply};
 use crate::store::{Db, Keyspace};
 
-/// What a waiting client wants from a key.
+/// Serves a waiting client: finds out whether a key has something for it, and takes that.
 pub trait Service: Send {
     /// Whether `key` has something for the client, even if that is only an error. Called under the write lock.
     fn can_serve(&self, db: &Db, key: &[u8], now: i64) -> bool;
 
-    /// Takes it and writes the reply. Called right after [`Service::can_serve`] has said yes.
+    /// Takes it and writes the reply. Called directly after [`Service::can_serve`] has returned `true`.
     ///
     /// # Errors
     ///
@@ -68,6 +68,7 @@ pub trait Service: Send {
 
 /// What a service works with, besides the data.
 pub struct Serving<'a> {
+    /// The reply that the client will receive.
     pub reply: &'a mut Reply,
     /// What goes to the log, as if the waiting client had run its command now.
     pub propagation: &'a mut Propagation,
@@ -85,11 +86,11 @@ pub struct Wait {
     pub keys: Vec<Vec<u8>>,
     /// How long to wait at most; `None` means for ever.
     pub timeout: Option<Duration>,
-    /// What is wanted from the keys; `None` if the command waits for something else.
+    /// Takes from a key; `None` if the command does not wait for keys.
     pub service: Option<Box<dyn Service>>,
-    /// What is replied when the time is up, if it is not a null array.
+    /// Writes the reply when the time is up; `None` for a null array.
     pub on_timeout: Option<OnTimeout>,
-    /// WAIT: so many replicas must acknowledge this offset.
+    /// For WAIT: an offset, and how many replicas must acknowledge it.
     pub acks: Option<(u64, usize)>,
 }
 
@@ -110,7 +111,9 @@ pub enum Outcome {
 pub struct Waiter {
     /// Its place among all waiters: earlier ones are smaller. 0 until it is registered.
     ticket: AtomicU64,
+    /// The database of its keys.
     pub db: usize,
+    /// The keys it waits for.
     pub keys: Vec<Vec<u8>>,
     resp3: bool,
     /// The client does not want the reply (CLIENT REPLY).
@@ -127,7 +130,7 @@ pub struct Waiter {
     waiting: Arc<AtomicUsize>,
 }
 
-/// How far a wait is.
+/// The progress of a wait.
 struct Progress {
     step: Step,
     /// The client's thread sleeps and has sent all earlier replies: others may use its outbox.
@@ -182,7 +185,7 @@ impl Waiter {
         let Step::Waiting(Some(service)) = &mut state.step else {
             return false;
         };
-        // A peer that has hung up is found out by its own thread, and nothing is taken for it.
+        // Nothing is taken for a client whose peer has hung up. The client's own thread will notice that and end the wait.
         if !service.can_serve(db, key, now) || !self.client.is_connected() {
             return false;
         }
@@ -216,7 +219,7 @@ impl Waiter {
         waits
     }
 
-    /// Goes on from [`Step::Waiting`].
+    /// Changes from [`Step::Waiting`] to `step`.
     fn change(&self, state: &mut Progress, step: Step) {
         state.step = step;
         self.waiting.fetch_sub(1, Relaxed);
@@ -282,8 +285,8 @@ impl Waiter {
         waits
     }
 
-    /// Sleeps until the wait has ended, which it does by itself at `deadline`. The client's thread checks from time to
-    /// time whether its client is still connected. It must have sent all earlier replies.
+    /// Sleeps until the wait has ended, at `deadline` at the latest. Called by the client's thread, which must have sent all
+    /// earlier replies. Checks every [`POLL_INTERVAL`] whether the client is still connected.
     pub fn sleep(&self, deadline: Option<Instant>) -> Outcome {
         let mut state = lock(&self.state);
         state.asleep = true;

@@ -1,8 +1,8 @@
-//! Everything that leaves for one client, in one order.
+//! A client's output: everything that is sent to the client, in one order.
 //!
-//! Three kinds of bytes go to a client: the replies of its own thread, the reply of a writer that served it while it
-//! waited, and messages that other threads push to it. They all leave through its [`Outbox`], which has one lock and one
-//! queue, so they are never mixed within each other.
+//! Several threads send to a client: its own thread sends replies, a writer sends the reply of a wait that it served, and a
+//! publisher will send messages (there is no Pub/Sub yet). They all send through the client's [`Outbox`], which has one
+//! lock and one queue. So two messages never mix.
 //!
 //! ```text
 //!   client's thread   send(replies) ──┐                 ┌──► socket, at once, if nothing is queued
@@ -11,15 +11,16 @@
 //!                                                                      sends, or by a thread made for that
 //! ```
 //!
-//! Nobody who pushes ever waits: what the socket does not take at once is queued, and a thread that is started for this
-//! purpose writes until the queue is empty. The client's own thread does wait, because its client should not get ahead
-//! of its replies; while it waits it drains the queue itself.
+//! [`Outbox::push`] never waits: bytes that the socket does not take at once are queued, and a thread that is started for
+//! this purpose writes until the queue is empty. The client's own thread does wait, so that a client that does not read its
+//! replies gets no more of them; while the thread waits, it drains the queue itself.
 //!
 //! # Invariants
 //!
 //! * Bytes are written to the socket only under the queue's lock, and only if they are the oldest.
 //! * A queue that is not empty has a drainer, unless the connection is closed.
-//! * A queue that exceeds its limit closes the connection, so a client that does not read costs bounded memory.
+//! * A push that makes the queue longer than the push's limit closes the connection, so a client that does not read costs
+//!   bounded memory. (The one reply of a served wait is pushed without a limit.)
 
 use std::collections::VecDeque;
 use std::io;
@@ -33,12 +34,12 @@ use super::config::Limit;
 use super::lock::{Lock, Rank, lock, may_wait};
 use crate::sys;
 
-/// Since when a queue has been longer than its soft limit.
+/// The time since when a queue has been longer than its soft limit.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Patience(Option<Instant>);
 
 impl Limit {
-    /// Whether `bytes` queued bytes are too many. `patience` remembers earlier answers for the same queue.
+    /// Whether `bytes` queued bytes are too many. `patience` keeps state between calls for the same queue.
     pub fn is_exceeded(&self, bytes: u64, patience: &mut Patience) -> bool {
         if self.soft > 0 && bytes > self.soft {
             let since = *patience.0.get_or_insert_with(Instant::now);
@@ -52,21 +53,21 @@ impl Limit {
     }
 }
 
-/// The way to one client.
+/// The output of one client.
 pub struct Outbox {
     stream: Arc<TcpStream>,
     queue: Lock<Queue>,
-    /// Bytes that are queued, for those who only want to know it.
+    /// Bytes that are queued. A copy that can be read without the lock.
     pending: AtomicUsize,
 }
 
 #[derive(Default)]
 struct Queue {
-    /// What waits to be sent, oldest first.
+    /// Bytes that are not sent yet, oldest first.
     chunks: VecDeque<Vec<u8>>,
     /// How much of the first chunk has been sent.
     sent_of_first: usize,
-    /// Bytes that were ever queued, and bytes of them that were sent.
+    /// All bytes that were ever queued, and how many of them were sent.
     queued: u64,
     sent: u64,
     /// A thread drains the queue.
@@ -90,8 +91,8 @@ impl Outbox {
         self.pending.load(Relaxed)
     }
 
-    /// Sends replies of the client's own thread: what the socket takes at once, and queues the rest. Returns the mark up
-    /// to which [`Outbox::drain`] must get, or `None` if everything is sent. `bytes` is empty afterwards.
+    /// Sends replies of the client's own thread. Sends as much as the socket takes at once and queues the rest. Returns the
+    /// mark that [`Outbox::drain`] must reach, or `None` if everything is sent. `bytes` is empty afterwards.
     ///
     /// # Errors
     ///
@@ -117,7 +118,7 @@ impl Outbox {
         Ok(Some(queue.queued))
     }
 
-    /// Sends more of what is queued, without waiting. Returns whether everything up to `mark` is sent.
+    /// Sends more of the queue, without waiting. Returns whether everything up to `mark` is sent.
     ///
     /// # Errors
     ///
@@ -128,8 +129,8 @@ impl Outbox {
         Ok(queue.sent >= mark)
     }
 
-    /// Sends bytes on behalf of another thread, and never waits: what the socket does not take is queued and drained in
-    /// the background. If too much is queued, the connection is closed.
+    /// Sends bytes on behalf of another thread, and never waits. Bytes that the socket does not take are queued and drained
+    /// in the background. If more than `limit` is queued, the connection is closed.
     pub fn push(self: &Arc<Self>, bytes: &[u8], limit: Limit) {
         let mut queue = lock(&self.queue);
         if queue.closed {
@@ -182,7 +183,7 @@ impl Outbox {
         }
     }
 
-    /// Writes what the socket takes.
+    /// Writes as much of the queue as the socket takes.
     fn write(&self, queue: &mut Queue) -> io::Result<()> {
         while let Some(first) = queue.chunks.front() {
             let rest = &first[queue.sent_of_first..];
@@ -199,7 +200,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Closes the connection. The client's thread finds that out and cleans up.
+    /// Closes the connection. The client's thread then reads the end of the stream, and cleans up.
     fn close(&self, queue: &mut Queue) {
         queue.closed = true;
         queue.chunks.clear();

@@ -1,7 +1,7 @@
-//! What of a command goes to the log of changes.
+//! What a command adds to the log of changes.
 //!
-//! Replicas and files run the log again, so a command must be logged in a form that gives the same result there. Most
-//! commands do that as they were sent. The others say what to log in their place: XADD with the ID that it got, SET with
+//! Replicas run the log again, so a command must be logged in a form that gives the same result there. Most commands do so
+//! in the form in which they were sent. The others say what to log in their place: XADD with the ID that it got, SET with
 //! `PXAT` for a relative expiry, one XCLAIM per entry for XREADGROUP.
 //!
 //! | the handler | what is logged |
@@ -10,13 +10,20 @@
 //! | changed data and said nothing | the command as it was sent |
 //! | called [`Propagation::add`] once or more | those commands, as one unit |
 //! | called [`Propagation::nothing`] | nothing |
+//!
+//! # Invariants
+//!
+//! * `count` is the number of requests in `out`.
+//! * If there is no log, `out` stays empty.
+//!
+//! [`WriteTxn::propagate`](crate::write::WriteTxn::propagate) reads the record and appends to the log.
 
 use crate::resp::{Args, push_request};
 
-/// What a command that is being run has said about the log.
+/// What the running command has said about the log.
 #[derive(Default)]
 pub struct Propagation {
-    /// Whether there is a log. A handler asks before it goes to any trouble.
+    /// Whether there is a log.
     wanted: bool,
     /// The command as it was sent is not logged.
     replaced: bool,
@@ -35,7 +42,7 @@ impl Propagation {
         }
     }
 
-    /// Whether what is added is logged at all.
+    /// Whether there is a log. A handler asks before it builds a request that is costly to build.
     #[inline]
     pub fn is_wanted(&self) -> bool {
         self.wanted

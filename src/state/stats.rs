@@ -1,8 +1,7 @@
 //! What INFO counts.
 //!
-//! Counters are atomics that a client's thread adds to once a batch, not once a command. Commands are timed
-//! in runs: when a pipeline brings two hundred GETs in a row, the clock is read before and after them, not
-//! two hundred times.
+//! Counters are atomics. A client's thread counts in memory of its own, and adds its figures to these counters once per batch
+//! or per run of the same command, not once per command: see [`crate::execute`], `statistics.rs`.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -1,8 +1,7 @@
 //! WATCH: clients that must know that a key was modified.
 //!
 //! A client that watches keys has a flag. A writer that modifies one of the keys raises the flag under the store's write
-//! lock, and EXEC reads it under the same lock. So between a client's look at a key and its EXEC no modification goes
-//! unnoticed.
+//! lock, and EXEC reads it under the same lock. So EXEC sees every modification that was made since WATCH.
 //!
 //! # Keys that have expired
 //!
@@ -13,9 +12,9 @@
 //! |---|---|---|
 //! | expired, not yet deleted | deleted | runs |
 //! | expired, not yet deleted | SET | null |
-//! | alive | its time comes | null |
+//! | present | expires | null |
 //!
-//! Invariants:
+//! # Invariants
 //!
 //! * `count` is the number of watches in `by_db`; it is read without the lock.
 //! * Watches are added and flags are raised only under the store's lock.
@@ -98,7 +97,7 @@ impl Watches {
         let watches = by_db.get_mut(&db).and_then(|keys| keys.get_mut(key));
         for watch in watches.into_iter().flatten() {
             if watch.expired && !exists {
-                watch.expired = false; // an expired key was deleted: to the client it was not there before
+                watch.expired = false; // the key did not exist for the client, and still does not
             } else {
                 watch.flag.store(true, Relaxed);
             }
@@ -117,7 +116,8 @@ impl Watches {
             .is_some_and(|watch| watch.expired)
     }
 
-    /// The same for all keys of a database whose contents were replaced. Costs a lookup per watched key. Mirrors
+    /// Raises the flags of clients that watch a key of a database whose contents were replaced, if the key was in `old` or
+    /// is in `new`. Costs a lookup per watched key. Mirrors
     /// `touchAllWatchedKeysInDb`.
     pub fn touch_replaced(&self, db: usize, old: &Keyspace, new: &Keyspace, now: i64) {
         if !self.any() {

@@ -1,21 +1,21 @@
 //! What a change reports.
 //!
-//! Things must follow from a change to the data that the command itself may not do: clients that watch a key must be
-//! told, clients that wait for a key must be served, keyspace events must be sent, replicas must delete a key that
-//! expired. So the [`Db`](super::Db) notes what happened, in order, and whoever holds the write lock (`write.rs`)
-//! acts on the notes before it releases the lock.
+//! A change to the data has consequences outside the data. Clients that watch a key must see that it changed, clients that
+//! wait for a key must be served, replicas must delete a key that expired. The command itself cannot do these things.
+//! So the [`Db`](super::Db) records what happened, in order, and the [`WriteTxn`](crate::write::WriteTxn) that holds the
+//! write lock acts on the reports before it releases the lock.
 //!
-//! A change says two different things, as in Redis, and they are not the same set of moments:
+//! As in Redis, a change reports two different things:
 //!
 //! | report | means | Redis's function | who needs it |
 //! |---|---|---|---|
-//! | [`Report::Modified`] | the logical value of the key is another one | `signalModifiedKey` | WATCH, tracking |
+//! | [`Report::Modified`] | the key's value changed, or the key came or went | `signalModifiedKey` | WATCH, tracking |
 //! | [`Report::Ready`] | a client that waits for the key may find something | `signalKeyAsReady` | blocked clients |
 //!
 //! Examples: EXPIRE modifies a key and makes nothing ready. XGROUP DESTROY makes the stream ready, because
 //! its blocked consumers must get an error, and does not count as a modification. XACK is neither.
 //!
-//! # Nobody can forget
+//! # No command can forget
 //!
 //! Methods of the Db that add, replace or remove a key report by themselves. A command that changes a value in place
 //! calls [`Db::modified`](super::Db::modified), or [`Db::changed_silently`](super::Db::changed_silently) where Redis
@@ -24,7 +24,12 @@
 //!
 //! # Cost
 //!
-//! While nobody watches, waits or listens, a report is one test of a flag.
+//! While no client watches a key or waits for one, a report costs one test of a flag.
+//!
+//! # Invariants
+//!
+//! * Reports are in the order in which things happened.
+//! * The list is empty whenever the write lock is free.
 
 use super::db::Keyspace;
 use super::object::Value;
@@ -40,7 +45,7 @@ pub enum Report {
     Ready(Key),
     /// The key was found expired and deleted.
     Expired(Key),
-    /// A keyspace event.
+    /// A keyspace event. No part of the server reads them yet.
     #[allow(dead_code, reason = "read by keyspace notifications")]
     Event(Event),
     /// All keys were replaced; these are the old ones.
@@ -50,9 +55,11 @@ pub enum Report {
 /// A keyspace event: what `notify-keyspace-events` publishes.
 #[allow(dead_code, reason = "read by keyspace notifications")]
 pub struct Event {
+    /// The event's class, which `notify-keyspace-events` selects by a letter.
     pub class: Class,
     /// The event's name, such as `set` or `xadd`.
     pub name: &'static str,
+    /// The key that the event is about.
     pub key: Key,
 }
 
@@ -71,20 +78,21 @@ pub enum Class {
     New,
 }
 
-/// Which reports somebody needs.
+/// Which reports are needed now. A report that is not needed is not recorded.
 #[derive(Clone, Copy, Default)]
 pub struct Wanted {
-    /// Somebody watches keys.
+    /// A client watches keys.
     pub modified: bool,
-    /// Somebody waits for keys.
+    /// A client waits for keys.
     pub ready: bool,
-    /// Somebody listens to keyspace events.
+    /// A client listens to keyspace events.
     pub events: bool,
 }
 
 /// The reports of one database, in the order in which things happened.
 #[derive(Default)]
 pub struct Reports {
+    /// The reports that are needed now.
     pub wanted: Wanted,
     list: Vec<Report>,
     #[cfg(debug_assertions)]
@@ -103,6 +111,7 @@ impl Reports {
         std::mem::take(&mut self.list)
     }
 
+    /// Reports that the key's value changed, or that the key came or went.
     #[inline]
     pub fn modified(&mut self, key: &[u8]) {
         self.excuse(key);
@@ -111,6 +120,7 @@ impl Reports {
         }
     }
 
+    /// Reports that clients that wait for the key may be served.
     #[inline]
     pub fn ready(&mut self, key: &[u8]) {
         if self.wanted.ready {
@@ -118,6 +128,7 @@ impl Reports {
         }
     }
 
+    /// Reports a keyspace event.
     #[inline]
     pub fn event(&mut self, class: Class, name: &'static str, key: &[u8]) {
         if self.wanted.events {
@@ -126,10 +137,12 @@ impl Reports {
         }
     }
 
+    /// Reports that the key was found expired and deleted.
     pub fn expired(&mut self, key: &[u8]) {
         self.list.push(Report::Expired(key.to_vec()));
     }
 
+    /// Reports that all keys were replaced; `old` holds the former ones.
     pub fn replaced(&mut self, old: Keyspace) {
         self.list.push(Report::Replaced(old));
     }
@@ -158,7 +171,7 @@ impl Reports {
     }
 }
 
-/// The memory of debug builds: what values were before they were lent out.
+/// In debug builds: fingerprints of values, taken before the values were lent out for a change.
 #[cfg(debug_assertions)]
 #[derive(Default)]
 pub struct Audit {
@@ -178,7 +191,7 @@ impl Audit {
         }
     }
 
-    /// Panics if a value is another one now, and that was not reported. `now` looks a key up.
+    /// Panics if a value changed and no report was made. `now` looks up the current value of a key.
     pub fn check<'d>(self, now: impl Fn(&[u8]) -> Option<&'d Value>) {
         for (key, before) in self.lent {
             let changed = now(&key).is_some_and(|value| value.fingerprint() != before);
