@@ -43,6 +43,8 @@ const SMALL_BUFFER: usize = 1024;
 const LARGE_BUFFER: usize = 64 * 1024;
 /// Replies are sent when so many bytes of them have come together, even in the midst of a batch.
 const SEND_AT: usize = 256 * 1024;
+/// So many bytes of output do not count for `client-output-buffer-limit`.
+const FIRST_BUFFER: usize = 16 * 1024;
 /// An output buffer that grew beyond this is given back at once.
 const KEEP_OUTPUT: usize = 1 << 20;
 /// Fewer requests than this are not worth looking ahead at.
@@ -399,7 +401,9 @@ impl Connection<'_> {
     #[inline]
     fn check_output_limit(&mut self, bytes: usize) -> io::Result<()> {
         let limit = self.executor.config().normal_limit;
-        if !limit.is_exceeded(bytes as u64, &mut self.patience) {
+        // Redis does not count what fits into a client's first buffer.
+        let counted = bytes.saturating_sub(FIRST_BUFFER);
+        if !limit.is_exceeded(counted as u64, &mut self.patience) {
             return Ok(());
         }
         let client = &self.session.client;
