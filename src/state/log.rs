@@ -47,7 +47,7 @@ impl Log {
         self.level.store(level as u8, Relaxed);
     }
 
-    /// Writes a line if its level is loud enough. A line that cannot be written is lost: there is nobody to tell.
+    /// Writes a line if its level is high enough. A line that cannot be written is lost.
     pub fn write(&self, level: LogLevel, text: &str) {
         if (level as u8) < self.level.load(Relaxed) {
             return;
