@@ -33,7 +33,7 @@
 //!    keyspace with its expiry ([`store::db`]), streams ([`store::stream`]), and what a change reports
 //!    ([`store::reports`]).
 //! 4. [`persistence`]: the data in Redis's RDB format, for full copies to replicas.
-//! 5. [`state`]: what the threads share, and in which order they may lock it. The settings are in [`state::config`] and
+//! 5. [`state`]: what the threads share. [`mod@state::lock`] has the order in which they may lock it. The settings are in [`state::config`] and
 //!    [`state::settings`]. The mechanisms are [`state::outbox`] (everything that is sent to a client), [`state::blocking`]
 //!    (a writer serves the clients that wait), [`state::watch`] (WATCH), [`state::propagation`] (what a command adds to the
 //!    log) and [`state::journal`] (the log of changes).

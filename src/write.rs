@@ -14,7 +14,8 @@
 //!   end_unit                 MULTI/EXEC around what belongs together
 //!                            serve the clients that wait for a key that became ready
 //!   drop                     append to the log, release the lock, then: send replies to
-//!                            the clients that were served, free large values
+//!                            the clients that were served, free large values, write lines
+//!                            of the server's own log
 //! ```
 //!
 //! # Panics
@@ -31,12 +32,14 @@
 //!   same lock.
 //! * Nothing that may wait for a peer or take long happens before the lock is released.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, RwLockWriteGuard};
 
 use crate::resp::{Args, push_request};
 use crate::state::Shared;
 use crate::state::blocking::Waiter;
+use crate::state::config::LogLevel;
+use crate::state::lock::WriteGuard;
 use crate::state::propagation::Propagation;
 use crate::store::{Db, Expiry, Garbage, Report, Store, Wanted};
 
@@ -64,8 +67,8 @@ pub enum Scope {
 /// the work runs that must not hold it.
 pub struct WriteTxn<'a> {
     unlogged: Unlogged<'a>,
-    store: RwLockWriteGuard<'a, Store>,
-    later: Later,
+    store: WriteGuard<'a, Store>,
+    later: Later<'a>,
     shared: &'a Shared,
     expiry: Expiry,
     /// Unix time in milliseconds, for everything that happens under this lock.
@@ -81,7 +84,7 @@ impl<'a> WriteTxn<'a> {
         let mut txn = WriteTxn {
             unlogged: Unlogged::new(shared),
             store,
-            later: Later::default(),
+            later: Later::new(shared),
             shared,
             expiry: Expiry::Delete,
             now,
@@ -97,12 +100,19 @@ impl<'a> WriteTxn<'a> {
         let is_replica = self.shared.link.is_replica();
         self.expiry = match (origin, is_replica) {
             (Origin::Primary, _) => Expiry::Ignore,
+            (Origin::Local, true) if self.is_writable_replica() => Expiry::DeleteHere,
             (Origin::Local, true) => Expiry::Hide,
             // The DEL of an expired key is a write.
             (Origin::Local, false) if self.shared.write_pause.is_active() => Expiry::Hide,
             (Origin::Local, false) => Expiry::Delete,
         };
         self.unlogged.begin(!is_replica);
+    }
+
+    /// Whether a replica, which this server is, deletes expired keys that its clients' writes meet.
+    fn is_writable_replica(&self) -> bool {
+        let is_writable = !self.shared.settings.current().replica_read_only;
+        is_writable && !self.shared.write_pause.is_active()
     }
 
     /// The data, for reading.
@@ -276,6 +286,11 @@ impl<'a> WriteTxn<'a> {
         before
     }
 
+    /// Writes a line to the server's log after the lock is released.
+    pub fn log_later(&mut self, level: LogLevel, text: String) {
+        self.later.lines.push((level, text));
+    }
+
     /// Appends to the log the requests that are not in it yet. Returns the offset after them, if there were any.
     pub fn flush(&mut self) -> Option<u64> {
         self.unlogged.flush()
@@ -383,19 +398,36 @@ impl Drop for Unlogged<'_> {
 }
 
 /// Work that is done after the lock is released.
-#[derive(Default)]
-struct Later {
+struct Later<'a> {
+    shared: &'a Shared,
     /// Clients that were served and must get their replies.
     served: Vec<Arc<Waiter>>,
     /// Removed values that take long to free.
     garbage: Vec<Garbage>,
+    /// Lines for the server's log.
+    lines: Vec<(LogLevel, String)>,
 }
 
-impl Drop for Later {
+impl<'a> Later<'a> {
+    fn new(shared: &'a Shared) -> Later<'a> {
+        Later {
+            shared,
+            served: vec![],
+            garbage: vec![],
+            lines: vec![],
+        }
+    }
+}
+
+impl Drop for Later<'_> {
     /// Runs on panic too, so that clients already served still receive their replies.
     fn drop(&mut self) {
         self.served.drain(..).for_each(|waiter| waiter.deliver());
         self.garbage.clear();
+        let log = &self.shared.log;
+        self.lines
+            .drain(..)
+            .for_each(|(level, text)| log.write(level, &text));
     }
 }
 

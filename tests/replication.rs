@@ -914,20 +914,162 @@ fn links_that_break_again_and_again_do_not_mix_databases_up() {
     }
 }
 
+/// Asks for everything, as a replica that takes a copy with an end mark.
+fn ask_for_copy(node: &Node) -> Client {
+    let mut client = node.client();
+    client.ask("REPLCONF capa eof");
+    client.send_raw(b"PSYNC ? -1\r\n");
+    client
+}
+
+/// The line in which a node announces a copy, and how many empty lines came before it.
+fn announcement(client: &mut Client) -> (String, usize) {
+    let mut signs = 0;
+    loop {
+        let line = client.line();
+        if !line.is_empty() {
+            assert!(line.starts_with("+FULLRESYNC"), "{line}");
+            return (line, signs);
+        }
+        signs += 1;
+    }
+}
+
+/// Reads a copy up to its end mark.
+fn read_copy(client: &mut Client) {
+    let start = loop {
+        let line = client.line();
+        if !line.is_empty() {
+            break line;
+        }
+    };
+    let mark = start.strip_prefix("$EOF:").unwrap().as_bytes();
+    let mut copy = vec![];
+    while !copy.ends_with(mark) {
+        copy.extend(client.bytes(1));
+    }
+    assert!(copy.starts_with(b"REDIS0010"));
+}
+
 #[test]
-fn a_replica_that_does_not_read_costs_little_and_holds_nobody_up() {
+fn replicas_that_come_together_share_one_copy() {
+    for primary in [Some(Node::ours()), Node::real()].into_iter().flatten() {
+        let mut client = primary.client();
+        client.ask("CONFIG SET repl-diskless-sync-delay 3");
+        let began = Instant::now();
+        let mut replicas = vec![];
+        for i in 0..3 {
+            replicas.push(ask_for_copy(&primary));
+            wait_for(|| primary.info("connected_slaves") == (i + 1).to_string());
+            client.ask("SET between 1");
+        }
+        assert!(primary.info("slave2").contains("state=wait_bgsave"));
+        // Who leaves is not missed.
+        drop(ask_for_copy(&primary));
+        let announced: Vec<_> = replicas.iter_mut().map(announcement).collect();
+        let time = began.elapsed();
+        assert!(time > Duration::from_millis(1900) && time < Duration::from_secs(8));
+        for (line, signs) in &announced {
+            assert_eq!(line, &announced[0].0);
+            assert!((1..=7).contains(signs), "{signs}");
+        }
+        replicas.iter_mut().for_each(read_copy);
+        client.ask("CONFIG SET repl-diskless-sync-delay 0");
+        client.ask("SET after 1");
+        assert_ne!(announcement(&mut ask_for_copy(&primary)).0, announced[0].0);
+    }
+}
+
+#[test]
+fn a_copy_begins_when_enough_replicas_have_come() {
+    for primary in [Some(Node::ours()), Node::real()].into_iter().flatten() {
+        let mut client = primary.client();
+        client.ask("CONFIG SET repl-diskless-sync-delay 1000");
+        client.ask("CONFIG SET repl-diskless-sync-max-replicas 2");
+        let mut replicas = [ask_for_copy(&primary), ask_for_copy(&primary)];
+        replicas.iter_mut().for_each(|replica| {
+            announcement(replica);
+            read_copy(replica);
+        });
+        // One that takes no end mark is not kept waiting, unless a copy is still on its way.
+        wait_for(|| primary.info("rdb_bgsave_in_progress") == "0");
+        client.ask("CONFIG SET repl-diskless-sync-max-replicas 0");
+        listen(&primary);
+    }
+}
+
+#[test]
+fn a_slow_replica_does_not_hold_up_those_that_share_its_copy() {
     let primary = Node::ours();
     let mut client = primary.client();
-    client.ask("CONFIG SET client-output-buffer-limit \"replica 8mb 0 0\"");
-    let _deaf = listen(&primary);
-    wait_for(|| primary.info("connected_slaves") == "1");
-    let line = format!("SET big {}", "x".repeat(1 << 20));
-    for _ in 0..100 {
-        client.ask(&line);
+    client.ask("CONFIG SET repl-diskless-sync-delay 1");
+    client.ask("CONFIG SET proto-max-bulk-len 64mb");
+    for i in 0..40 {
+        // Bytes that do not get shorter.
+        let mut dice = Dice(i);
+        let value: String = (0..1 << 20)
+            .map(|_| char::from(b'!' + dice.below(90) as u8))
+            .collect();
+        client.send(&[b"SET".to_vec(), format!("big:{i}").into(), value.into()]);
+        client.reply().unwrap();
     }
-    wait_for(|| primary.info("connected_slaves") == "0");
+    let mut slow = ask_for_copy(&primary);
+    let other = Node::ours();
+    other.follow(&primary);
+    other.catch_up(&primary);
+    assert!(primary.info("slave0").contains("state=send_bulk"));
+    assert_equal(&primary, &other);
+    announcement(&mut slow);
+    read_copy(&mut slow);
+}
+
+#[test]
+fn a_replica_that_does_not_read_costs_little_and_holds_nobody_up() {
+    let big = format!("SET big {}", "x".repeat(1 << 20));
+    // While the copy is sent, when it has been sent, and afterwards.
+    let asks: [fn(&Node) -> Client; 3] = [
+        |node| {
+            (0..40).for_each(|i| {
+                let line = format!("SET copied:{i} {}", "x".repeat(1 << 20));
+                node.client().ask(&line);
+            });
+            let mut client = node.client();
+            client.send_raw(b"PSYNC ? -1\r\n");
+            client
+        },
+        ask_for_copy,
+        listen,
+    ];
+    for ask in asks {
+        let primary = Node::ours();
+        let mut client = primary.client();
+        client.ask("CONFIG SET client-output-buffer-limit \"replica 8mb 0 0\"");
+        let _deaf = ask(&primary);
+        wait_for(|| primary.info("connected_slaves") == "1");
+        wait_for(|| !primary.info("slave0").contains("wait_bgsave"));
+        for _ in 0..100 {
+            client.ask(&big);
+        }
+        wait_for(|| primary.info("connected_slaves") == "0");
+        let held: usize = primary.info("mem_replication_backlog").parse().unwrap();
+        assert!(held < 16 << 20, "{held}");
+    }
+}
+
+#[test]
+fn a_client_that_wants_nothing_but_a_copy_has_nothing_kept_for_it() {
+    let primary = Node::ours();
+    let mut client = primary.client();
+    client.ask("SET k v");
+    let mut copier = primary.client();
+    copier.ask("REPLCONF rdb-only 1");
+    copier.send_raw(b"PSYNC ? -1\r\n");
+    wait_for(|| primary.info("sync_full") == "1");
+    let line = format!("SET big {}", "x".repeat(1 << 20));
+    (0..30).for_each(|_| drop(client.ask(&line)));
     let held: usize = primary.info("mem_replication_backlog").parse().unwrap();
-    assert!(held < 16 << 20, "{held}");
+    assert!(held < 4 << 20, "{held}");
+    announcement(&mut copier);
 }
 
 #[test]

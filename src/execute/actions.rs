@@ -19,6 +19,7 @@ use crate::commands::context::Action;
 use crate::resp::{Error, Reply};
 use crate::state::blocking::{Outcome, Wait, Waiter};
 use crate::state::clients::Client;
+use crate::state::config::LogLevel;
 use crate::state::failover::{Address, Phase};
 use crate::state::session::{ReplyMode, Session};
 use crate::state::settings::kind::system_text;
@@ -113,15 +114,22 @@ impl Executor<'_> {
         match rewrite_file(&settings) {
             Ok(()) => {
                 let text = "CONFIG REWRITE executed with success.";
-                self.shared.log.notice(text);
+                self.log(LogLevel::Notice, text.into());
                 Ok(())
             }
             Err(e) => {
                 let why = system_text(&e);
-                let log = &self.shared.log;
-                log.warning(&format!("CONFIG REWRITE failed: {why}"));
+                self.log(LogLevel::Warning, format!("CONFIG REWRITE failed: {why}"));
                 Err(Error::new(format!("ERR Rewriting config file: {why}")))
             }
+        }
+    }
+
+    /// Writes a line to the log; in a transaction, after its lock is released.
+    fn log(&mut self, level: LogLevel, text: String) {
+        match self.lease.txn() {
+            Some(txn) => txn.log_later(level, text),
+            None => self.shared.log.write(level, &text),
         }
     }
 }

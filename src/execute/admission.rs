@@ -77,14 +77,14 @@ impl Executor<'_> {
 
     /// Writes the error of a request that is refused, and marks the transaction that it belongs to.
     #[cold]
-    fn refuse(&self, session: &mut Session, args: &Args<'_>, reply: &mut Reply, error: Error) {
+    fn refuse(&mut self, session: &mut Session, args: &Args<'_>, reply: &mut Reply, error: Error) {
         if is_http(args) {
-            let peer = session.client.peer;
-            self.shared.log.warn_of_http(&format!(
+            self.release(); // the log may wait for a disk
+            self.shared.log.warn_of_http(
                 "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. \
                  This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis \
-                 instance. Connection from {peer} aborted."
-            ));
+                 instance. Connection aborted.",
+            );
             session.close_after_reply = true;
             return session.client.kill();
         }

@@ -12,9 +12,8 @@
 //! * A lease holds at most one lock.
 //! * A read lock is released before the write lock is taken, so two clients cannot deadlock by upgrading.
 
-use std::sync::RwLockReadGuard;
-
 use crate::state::Shared;
+use crate::state::lock::ReadGuard;
 use crate::store::Store;
 use crate::write::{Origin, WriteTxn};
 
@@ -26,7 +25,7 @@ const LEASE_REPLY_BYTES: usize = 64 * 1024;
 /// The lock on the store that is held, if any.
 enum Lock<'a> {
     None,
-    Read(RwLockReadGuard<'a, Store>),
+    Read(ReadGuard<'a, Store>),
     Write(WriteTxn<'a>),
 }
 

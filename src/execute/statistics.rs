@@ -1,6 +1,10 @@
 //! Counting and timing commands.
 //!
-//! Each call is timed exactly: the clock is read once per command, and the end of one call is the beginning of the next.
+//! Each call is timed by itself, and the end of one call is the beginning of the next, so the clock is read once per
+//! command. The exception are calls of one FAST command in a row, which are timed together: such a command costs O(1) or
+//! O(log N), so none of its calls can be slow for a reason of its own. With 20 clients that pipeline 256 PINGs each, a
+//! reading of the clock costs about a tenth of the throughput.
+//!
 //! The figures of calls of the same command in a row are added up here and go to the shared counters together, because
 //! these are in memory that all threads write to.
 //!
@@ -8,8 +12,6 @@
 //! the shared counters then.
 //!
 //! Invariant: between two batches, nothing is counted here that is not in the shared counters.
-//!
-//! Cost, measured with 20 clients that pipeline 256 GETs: a clock reading is about 25 ns of some 350 ns per command.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
@@ -46,33 +48,40 @@ impl Counter {
         self.last = Some(Instant::now());
     }
 
-    /// Counts a call that has ended, or that begins to wait.
+    /// Counts a call that has ended, or that begins to wait. `is_fast` says whether the command has the FAST flag.
     #[inline]
-    pub fn count(&mut self, stats: &Stats, command: usize, failed: bool) {
+    pub fn count(&mut self, stats: &Stats, command: usize, failed: bool, is_fast: bool) {
         let failed = std::mem::take(&mut self.fails) || failed;
-        let now = Instant::now();
-        let nanos = self.last.map_or(0, |last| (now - last).as_nanos() as u64);
-        self.last = Some(now);
-        match &mut self.run {
-            Some(run) if run.command == command => {
-                run.calls += 1;
-                run.failed += u64::from(failed);
-                run.nanos += nanos;
-            }
-            _ => {
-                self.close_run(stats);
-                self.run = Some(Run {
-                    command,
-                    calls: 1,
-                    failed: failed.into(),
-                    nanos,
-                });
-            }
+        if self.run.as_ref().is_none_or(|run| run.command != command) {
+            self.close_run(stats);
+            self.run = Some(Run {
+                command,
+                calls: 0,
+                failed: 0,
+                nanos: 0,
+            });
+        }
+        if let Some(run) = &mut self.run {
+            run.calls += 1;
+            run.failed += u64::from(failed);
+        }
+        if !is_fast {
+            self.lap();
+        }
+    }
+
+    /// Adds the time since the last reading of the clock to the current run.
+    fn lap(&mut self) {
+        if let (Some(run), Some(last)) = (&mut self.run, self.last) {
+            let now = Instant::now();
+            run.nanos += (now - last).as_nanos() as u64;
+            self.last = Some(now);
         }
     }
 
     /// Adds a run of calls to the shared counters.
     fn close_run(&mut self, stats: &Stats) {
+        self.lap();
         if let Some(run) = self.run.take() {
             let shared = &stats.commands[run.command];
             shared.calls.fetch_add(run.calls, Relaxed);

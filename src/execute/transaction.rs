@@ -22,20 +22,20 @@ impl Executor<'_> {
         let shared = self.shared;
         let Some(multi) = session.set_multi(None) else {
             self.reply_error(reply, &Error::text("ERR EXEC without MULTI"));
-            return self.counter.count(&shared.stats, number, true);
+            return self.counter.count(&shared.stats, number, true, false);
         };
         if multi.refused {
             session.unwatch(shared);
             let text = "EXECABORT Transaction discarded because of previous errors.";
             self.reply_error(reply, &Error::text(text));
-            return self.counter.count(&shared.stats, number, true);
+            return self.counter.count(&shared.stats, number, true, false);
         }
         self.write_txn(session);
         let is_dirty = session.watch_flag.load(Relaxed) || self.watched_key_expired(session);
         session.unwatch(shared);
         if is_dirty {
             reply.null_array();
-            return self.counter.count(&shared.stats, number, false);
+            return self.counter.count(&shared.stats, number, false, false);
         }
         let start = reply.out.len();
         let is_off = |session: &Session| session.reply_mode == ReplyMode::Off;
@@ -58,7 +58,7 @@ impl Executor<'_> {
         }
         self.write_txn(session).end_unit();
         self.release();
-        self.counter.count(&shared.stats, number, false);
+        self.counter.count(&shared.stats, number, false, false);
     }
 
     /// Whether a watched key has expired since it was watched.

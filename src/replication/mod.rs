@@ -18,8 +18,8 @@
 //!   REPLCONF ACK counts      ◄── REPLCONF ACK <offset>  every second, and when asked by GETACK
 //! ```
 //!
-//! The feeder only reads the [journal](crate::state::journal), so no writer waits for a replica. A full copy is a
-//! [snapshot](crate::persistence::rdb::save::Snapshot), so no writer waits for that either.
+//! The feeder only reads the [journal](crate::state::journal), so no writer waits for a replica. A full copy is made of
+//! [snapshots](crate::state::copies), so no writer waits for that either.
 //!
 //! A replica appends what it receives to a journal of its own, byte for byte. So offsets mean the same there, replicas
 //! can follow replicas, and any of them can take the primary's place.

@@ -5,7 +5,11 @@
 //! then a copy of all data if one is needed, and then the journal, for ever.
 //!
 //! Whether a copy is needed is decided under the store's lock, together with the offset at which the journal goes on. So
-//! there is no change that is in neither of them, or in both.
+//! there is no change that is in neither of them, or in both. Replicas that come at about the same time
+//! [share a copy](crate::state::copies), and each feeder sends it to its own.
+//!
+//! In each of these phases the feeder gives the replica up if it has fallen back further than
+//! `client-output-buffer-limit replica` allows, or has not been heard of for `repl-timeout` seconds.
 
 use std::io::{self, ErrorKind, Write};
 use std::net::TcpStream;
@@ -15,11 +19,14 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::in_background;
-use crate::persistence::rdb::save::Snapshot;
+use crate::persistence::rdb::save::{self, Notes};
+use crate::state::copies::FullCopy;
 use crate::state::journal::Lost;
+use crate::state::lock::may_wait;
 use crate::state::replication::{History, Replica, Stage, lost};
 use crate::state::session::SyncRequest;
 use crate::state::{Handle, Shared, lock};
+use crate::store::{Db, Store};
 use crate::sys;
 use crate::util::clock;
 use crate::write::{Origin, WriteTxn};
@@ -29,6 +36,9 @@ const ROUND: Duration = Duration::from_micros(400);
 const IDLE_ROUNDS: u32 = 4;
 /// How often a feeder with nothing to do looks round.
 const LOOK_ROUND: Duration = Duration::from_millis(500);
+/// How often a replica that waits for its copy is told that we are there; and how often its feeder looks round then.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
+const SHORT_LOOK_ROUND: Duration = Duration::from_millis(100);
 
 /// Starts the feeder of a connection that has asked for the data.
 ///
@@ -58,150 +68,163 @@ pub fn start(
     })
 }
 
-/// How a replica is to go on.
-enum Plan {
-    /// From where it is.
-    Partial,
-    /// From a copy of everything.
-    Full(Box<Snapshot>),
-}
-
-fn feed(shared: &Shared, replica: &Replica, request: SyncRequest) -> io::Result<()> {
-    let config = shared.settings.current();
+fn feed(shared: &Shared, replica: &Arc<Replica>, request: SyncRequest) -> io::Result<()> {
     let mut out = Outlet {
         shared,
         replica,
         stream: &replica.client.stream,
     };
-    let (ip, port) = replica.address();
-    let name = format!("{ip}:{port}");
-    // A copy of a known length is made at once, as in Redis: several replicas cannot share it.
-    let is_shareable = replica.eof.load(Relaxed);
-    if is_shareable && !can_continue(shared, &request) {
-        wait_for_others(&mut out, config.repl_diskless_sync_delay)?;
-    }
-    let plan = plan(shared, replica, &request);
-    match plan {
-        Plan::Partial => {
-            shared.stats.sync_partial_ok.fetch_add(1, Relaxed);
-            let replid = lock(&shared.history).replid.clone();
-            shared.log.notice(&format!(
-                "Partial resynchronization request from {name} accepted."
-            ));
-            let answer = if replica.psync2.load(Relaxed) {
-                format!("+CONTINUE {replid}\r\n")
-            } else {
-                "+CONTINUE\r\n".into()
-            };
-            out.write_all(answer.as_bytes())?;
+    if resume(shared, replica, &request) {
+        send_continue(&mut out)?;
+    } else {
+        count_full(shared, replica, &request);
+        let copy = get_copy(&mut out, replica)?;
+        replica.set_stage(Stage::Sending);
+        if request.psync {
+            let (replid, offset) = (&copy.replid, copy.offset);
+            out.write_all(format!("+FULLRESYNC {replid} {offset}\r\n").as_bytes())?;
         }
-        Plan::Full(snapshot) => {
-            if request
-                .wanted
-                .as_ref()
-                .is_some_and(|(replid, _)| replid != "?")
-            {
-                shared.stats.sync_partial_err.fetch_add(1, Relaxed);
-            }
-            shared.stats.sync_full.fetch_add(1, Relaxed);
-            shared
-                .log
-                .notice(&format!("Full resync requested by replica {name}"));
-            replica.set_stage(Stage::Sending);
-            if request.psync {
-                let (replid, offset) = (&snapshot.replid, snapshot.offset);
-                out.write_all(format!("+FULLRESYNC {replid} {offset}\r\n").as_bytes())?;
-            }
-            // It takes long, and nobody but the replica waits for it.
-            in_background(|| send_copy(&mut out, *snapshot))?;
-            if replica.rdb_only.load(Relaxed) {
-                return Ok(());
-            }
-            shared
-                .log
-                .notice(&format!("Synchronization with replica {name} succeeded"));
+        // It takes long, and nobody but the replica waits for it.
+        in_background(|| send_copy(&mut out, copy))?;
+        if replica.rdb_only.load(Relaxed) {
+            return Ok(());
         }
+        let (ip, port) = replica.address();
+        shared.log.notice(&format!(
+            "Synchronization with replica {ip}:{port} succeeded"
+        ));
     }
     replica.acked_at.store(clock::now_ms(), Relaxed);
     replica.set_stage(Stage::Online);
     follow(&mut out)
 }
 
-/// Whether the journal still has what a replica needs. Without the store's lock that may change.
-fn can_continue(shared: &Shared, request: &SyncRequest) -> bool {
-    let history = lock(&shared.history);
-    request.wanted.as_ref().is_some_and(|(replid, have)| {
-        history.includes(replid, have + 1) && shared.journal.reaches(*have)
-    })
+/// Has the journal keep what a replica needs that goes on from where it is. Returns false if it needs a copy.
+fn resume(shared: &Shared, replica: &Replica, request: &SyncRequest) -> bool {
+    let Some((replid, have)) = &request.wanted else {
+        return false;
+    };
+    let limit = shared.settings.current().replica_limit;
+    // No write is under way while this lock is held, so the journal does not drop what it has just been asked for.
+    let _store = shared.write();
+    let is_known = lock(&shared.history).includes(replid, have + 1);
+    let resumes = is_known && shared.journal.reaches(*have);
+    if resumes {
+        shared.journal.add_reader(replica.client.id, *have, limit);
+    }
+    resumes
 }
 
-/// Decides how a replica goes on, and has the journal keep what it needs from there.
-fn plan(shared: &Shared, replica: &Replica, request: &SyncRequest) -> Plan {
-    let id = replica.client.id;
-    let config = shared.settings.current();
-    let limit = config.replica_limit;
-    // No write is under way while this lock is held.
-    let mut txn = WriteTxn::begin(shared, Origin::Local, clock::now_ms());
-    if let Some((_, have)) = &request.wanted
-        && can_continue(shared, request)
-    {
-        shared.journal.add_reader(id, *have, limit);
-        return Plan::Partial;
+fn send_continue(out: &mut Outlet<'_>) -> io::Result<()> {
+    let (shared, replica) = (out.shared, out.replica);
+    shared.stats.sync_partial_ok.fetch_add(1, Relaxed);
+    let (ip, port) = replica.address();
+    shared.log.notice(&format!(
+        "Partial resynchronization request from {ip}:{port} accepted."
+    ));
+    let replid = lock(&shared.history).replid.clone();
+    let answer = if replica.psync2.load(Relaxed) {
+        format!("+CONTINUE {replid}\r\n")
+    } else {
+        "+CONTINUE\r\n".into()
+    };
+    out.write_all(answer.as_bytes())
+}
+
+fn count_full(shared: &Shared, replica: &Replica, request: &SyncRequest) {
+    let asked_for_less = |(replid, _): &(String, u64)| replid != "?";
+    if request.wanted.as_ref().is_some_and(asked_for_less) {
+        shared.stats.sync_partial_err.fetch_add(1, Relaxed);
     }
-    let mut history = lock(&shared.history);
-    if !shared.journal.is_active() {
+    shared.stats.sync_full.fetch_add(1, Relaxed);
+    let (ip, port) = replica.address();
+    shared
+        .log
+        .notice(&format!("Full resync requested by replica {ip}:{port}"));
+}
+
+/// The copy for a replica: shared with those that come within `repl-diskless-sync-delay`, if it can take a copy that ends
+/// with a mark. Another one is taken at once, as in Redis.
+fn get_copy(out: &mut Outlet<'_>, replica: &Arc<Replica>) -> io::Result<Arc<FullCopy>> {
+    let shared = out.shared;
+    let take = |store: &Store, members: &[Arc<Replica>]| take_copy(shared, store, members);
+    if !replica.eof.load(Relaxed) {
+        let mut txn = WriteTxn::begin(shared, Origin::Local, clock::now_ms());
+        let members = std::slice::from_ref(replica);
+        return Ok(Arc::new(take(txn.store_to_share(), members)));
+    }
+    let member = shared.copies.join(replica);
+    let mut last_sign = Instant::now();
+    loop {
+        let config = shared.settings.current();
+        let delay = Duration::from_secs(config.repl_diskless_sync_delay.into());
+        let most = config.repl_diskless_sync_max_replicas as usize;
+        if member.wait(SHORT_LOOK_ROUND, delay, most) {
+            break;
+        }
+        out.check()?;
+        if shared.stop.is_requested() {
+            return Err(ErrorKind::Interrupted.into());
+        }
+        if last_sign.elapsed() >= SIGN_OF_LIFE {
+            last_sign = Instant::now();
+            out.write_all(b"\n")?;
+        }
+    }
+    let mut txn = WriteTxn::begin(shared, Origin::Local, clock::now_ms());
+    Ok(member.take(|members| take(txn.store_to_share(), members)))
+}
+
+/// Takes a copy for some replicas, and has the journal keep for each of them what comes after it.
+fn take_copy(shared: &Shared, store: &Store, members: &[Arc<Replica>]) -> FullCopy {
+    let config = shared.settings.current();
+    let (mut history, journal) = (lock(&shared.history), &shared.journal);
+    if !journal.is_active() {
         // What happened before was not recorded, so it is nobody's history.
         *history = History::new(shared.random.hex40());
-        let (end, backlog) = (shared.journal.end(), config.repl_backlog_size as u64);
-        shared.journal.begin(end, 0, backlog);
+        journal.begin(journal.end(), 0, config.repl_backlog_size as u64);
     }
-    let offset = shared.journal.end();
-    let replid = history.replid.clone();
     if !shared.link.is_replica() {
         // A replica need not read in the copy's notes which database is selected. (What we relay as a replica cannot be
         // changed; there the notes are all there is.)
-        shared.journal.announce_selected();
+        journal.announce_selected();
     }
-    shared.journal.add_reader(id, offset, limit);
-    let selected = shared.journal.selected();
-    let mut snapshot = Snapshot::take(
-        txn.store_to_share(),
-        clock::now_ms(),
-        (replid, offset),
-        selected,
-        config.is_lfu(),
-    );
-    if replica.without_keys.load(Relaxed) {
-        snapshot.leave_out_keys();
+    let offset = journal.end();
+    for replica in members.iter().filter(|r| !r.rdb_only.load(Relaxed)) {
+        journal.add_reader(replica.client.id, offset, config.replica_limit);
     }
-    Plan::Full(Box::new(snapshot))
-}
-
-/// Waits as long as the configuration wants, for other replicas that need a copy too. The replica hears a line break now
-/// and then, so that it knows we are there.
-fn wait_for_others(out: &mut Outlet<'_>, seconds: u32) -> io::Result<()> {
-    for _ in 0..seconds {
-        if out.shared.stop.wait(Duration::from_secs(1)) {
-            return Err(ErrorKind::Interrupted.into());
-        }
-        out.write_all(b"\n")?;
+    FullCopy {
+        dbs: store.dbs.iter().map(Db::snapshot).collect(),
+        taken_at: clock::now_ms(),
+        replid: history.replid.clone(),
+        offset,
+        selected: journal.selected(),
     }
-    Ok(())
 }
 
 /// Sends a copy of all data. A replica that can is told where it ends by a mark; others are told its length first, for
 /// which the copy is made twice, the first time only to be counted.
-fn send_copy(out: &mut Outlet<'_>, snapshot: Snapshot) -> io::Result<()> {
-    let used_memory = sys::allocated_bytes();
+fn send_copy(out: &mut Outlet<'_>, copy: Arc<FullCopy>) -> io::Result<()> {
+    let notes = Notes {
+        taken_at: copy.taken_at,
+        used_memory: sys::allocated_bytes(),
+        lfu: out.shared.settings.current().is_lfu(),
+        replid: &copy.replid,
+        offset: copy.offset,
+        selected: copy.selected,
+    };
+    let without_keys = out.replica.without_keys.load(Relaxed);
+    let dbs = if without_keys { &[] } else { &copy.dbs[..] };
     if !out.replica.eof.load(Relaxed) {
-        let len = snapshot.len(used_memory);
+        let len = save::len(dbs, &notes);
         out.write_all(format!("${len}\r\n").as_bytes())?;
-        return snapshot.write(out, used_memory);
+        return save::write(dbs, &notes, out);
     }
     let mark = out.shared.random.hex40();
     out.write_all(format!("$EOF:{mark}\r\n").as_bytes())?;
-    snapshot.write(out, used_memory)?;
-    drop(snapshot); // what it shares with the store need not be copied any more
+    save::write(dbs, &notes, out)?;
+    drop(copy); // what it shares with the store need not be copied any more
+    out.replica.expect_ready();
     out.write_all(mark.as_bytes())?;
     if out.replica.rdb_only.load(Relaxed) {
         return Ok(());
@@ -211,6 +234,7 @@ fn send_copy(out: &mut Outlet<'_>, snapshot: Snapshot) -> io::Result<()> {
     out.replica.acked_at.store(clock::now_ms(), Relaxed);
     while !out.replica.wait_ready(LOOK_ROUND) {
         out.check_heard()?;
+        out.check_kept()?;
     }
     Ok(())
 }
@@ -273,21 +297,30 @@ impl Outlet<'_> {
         }
         self.check()
     }
+
+    /// Whether the journal still has what the replica needs next. Before its copy is taken it needs nothing, and a replica
+    /// that wants nothing but the copy never does.
+    fn check_kept(&self) -> io::Result<()> {
+        let replica = self.replica;
+        let needs = replica.stage() != Stage::Waiting && !replica.rdb_only.load(Relaxed);
+        if needs && self.shared.journal.is_lost(replica.client.id) {
+            return Err(lost());
+        }
+        Ok(())
+    }
 }
 
 impl Write for Outlet<'_> {
     /// Writes what the replica takes. It may take nothing for `repl-timeout` seconds.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        may_wait("wrote to a replica");
         let began = Instant::now();
+        self.check_kept()?;
         loop {
             match self.stream.write(bytes) {
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                     self.check()?;
-                    if self.shared.journal.is_lost(self.replica.client.id)
-                        && self.replica.stage() != Stage::Waiting
-                    {
-                        return Err(lost());
-                    }
+                    self.check_kept()?;
                     let timeout = self.shared.settings.current().repl_timeout;
                     if began.elapsed() > Duration::from_secs(timeout.into()) {
                         return Err(ErrorKind::TimedOut.into());

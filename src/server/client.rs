@@ -35,7 +35,9 @@ use crate::resp::request::{BIG_ARGUMENT, Step};
 use crate::resp::{Error, Limits, Parser, Reply};
 use crate::state::Handle;
 use crate::state::blocking::{Outcome, Waiter};
-use crate::state::clients::Client;
+use crate::state::clients::{Client, Held};
+use crate::state::lock::may_wait;
+use crate::state::outbox::Patience;
 use crate::state::session::Session;
 use crate::store::Db;
 use crate::sys;
@@ -72,6 +74,7 @@ pub fn serve(shared: &Handle, index: &'static Index, client: Arc<Client>) {
         shrinks: false,
         reply: Reply::default(),
         counted: 0,
+        patience: Patience::default(),
         feeder: None,
     };
     // An error means that the peer has hung up, so no error reply can be sent.
@@ -93,6 +96,8 @@ struct Connection<'a> {
     reply: Reply,
     /// How much of the reply is in the statistics already.
     counted: usize,
+    /// Since when the output has exceeded its soft limit.
+    patience: Patience,
     /// Once the client has become a replica: the thread that does all the writing.
     feeder: Option<JoinHandle<()>>,
 }
@@ -376,9 +381,17 @@ impl Connection<'_> {
         }
         self.counted = 0;
         let client = self.session.client.clone();
+        self.check_output_limit(self.reply.out.len())?;
         if let Some(mark) = client.outbox.send(&mut self.reply.out)? {
+            let mut held = Held::new(&self.shared.clients);
             while !client.outbox.drain(mark)? {
                 self.read_while_stuck(&client)?;
+                self.check_output_limit(client.outbox.pending())?;
+                if held.is_too_much(client.outbox.pending() + self.input.len()) {
+                    let text = "Closing a client that does not read its replies: such clients hold too much memory";
+                    self.shared.log.warning(text);
+                    return Err(ErrorKind::OutOfMemory.into());
+                }
             }
         }
         if self.reply.out.capacity() > KEEP_OUTPUT {
@@ -387,10 +400,26 @@ impl Connection<'_> {
         Ok(())
     }
 
+    /// Closes the connection if it has more output than `client-output-buffer-limit normal` allows.
+    #[inline]
+    fn check_output_limit(&mut self, bytes: usize) -> io::Result<()> {
+        let limit = self.executor.config().normal_limit;
+        if !limit.is_exceeded(bytes as u64, &mut self.patience) {
+            return Ok(());
+        }
+        let client = &self.session.client;
+        self.shared.log.warning(&format!(
+            "Client id={} addr={} scheduled to be closed ASAP for overcoming of output buffer limits.",
+            client.id, client.peer
+        ));
+        Err(ErrorKind::OutOfMemory.into())
+    }
+
     /// Waits until the peer takes more, and reads what it sends in the meantime, up to the limit of the query buffer.
     fn read_while_stuck(&mut self, client: &Client) -> io::Result<()> {
         let limit = self.executor.config().client_query_buffer_limit;
         let has_room = (self.filled as i64) < limit && !self.at_end;
+        may_wait("waited for a client");
         if sys::wait_to_write(&client.stream, has_room, 1000) {
             self.read()?;
         }

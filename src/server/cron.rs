@@ -1,10 +1,10 @@
-//! What happens by itself: a thread that wakes some times a second (`hz`).
+//! The cron: a thread that wakes `hz` times per second and does what no client asks for.
 //!
-//! * **Expiry.** Keys that nobody asks for must go, too, when their time has come. The cron asks each
-//!   shard of each database whether any of its keys is due — under the read lock, which holds nobody up — and
-//!   sweeps those that are, a few hundred keys at a time, giving the write lock back in between: half
-//!   a million keys that expire in the same second are gone in that second, and no client waits for more than a
-//!   slice.
+//! * **Expiry.** A key that has expired must be deleted even if no client asks for it. The cron looks, under the read lock,
+//!   which databases have shards with keys that are due, and sweeps those in steps ([`Db::sweep`]). A step holds the write
+//!   lock for a fraction of a millisecond. After each step the lock is free for a moment. A cycle ends when its steps have
+//!   used a quarter of the period, as in Redis, and the next cycle goes on where it ended. On a replica, the cron sweeps only
+//!   keys to which its own clients gave an expiry ([`Db::sweep_own`]).
 //! * **Idle clients** are closed after `timeout` seconds.
 //! * **Replicas** that follow us hear a PING now and then, so that they know we are there. When there has been none
 //!   for `repl-backlog-ttl`, nothing is recorded for them any more.
@@ -22,15 +22,16 @@ use crate::sys;
 use crate::util::clock;
 use crate::write::{Origin, Scope, WriteTxn};
 
-/// Keys that are deleted at most before the lock is given back.
-const SLICE: usize = 200;
-/// How long others get in between.
+/// For how long the lock stays free after a step.
 const PAUSE: Duration = Duration::from_micros(50);
+/// A cycle of expiry uses one part in so many of the period.
+const EXPIRY_SHARE: u32 = 4;
 
 /// Runs until the server stops.
 pub fn run(shared: &Shared) {
     let mut last_slow = Instant::now();
     let mut last_ping = Instant::now();
+    let mut sweep = Sweep::default();
     loop {
         let period = Duration::from_secs(1) / shared.settings.current().hz.max(1);
         if shared.stop.wait(period) {
@@ -39,10 +40,9 @@ pub fn run(shared: &Shared) {
         shared.stats.sample();
         shared.advance_failover();
         shared.advance_shutdown();
-        // On a replica keys expire when the primary says so.
-        let may_expire = !shared.link.is_replica() && !shared.write_pause.is_active();
-        if may_expire && shared.active_expire.load(Relaxed) {
-            expire(shared);
+        if !shared.write_pause.is_active() && shared.active_expire.load(Relaxed) {
+            let nanos = sweep.cycle(shared, period).as_nanos() as u64;
+            shared.stats.expire_nanos.fetch_add(nanos, Relaxed);
         }
         if last_slow.elapsed() >= Duration::from_secs(1) {
             last_slow = Instant::now();
@@ -62,46 +62,69 @@ pub fn run(shared: &Shared) {
     }
 }
 
-/// Deletes the keys whose time has come.
-fn expire(shared: &Shared) {
-    let began = Instant::now();
-    let now = clock::now_ms();
-    let due: Vec<(usize, usize)> = {
-        let store = shared.read();
-        let in_db = |(i, db): (usize, &Db)| {
-            (0..Db::SHARDS)
-                .filter(|&s| db.is_due(s, now))
-                .map(|s| (i, s))
-                .collect::<Vec<_>>()
-        };
-        store.dbs.iter().enumerate().flat_map(in_db).collect()
-    };
-    if due.is_empty() {
-        return;
-    }
-    for (index, shard) in due {
-        loop {
-            let finished = {
-                let mut txn = WriteTxn::begin(shared, Origin::Local, now);
-                if shared.link.is_replica() || shared.write_pause.is_active() {
-                    return;
+/// Where the sweep for expired keys is.
+#[derive(Default)]
+struct Sweep {
+    db: usize,
+    cursor: u64,
+}
+
+impl Sweep {
+    /// Sweeps until nothing is due or the time is used up. Returns the time that the steps took.
+    fn cycle(&mut self, shared: &Shared, period: Duration) -> Duration {
+        let (began, now) = (Instant::now(), clock::now_ms());
+        let mut used = Duration::ZERO;
+        for db in self.due(shared, now) {
+            if db != self.db {
+                (self.db, self.cursor) = (db, 0);
+            }
+            loop {
+                match self.step(shared, now) {
+                    Some(took) => used += took,
+                    None => return used,
                 }
-                let swept = txn.apply(Scope::Db(index), |store| {
-                    store.dbs[index].sweep(shard, now, SLICE)
-                });
-                txn.end_unit();
-                swept < SLICE
-            };
-            std::thread::sleep(PAUSE);
-            if finished || shared.stop.is_requested() {
-                break;
+                // Waiting for the lock does not count as used, but the cron has other work, too.
+                if used >= period / EXPIRY_SHARE || began.elapsed() >= period {
+                    return used;
+                }
+                std::thread::sleep(PAUSE);
+                if self.cursor == 0 {
+                    break;
+                }
             }
         }
+        used
     }
-    shared
-        .stats
-        .expire_nanos
-        .fetch_add(began.elapsed().as_nanos() as u64, Relaxed);
+
+    /// The databases in which keys may be due, beginning with the one where the last cycle ended.
+    fn due(&self, shared: &Shared, now: i64) -> Vec<usize> {
+        let store = shared.read();
+        let is_replica = shared.link.is_replica();
+        let is_due = |&i: &usize| match is_replica {
+            true => store.dbs[i].has_own_volatile(),
+            false => store.dbs[i].is_due(now),
+        };
+        let n = store.dbs.len();
+        (0..n).map(|i| (self.db + i) % n).filter(is_due).collect()
+    }
+
+    /// Makes one step and returns how long it took. `None` if there must be no further one.
+    fn step(&mut self, shared: &Shared, now: i64) -> Option<Duration> {
+        let mut txn = WriteTxn::begin(shared, Origin::Local, now);
+        if shared.write_pause.is_active() || shared.stop.is_requested() {
+            return None;
+        }
+        let began = Instant::now();
+        let is_replica = shared.link.is_replica();
+        let (db, cursor) = (self.db, self.cursor);
+        self.cursor = txn.apply(Scope::Db(db), |store| match is_replica {
+            true => store.dbs[db].sweep_own(cursor, now, Db::SWEEP_STEP),
+            false => store.dbs[db].sweep(cursor, now, Db::SWEEP_STEP),
+        });
+        txn.end_unit();
+        drop(txn);
+        Some(began.elapsed())
+    }
 }
 
 /// Says to our replicas that we are there. Those of a replica hear its primary.

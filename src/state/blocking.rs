@@ -41,14 +41,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar};
 use std::time::{Duration, Instant};
 
+use super::State;
 use super::clients::Client;
 use super::config::Limit;
+use super::lock::{Lock, Rank, lock};
 use super::propagation::Propagation;
 use super::stats::Stats;
-use super::{State, lock};
 use crate::resp::{Error, Reply};
 use crate::store::{Db, Keyspace};
 
@@ -122,7 +123,7 @@ pub struct Waiter {
     /// It waits for replicas and not for keys.
     pub waits_for_acks: bool,
     on_timeout: Option<OnTimeout>,
-    state: Mutex<Progress>,
+    state: Lock<Progress>,
     wake: Condvar,
     client: Arc<Client>,
     /// The number of waits that have not ended, which this one is part of.
@@ -164,10 +165,13 @@ impl Waiter {
             has_timeout: wait.timeout.is_some(),
             waits_for_acks: wait.acks.is_some(),
             on_timeout: wait.on_timeout,
-            state: Mutex::new(Progress {
-                step: Step::Waiting(wait.service),
-                asleep: false,
-            }),
+            state: Lock::new(
+                Rank::Waiter,
+                Progress {
+                    step: Step::Waiting(wait.service),
+                    asleep: false,
+                },
+            ),
             wake: Condvar::new(),
             client,
             waiting,
@@ -301,11 +305,7 @@ impl Waiter {
                     }
                 }
             };
-            state = self
-                .wake
-                .wait_timeout(state, nap)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            state = state.wait_timeout(&self.wake, nap);
             if matches!(state.step, Step::Waiting(_)) && !self.client.is_connected() {
                 self.change(&mut state, Step::Ended(Outcome::Gone));
             }
@@ -320,12 +320,21 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 type Queue = BTreeMap<u64, Arc<Waiter>>;
 
 /// All waiters of a server.
-#[derive(Default)]
 pub struct Blocking {
     /// By database and key.
-    queues: Mutex<HashMap<usize, HashMap<Vec<u8>, Queue>>>,
+    queues: Lock<HashMap<usize, HashMap<Vec<u8>, Queue>>>,
     last_ticket: AtomicU64,
     waiting: Arc<AtomicUsize>,
+}
+
+impl Default for Blocking {
+    fn default() -> Blocking {
+        Blocking {
+            queues: Lock::new(Rank::Blocking, HashMap::new()),
+            last_ticket: AtomicU64::default(),
+            waiting: Arc::default(),
+        }
+    }
 }
 
 impl Blocking {

@@ -8,13 +8,13 @@
 use std::collections::BTreeMap;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed,
 };
-use std::sync::{Arc, Mutex};
 
 use super::blocking::{Outcome, Waiter};
-use super::lock;
+use super::lock::{Lock, Rank, lock};
 use super::outbox::Outbox;
 use super::stats::Stats;
 use super::watch::Flag;
@@ -33,8 +33,8 @@ pub struct Client {
     pub created: i64,
     pub last_seen: AtomicI64,
     /// Its name (CLIENT SETNAME), and the name and version of its library (CLIENT SETINFO).
-    pub name: Mutex<Vec<u8>>,
-    pub library: Mutex<(Vec<u8>, Vec<u8>)>,
+    pub name: Lock<Vec<u8>>,
+    pub library: Lock<(Vec<u8>, Vec<u8>)>,
     pub db: AtomicUsize,
     /// The last command's number in the table of commands; `u32::MAX` before the first.
     pub last_command: AtomicU32,
@@ -57,7 +57,7 @@ pub struct Client {
     pub args_memory: AtomicUsize,
     /// The connection is to be closed as soon as its thread looks.
     closing: AtomicBool,
-    waiter: Mutex<Option<Arc<Waiter>>>,
+    waiter: Lock<Option<Arc<Waiter>>>,
 }
 
 impl Client {
@@ -72,8 +72,8 @@ impl Client {
             stream,
             created: now,
             last_seen: AtomicI64::new(now),
-            name: Mutex::default(),
-            library: Mutex::default(),
+            name: Lock::new(Rank::ClientName, vec![]),
+            library: Lock::new(Rank::ClientLibrary, Default::default()),
             db: AtomicUsize::new(0),
             last_command: AtomicU32::new(u32::MAX),
             queued: AtomicI64::new(-1),
@@ -90,7 +90,7 @@ impl Client {
             output_capacity: AtomicUsize::new(0),
             args_memory: AtomicUsize::new(0),
             closing: AtomicBool::new(false),
-            waiter: Mutex::new(None),
+            waiter: Lock::new(Rank::ClientWaiter, None),
         })
     }
 
@@ -176,11 +176,58 @@ fn canonical(mut address: SocketAddr) -> SocketAddr {
 }
 
 /// All connections of a server, by number.
-#[derive(Default)]
 pub struct Clients {
-    by_id: Mutex<BTreeMap<u64, Arc<Client>>>,
+    by_id: Lock<BTreeMap<u64, Arc<Client>>>,
     next_id: AtomicU64,
     count: AtomicUsize,
+    /// Bytes that are held for clients that do not take their replies.
+    held: AtomicUsize,
+}
+
+/// What one client that does not take its replies holds of the server's memory. Redis closes such a client only if
+/// `client-output-buffer-limit` says so; here all of them together may hold no more than [`MAX_HELD`], because each of
+/// them can also have a thread that reads up to `client-query-buffer-limit`.
+pub struct Held<'a> {
+    clients: &'a Clients,
+    bytes: usize,
+}
+
+/// How much all clients that do not take their replies may hold together.
+const MAX_HELD: usize = 4 << 30;
+/// What each of them may hold in any case.
+const ALWAYS_ALLOWED: usize = 1 << 20;
+
+impl<'a> Held<'a> {
+    /// Nothing yet.
+    pub fn new(clients: &'a Clients) -> Held<'a> {
+        Held { clients, bytes: 0 }
+    }
+
+    /// Notes that the client holds so many bytes now. Returns whether all such clients together hold too much.
+    pub fn is_too_much(&mut self, bytes: usize) -> bool {
+        let held = &self.clients.held;
+        held.fetch_add(bytes, Relaxed);
+        let all = held.fetch_sub(self.bytes, Relaxed) - self.bytes;
+        self.bytes = bytes;
+        all > MAX_HELD && bytes > ALWAYS_ALLOWED
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.clients.held.fetch_sub(self.bytes, Relaxed);
+    }
+}
+
+impl Default for Clients {
+    fn default() -> Clients {
+        Clients {
+            by_id: Lock::new(Rank::Clients, BTreeMap::new()),
+            next_id: AtomicU64::default(),
+            count: AtomicUsize::default(),
+            held: AtomicUsize::default(),
+        }
+    }
 }
 
 impl Clients {
@@ -225,5 +272,17 @@ pub mod tests {
         let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (stream, _) = listener.accept().unwrap();
         (Arc::new(Client::new(1, stream).unwrap()), peer)
+    }
+
+    #[test]
+    fn clients_that_do_not_read_hold_a_bounded_amount_together() {
+        let clients = Clients::default();
+        let (mut a, mut b) = (Held::new(&clients), Held::new(&clients));
+        assert!(!a.is_too_much(3 << 30) && !a.is_too_much(2 << 30) && !b.is_too_much(2 << 30));
+        assert!(b.is_too_much(3 << 30) && !Held::new(&clients).is_too_much(1000));
+        drop(b);
+        assert!(!a.is_too_much(4 << 30));
+        drop(a);
+        assert_eq!(clients.held.load(Relaxed), 0);
     }
 }

@@ -17,9 +17,10 @@
 //! * Text that Redis treats as bytes (passwords, names of files) is kept as bytes: it need not be UTF-8.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::lock::{Lock, Rank, lock};
 use crate::store::stream::NodeLimits;
 
 /// The severity of a log line.
@@ -248,7 +249,7 @@ impl Config {
 
 /// The settings in force.
 pub struct Settings {
-    current: Mutex<Arc<Config>>,
+    current: Lock<Arc<Config>>,
     version: AtomicU64,
 }
 
@@ -256,14 +257,14 @@ impl Settings {
     /// Puts the first settings in force.
     pub fn new(config: Config) -> Settings {
         Settings {
-            current: Mutex::new(Arc::new(config)),
+            current: Lock::new(Rank::Settings, Arc::new(config)),
             version: AtomicU64::new(0),
         }
     }
 
     /// The settings in force now.
     pub fn current(&self) -> Arc<Config> {
-        self.lock().clone()
+        lock(&self.current).clone()
     }
 
     /// Changes with every change of a setting.
@@ -272,22 +273,18 @@ impl Settings {
         self.version.load(Ordering::Acquire)
     }
 
-    /// Changes settings: `change` gets a copy, which is put in force if `change` returns `Ok`. Changes happen one after the other; `change` must not ask for the current settings itself.
+    /// Changes settings: `change` gets a copy, which is put in force if `change` returns `Ok`. Changes happen one after the other; `change` must not ask for the
+    /// current settings itself. A panic in `change` leaves the old settings in force.
     pub fn update<E>(
         &self,
         change: impl FnOnce(&mut Config) -> Result<(), E>,
     ) -> Result<Arc<Config>, E> {
-        let mut current = self.lock();
+        let mut current = lock(&self.current);
         let mut next = Config::clone(&current);
         change(&mut next)?;
         *current = Arc::new(next);
         self.version.fetch_add(1, Ordering::Release);
         Ok(current.clone())
-    }
-
-    /// A panic in `change` leaves the old settings in force, so a poisoned lock still holds valid ones.
-    fn lock(&self) -> MutexGuard<'_, Arc<Config>> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

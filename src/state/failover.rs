@@ -18,12 +18,12 @@
 //! * The phase changes only under the store's write lock.
 //! * Writes are paused exactly while the phase is not [`Phase::None`].
 
-use std::sync::Mutex;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
+use super::lock::{Lock, Rank, lock};
 use super::pause::Reason;
-use super::{Shared, State, lock};
+use super::{Shared, State};
 
 /// A server's address: host and port.
 pub type Address = (String, u16);
@@ -60,9 +60,16 @@ pub struct Plan {
 }
 
 /// The failover that is under way, if any.
-#[derive(Default)]
 pub struct Failover {
-    phase: Mutex<Phase>,
+    phase: Lock<Phase>,
+}
+
+impl Default for Failover {
+    fn default() -> Failover {
+        Failover {
+            phase: Lock::new(Rank::Failover, Phase::default()),
+        }
+    }
 }
 
 impl Failover {

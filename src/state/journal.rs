@@ -38,21 +38,20 @@
 //! and EXEC. The writer puts them together before it appends: see `src/write.rs`.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Condvar;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::config::Limit;
-use super::lock;
+use super::lock::{Lock, Rank, lock};
 
 const BLOCK: usize = 64 * 1024;
 
 /// The log of effects, as far back as anyone needs it.
-#[derive(Default)]
 pub struct Journal {
     /// Whether effects are recorded. Nobody records before the first replica has come.
     active: AtomicBool,
-    log: Mutex<Log>,
+    log: Lock<Log>,
     grown: Condvar,
     /// The log's end, for those who only want to know it.
     end: AtomicU64,
@@ -87,6 +86,19 @@ struct Reader {
 /// A reader has fallen back too far: what it needs next is gone.
 #[derive(Debug, PartialEq)]
 pub struct Lost;
+
+impl Default for Journal {
+    fn default() -> Journal {
+        Journal {
+            active: AtomicBool::default(),
+            log: Lock::new(Rank::Journal, Log::default()),
+            grown: Condvar::new(),
+            end: AtomicU64::default(),
+            selected: AtomicUsize::default(),
+            announce: AtomicBool::default(),
+        }
+    }
+}
 
 impl Journal {
     #[inline]
@@ -242,10 +254,7 @@ impl Journal {
             log.sleepers += usize::from(nothing && may_sleep);
             nothing
         };
-        let (log, _) = self
-            .grown
-            .wait_timeout_while(lock(&self.log), time, has_nothing)
-            .unwrap_or_else(PoisonError::into_inner);
+        let log = lock(&self.log).wait_timeout_while(&self.grown, time, has_nothing);
         let position = log.readers.get(&id).ok_or(Lost)?.position;
         Ok(position < log.end)
     }

@@ -2,11 +2,10 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
 use super::config::{Config, LogLevel, LogTo};
-use super::lock;
+use super::lock::{Lock, Rank, lock, may_wait};
 use crate::util::clock;
 
 /// Where log lines go, and which of them.
@@ -20,7 +19,7 @@ pub struct Log {
 enum Sink {
     Nowhere,
     Stdout,
-    File(Mutex<File>),
+    File(Lock<File>),
 }
 
 impl Log {
@@ -29,7 +28,8 @@ impl Log {
         let sink = match config.log_to {
             LogTo::Nowhere => Sink::Nowhere,
             LogTo::Configured if config.logfile.as_os_str().is_empty() => Sink::Stdout,
-            LogTo::Configured => Sink::File(Mutex::new(
+            LogTo::Configured => Sink::File(Lock::new(
+                Rank::LogFile,
                 OpenOptions::new()
                     .create(true)
                     .append(true)
@@ -47,11 +47,13 @@ impl Log {
         self.level.store(level as u8, Relaxed);
     }
 
-    /// Writes a line if its level is high enough. A line that cannot be written is lost.
+    /// Writes a line if its level is high enough. It may wait for a disk or a pipe, so the caller does not hold the store's
+    /// lock. A line that cannot be written is lost.
     pub fn write(&self, level: LogLevel, text: &str) {
         if (level as u8) < self.level.load(Relaxed) {
             return;
         }
+        may_wait("wrote to the log");
         let mark = ['.', '-', '*', '#'][level as usize];
         let stamp = clock::log_stamp(clock::since_epoch());
         let line = format!("{}:M {stamp} {mark} {text}\n", std::process::id());

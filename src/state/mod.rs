@@ -1,37 +1,40 @@
 //! What the threads of a server share, and the rules for sharing it.
 //!
-//! A server is a value. Everything that its threads have in common hangs off one [`Shared`], behind
-//! an `Arc`; there is nothing global, so a process can hold as many servers as it likes. The data itself is
-//! in `Shared::store`, under one read-write lock. Everything else has a small lock of its own or is
-//! atomic:
+//! A server is a value. Everything that its threads share hangs off one [`Shared`], behind an `Arc`. Nothing is global, so a
+//! process can hold many servers. The data is in `Shared::store`, under one read-write lock. Everything else has a small lock
+//! of its own or is atomic:
 //!
 //! * [`config`], the values of the settings: a snapshot that is replaced as a whole; [`settings`], the table of them, built on
 //!   everything else here;
-//! * [`clients`], who is connected; [`session`], what only a client's own thread knows of it;
-//! * [`blocking`], who waits for a key; [`watch`], who must know that a key has changed;
-//! * [`journal`], what has changed, and [`replication`], who follows it and whom we follow;
+//! * [`clients`], the connected clients; [`session`], the state of a client that only its own thread uses; [`outbox`],
+//!   everything that is sent to a client;
+//! * [`blocking`], the clients that wait for a key; [`watch`], the clients that watch a key;
+//! * [`propagation`], what a command adds to the log; [`journal`], the log of changes; [`replication`], the replicas that
+//!   read it, and the primary that this server follows;
+//! * [`copies`], how replicas share a copy of all data;
 //! * [`failover`], how a primary hands over; [`shutdown`], how a server ends; [`pause`], how writes wait for both;
-//! * [`stats`], what INFO counts; [`log`], what the server says about itself.
+//! * [`stats`], the figures of INFO; [`log`], the server's log.
 //!
 //! # Lock order
 //!
-//! Whoever holds one lock may take only those to its right:
-//! `store → blocking, watch, replicas, failover, shutdown → the pause of writes → a waiter → clients → a client's own fields`, and
-//! `store → a replica's sending → journal`. Nothing that waits for a peer or a disk happens under the store's lock.
+//! Every lock has a rank, and a thread takes locks in the order of their ranks. [`mod@lock`] has the table of all locks, and
+//! debug builds check the order.
 //!
 //! # Panics
 //!
-//! A panic under the store's lock is a bug in one command, and the thread that ran it is lost with
-//! its client. The lock it held is *poisoned* by the standard library, so that nobody goes on unawares.
-//! We do go on: the store's structures are never left half-changed across a call that can panic, and
-//! one client's misfortune must not be everyone's. [`Shared::read`] and [`Shared::write`] are where this is
-//! decided, [`lock`] for all the small locks.
+//! A panic under the store's lock is a bug in one command. It ends that client's thread and connection. The standard library
+//! *poisons* the lock, so that other threads notice the panic. This server ignores the poison and goes on, so that a bug
+//! costs one client its connection and not all of them; the history of the log is abandoned, so that replicas copy all data
+//! anew (see [`mod@crate::write`]). [`Shared::read`] and [`Shared::write`] decide this for the store, [`lock()`] for all
+//! small locks.
 
 pub mod blocking;
 pub mod clients;
 pub mod config;
+pub mod copies;
 pub mod failover;
 pub mod journal;
+pub mod lock;
 pub mod log;
 pub mod outbox;
 pub mod pause;
@@ -46,9 +49,7 @@ pub mod watch;
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
-use std::sync::{
-    Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-};
+use std::sync::{Arc, Condvar};
 use std::time::{Duration, Instant};
 
 use crate::resp::{Error, push_request};
@@ -59,8 +60,11 @@ use crate::util::random::Random;
 use blocking::{Blocking, Outcome, Waiter};
 use clients::Clients;
 use config::{Config, Settings};
+use copies::Rounds;
 use failover::Failover;
 use journal::Journal;
+pub use lock::lock;
+use lock::{Lock, Rank, ReadGuard, ReadWriteLock, WriteGuard};
 use log::Log;
 use pause::WritePause;
 use replication::{History, Link, Replicas};
@@ -70,7 +74,7 @@ use watch::Watches;
 
 /// Everything that the threads of one server share: the data under its lock, and the [`State`].
 pub struct Shared {
-    store: RwLock<Store>,
+    store: ReadWriteLock<Store>,
     state: State,
 }
 
@@ -95,10 +99,11 @@ pub struct State {
     pub stop: Stop,
     /// Forty digits that no other run of a server has.
     pub run_id: String,
-    /// What has changed, for those who replicate it: the record, its name, who reads it, and whom we follow.
+    /// The log of changes, the names of its history, the replicas that read it, and the link to our primary.
     pub journal: Journal,
-    pub history: Mutex<History>,
+    pub history: Lock<History>,
     pub replicas: Replicas,
+    pub copies: Rounds,
     pub link: Link,
     pub failover: Failover,
     pub shutdown: Shutdown,
@@ -106,7 +111,7 @@ pub struct State {
     pub write_pause: WritePause,
     pub started: Instant,
     /// The addresses being listened on; set once when the server starts.
-    pub addresses: Mutex<Vec<SocketAddr>>,
+    pub addresses: Lock<Vec<SocketAddr>>,
     /// When the data was last in step with what is on disk: here, when the server started.
     pub last_save: AtomicI64,
     /// Whether the cron deletes expired keys (DEBUG SET-ACTIVE-EXPIRE).
@@ -125,7 +130,7 @@ impl Shared {
         if config.replicaof.is_some() {
             link.change(true);
         }
-        let store = RwLock::new(Store::new(config.databases));
+        let store = ReadWriteLock::new(Rank::Store, Store::new(config.databases));
         let state = State {
             clients: Clients::default(),
             blocking: Blocking::default(),
@@ -134,14 +139,15 @@ impl Shared {
             stop: Stop::default(),
             run_id: random.hex40(),
             journal: Journal::default(),
-            history: Mutex::new(History::new(random.hex40())),
+            history: Lock::new(Rank::History, History::new(random.hex40())),
             replicas: Replicas::default(),
+            copies: Rounds::default(),
             link,
             failover: Failover::default(),
             shutdown: Shutdown::default(),
             write_pause: WritePause::default(),
             started: Instant::now(),
-            addresses: Mutex::default(),
+            addresses: Lock::new(Rank::Addresses, vec![]),
             last_save: AtomicI64::new(clock::now_ms() / 1000),
             active_expire: AtomicBool::new(true),
             settings: Settings::new(config),
@@ -152,13 +158,13 @@ impl Shared {
     }
 
     /// The store, for reading. See the module's notes on panics.
-    pub fn read(&self) -> RwLockReadGuard<'_, Store> {
-        self.store.read().unwrap_or_else(PoisonError::into_inner)
+    pub fn read(&self) -> ReadGuard<'_, Store> {
+        self.store.read()
     }
 
     /// The store, for writing.
-    pub fn write(&self) -> RwLockWriteGuard<'_, Store> {
-        self.store.write().unwrap_or_else(PoisonError::into_inner)
+    pub fn write(&self) -> WriteGuard<'_, Store> {
+        self.store.write()
     }
 
     /// Lets a client wait until `wanted` replicas have acknowledged `offset`. The caller holds no lock, so the server may
@@ -192,8 +198,8 @@ impl Shared {
 }
 
 impl State {
-    /// Follows a primary from now on, or another one. Who waits is freed: what it waits for may never come. The caller
-    /// holds the store's write lock.
+    /// Follows a primary from now on, or another one. Ends all waits, because what the clients wait for may never come. The
+    /// caller holds the store's write lock.
     pub fn become_replica(&self, primary: Option<(String, u16)>) {
         self.follow(primary);
         self.link.change(true);
@@ -216,7 +222,7 @@ impl State {
         self.replicas.unblock_all(&freed);
     }
 
-    /// Follows nobody any more: a new history begins, with the same past. The caller holds the store's write lock, or no
+    /// Stops following a primary. A new history begins, with the same past. The caller holds the store's write lock, or no
     /// write can be under way since this was a replica.
     pub fn become_primary(&self) {
         self.follow(None);
@@ -228,14 +234,14 @@ impl State {
         self.replicas.disconnect();
     }
 
-    /// Whether some replica that follows has not been sent all that there is.
+    /// Whether part of the log was not yet sent to a replica that is online.
     pub fn replicas_are_behind(&self) -> bool {
         let replicas = self.replicas.all();
         let mut online = replicas.iter().filter(|r| r.is_online());
         online.any(|r| self.journal.pending(r.client.id) > 0)
     }
 
-    /// Begins a history that no replica knows, because the log does not tell all that was done to the data. Replicas, and
+    /// Begins a history that no replica knows, because the log does not contain all changes to the data. Replicas, and
     /// this server if it is one, copy all data anew. The caller holds the store's write lock.
     pub fn abandon_history(&self) {
         *lock(&self.history) = History::new(self.random.hex40());
@@ -261,38 +267,41 @@ impl State {
     }
 }
 
-/// Takes a small lock. That somebody panicked while holding it does not spoil what it protects.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The wish that the server stop, which everyone can express and everyone obeys.
-#[derive(Default)]
+/// Shutdown flag. Any thread may set it; every loop checks it.
 pub struct Stop {
     requested: AtomicBool,
-    lock: Mutex<()>,
+    lock: Lock<()>,
     wake: Condvar,
 }
 
+impl Default for Stop {
+    fn default() -> Stop {
+        Stop {
+            requested: AtomicBool::default(),
+            lock: Lock::new(Rank::Stop, ()),
+            wake: Condvar::new(),
+        }
+    }
+}
+
 impl Stop {
+    /// Requests that the server stop, and wakes the threads that wait for that.
     pub fn request(&self) {
         let _guard = lock(&self.lock);
         self.requested.store(true, Relaxed);
         self.wake.notify_all();
     }
 
+    /// Whether the server must stop.
     #[inline]
     pub fn is_requested(&self) -> bool {
         self.requested.load(Relaxed)
     }
 
-    /// Sleeps until the wish is expressed, or for `time`; tells whether it was.
+    /// Sleeps until a stop is requested, for `time` at most. Returns whether it is requested.
     pub fn wait(&self, time: Duration) -> bool {
         let guard = lock(&self.lock);
-        let waited = self
-            .wake
-            .wait_timeout_while(guard, time, |()| !self.is_requested());
-        drop(waited);
+        drop(guard.wait_timeout_while(&self.wake, time, |()| !self.is_requested()));
         self.is_requested()
     }
 }

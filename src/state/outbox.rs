@@ -25,13 +25,13 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::config::Limit;
-use super::lock;
+use super::lock::{Lock, Rank, lock, may_wait};
 use crate::sys;
 
 /// The time since when a queue has been longer than its soft limit.
@@ -56,7 +56,7 @@ impl Limit {
 /// The output of one client.
 pub struct Outbox {
     stream: Arc<TcpStream>,
-    queue: Mutex<Queue>,
+    queue: Lock<Queue>,
     /// Bytes that are queued. A copy that can be read without the lock.
     pending: AtomicUsize,
 }
@@ -81,7 +81,7 @@ impl Outbox {
     pub fn new(stream: Arc<TcpStream>) -> Outbox {
         Outbox {
             stream,
-            queue: Mutex::default(),
+            queue: Lock::new(Rank::Outbox, Queue::default()),
             pending: AtomicUsize::new(0),
         }
     }
@@ -178,6 +178,7 @@ impl Outbox {
                     return;
                 }
             }
+            may_wait("waited for a client");
             sys::wait_to_write(&self.stream, false, 1000);
         }
     }

@@ -24,11 +24,11 @@
 //!   get no PING.
 //! * Each reason begins and ends by itself; writes go on when none is left.
 
+use std::sync::Condvar;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::lock;
+use super::lock::{Lock, Rank, lock};
 
 /// Why writes are paused.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,12 +40,21 @@ pub enum Reason {
 }
 
 /// Whether writes are paused.
-#[derive(Default)]
 pub struct WritePause {
-    reasons: Mutex<Vec<Reason>>,
+    reasons: Lock<Vec<Reason>>,
     /// There is a reason. Every command that writes reads this, so it is not behind the lock.
     active: AtomicBool,
     ended: Condvar,
+}
+
+impl Default for WritePause {
+    fn default() -> WritePause {
+        WritePause {
+            reasons: Lock::new(Rank::WritePause, vec![]),
+            active: AtomicBool::default(),
+            ended: Condvar::new(),
+        }
+    }
 }
 
 impl WritePause {
@@ -76,10 +85,9 @@ impl WritePause {
     /// Sleeps until writes are not paused, for `time` at most. Returns whether they are not.
     pub fn wait(&self, time: Duration) -> bool {
         let reasons = lock(&self.reasons);
-        let waited = self
-            .ended
-            .wait_timeout_while(reasons, time, |reasons| !reasons.is_empty());
-        waited.unwrap_or_else(PoisonError::into_inner).0.is_empty()
+        let is_paused = |reasons: &mut Vec<Reason>| !reasons.is_empty();
+        let reasons = reasons.wait_timeout_while(&self.ended, time, is_paused);
+        reasons.is_empty()
     }
 }
 

@@ -20,13 +20,13 @@
 use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU16, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar};
 use std::time::{Duration, Instant};
 
 use super::blocking::{Outcome, Waiter};
 use super::clients::Client;
 use super::journal::{Journal, Lost};
-use super::lock;
+use super::lock::{Guard, Lock, Rank, lock};
 use crate::resp::Reply;
 
 /// The names of the history of the data.
@@ -91,7 +91,7 @@ pub struct Replica {
     pub client: Arc<Client>,
     /// What it announced: 0 and nothing if it did not.
     pub port: AtomicU16,
-    pub ip: Mutex<String>,
+    pub ip: Lock<String>,
     /// It understands a copy whose length is not told in advance, and a new replid in `+CONTINUE`.
     pub eof: AtomicBool,
     pub psync2: AtomicBool,
@@ -104,9 +104,9 @@ pub struct Replica {
     pub acked: AtomicU64,
     pub acked_at: AtomicI64,
     /// Held by whoever sends it a part of the journal.
-    pub sending: Mutex<()>,
+    pub sending: Lock<()>,
     /// Raised by its first acknowledgement after the copy.
-    ready: Mutex<bool>,
+    ready: Lock<bool>,
     became_ready: Condvar,
 }
 
@@ -115,7 +115,7 @@ impl Replica {
         Replica {
             client,
             port: AtomicU16::new(0),
-            ip: Mutex::default(),
+            ip: Lock::new(Rank::ReplicaIp, String::new()),
             eof: AtomicBool::new(false),
             psync2: AtomicBool::new(false),
             rdb_only: AtomicBool::new(false),
@@ -123,8 +123,8 @@ impl Replica {
             stage: AtomicU8::new(Stage::Talking as u8),
             acked: AtomicU64::new(0),
             acked_at: AtomicI64::new(0),
-            sending: Mutex::default(),
-            ready: Mutex::new(false),
+            sending: Lock::new(Rank::Sending, ()),
+            ready: Lock::new(Rank::ReplicaReady, false),
             became_ready: Condvar::new(),
         }
     }
@@ -170,7 +170,7 @@ impl Replica {
     /// Those of `send`; and if the replica has fallen back too far.
     pub fn send_piece(
         &self,
-        _sending: MutexGuard<'_, ()>,
+        _sending: Guard<'_, ()>,
         journal: &Journal,
         piece: &mut Vec<u8>,
         send: impl FnOnce(&[u8]) -> io::Result<usize>,
@@ -180,6 +180,11 @@ impl Replica {
         let sent = send(piece)?;
         journal.advance(id, sent);
         Ok(())
+    }
+
+    /// Its copy of the data is about to be complete; what it has acknowledged so far does not say that it has it.
+    pub fn expect_ready(&self) {
+        *lock(&self.ready) = false;
     }
 
     /// It has all of its copy of the data.
@@ -194,10 +199,7 @@ impl Replica {
     /// Waits until it has all of its copy of the data, for `time` at most; tells whether it has.
     pub fn wait_ready(&self, time: Duration) -> bool {
         let ready = lock(&self.ready);
-        let waited = self
-            .became_ready
-            .wait_timeout_while(ready, time, |ready| !*ready);
-        *waited.unwrap_or_else(PoisonError::into_inner).0
+        *ready.wait_timeout_while(&self.became_ready, time, |ready| !*ready)
     }
 }
 
@@ -217,14 +219,24 @@ struct AckWaiter {
 }
 
 /// The replicas of this server, and who waits for them.
-#[derive(Default)]
 pub struct Replicas {
-    list: Mutex<Vec<Arc<Replica>>>,
-    waiters: Mutex<Vec<AckWaiter>>,
+    list: Lock<Vec<Arc<Replica>>>,
+    waiters: Lock<Vec<AckWaiter>>,
     /// When there was last one: for `repl-backlog-ttl`.
-    last_seen: Mutex<Option<Instant>>,
+    last_seen: Lock<Option<Instant>>,
     /// The offset after the last request for acknowledgements.
     asked_at: AtomicU64,
+}
+
+impl Default for Replicas {
+    fn default() -> Replicas {
+        Replicas {
+            list: Lock::new(Rank::Replicas, vec![]),
+            waiters: Lock::new(Rank::AckWaiters, vec![]),
+            last_seen: Lock::new(Rank::LastSeen, None),
+            asked_at: AtomicU64::default(),
+        }
+    }
 }
 
 impl Replicas {
@@ -333,7 +345,7 @@ impl Replicas {
     pub fn send_now(&self, journal: &Journal, send: fn(&TcpStream, &[u8]) -> usize) {
         let mut piece = vec![];
         for replica in self.all().iter().filter(|r| r.is_online()) {
-            if let Ok(sending) = replica.sending.try_lock() {
+            if let Some(sending) = replica.sending.try_lock() {
                 let send = |bytes: &[u8]| Ok(send(&replica.client.stream, bytes));
                 // Its feeder finds out what is wrong.
                 let _ = replica.send_piece(sending, journal, &mut piece, send);
@@ -404,7 +416,7 @@ pub struct Link {
     /// Changes whenever somebody says whom to follow. What the old primary still sends is then void.
     generation: AtomicU64,
     connected: AtomicBool,
-    inner: Mutex<LinkInner>,
+    inner: Lock<LinkInner>,
     changed: Condvar,
 }
 
@@ -414,16 +426,19 @@ impl Default for Link {
             is_replica: AtomicBool::new(false),
             generation: AtomicU64::new(0),
             connected: AtomicBool::new(false),
-            inner: Mutex::new(LinkInner {
-                status: LinkStatus {
-                    state: LinkState::Connect,
-                    last_io: None,
-                    down_since: None,
-                    sync_total: None,
-                    sync_read: 0,
+            inner: Lock::new(
+                Rank::Link,
+                LinkInner {
+                    status: LinkStatus {
+                        state: LinkState::Connect,
+                        last_io: None,
+                        down_since: None,
+                        sync_total: None,
+                        sync_read: 0,
+                    },
+                    socket: None,
                 },
-                socket: None,
-            }),
+            ),
             changed: Condvar::new(),
         }
     }
@@ -504,7 +519,7 @@ impl Link {
     pub fn pause(&self, time: Duration, generation: u64) {
         let inner = lock(&self.inner);
         let same = |_: &mut LinkInner| self.generation() == generation;
-        drop(self.changed.wait_timeout_while(inner, time, same));
+        drop(inner.wait_timeout_while(&self.changed, time, same));
     }
 }
 

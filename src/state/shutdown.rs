@@ -15,13 +15,14 @@
 //! A client that has asked for a shutdown waits: it gets an error if the shutdown fails or is aborted, and otherwise its
 //! connection ends with the server. A second request while one waits changes nothing; its client waits, too.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::blocking::{Outcome, Waiter};
+use super::lock::{Lock, Rank, lock};
 use super::pause::Reason;
-use super::{Shared, State, lock};
+use super::{Shared, State};
 use crate::resp::Error;
 use crate::util::clock;
 
@@ -37,9 +38,16 @@ pub struct Options {
 }
 
 /// The shutdown that waits for replicas, if there is one.
-#[derive(Default)]
 pub struct Shutdown {
-    inner: Mutex<Inner>,
+    inner: Lock<Inner>,
+}
+
+impl Default for Shutdown {
+    fn default() -> Shutdown {
+        Shutdown {
+            inner: Lock::new(Rank::Shutdown, Inner::default()),
+        }
+    }
 }
 
 #[derive(Default)]

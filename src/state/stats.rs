@@ -4,11 +4,10 @@
 //! or per run of the same command, not once per command: see [`crate::execute`], `statistics.rs`.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-use super::lock;
+use super::lock::{Lock, Rank, lock};
 use crate::util::process::Figures;
 
 /// Figures of one command.
@@ -59,10 +58,10 @@ pub struct Stats {
     pub repl_output_bytes: AtomicU64,
     pub peak_memory: AtomicU64,
     /// Error replies by their code.
-    errors: Mutex<BTreeMap<Vec<u8>, u64>>,
-    rates: Mutex<Rates>,
+    errors: Lock<BTreeMap<Vec<u8>, u64>>,
+    rates: Lock<Rates>,
     /// What the system said about this process the last time it was asked.
-    process: Mutex<Figures>,
+    process: Lock<Figures>,
     /// The path of the program.
     pub executable: String,
 }
@@ -92,9 +91,9 @@ impl Stats {
             repl_input_bytes: AtomicU64::new(0),
             repl_output_bytes: AtomicU64::new(0),
             peak_memory: AtomicU64::new(0),
-            errors: Mutex::default(),
-            rates: Mutex::default(),
-            process: Mutex::new(Figures::read()),
+            errors: Lock::new(Rank::Errors, BTreeMap::new()),
+            rates: Lock::new(Rank::Rates, Rates::default()),
+            process: Lock::new(Rank::Process, Figures::read()),
             executable: std::env::current_exe()
                 .map(|path| path.display().to_string())
                 .unwrap_or_default(),

@@ -20,10 +20,10 @@
 //! * Watches are added and flags are raised only under the store's lock.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
 
-use super::lock;
+use super::lock::{Lock, Rank, lock};
 use crate::store::Keyspace;
 
 /// Raised when a watched key was modified.
@@ -40,10 +40,18 @@ struct Watch {
 type OfDb = HashMap<Vec<u8>, Vec<Watch>>;
 
 /// All watches of a server.
-#[derive(Default)]
 pub struct Watches {
-    by_db: Mutex<HashMap<usize, OfDb>>,
+    by_db: Lock<HashMap<usize, OfDb>>,
     count: AtomicUsize,
+}
+
+impl Default for Watches {
+    fn default() -> Watches {
+        Watches {
+            by_db: Lock::new(Rank::Watches, HashMap::new()),
+            count: AtomicUsize::default(),
+        }
+    }
 }
 
 impl Watches {

@@ -104,10 +104,6 @@ impl<V> Dict<V> {
         self.entries.len()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
     #[inline]
     pub fn get(&self, hash: u64, key: &[u8]) -> Option<&V> {
         let at = self.find(hash as u32, key)?;
@@ -378,7 +374,7 @@ mod tests {
         for i in 0..100 {
             put(&mut dict, &i.to_string(), i);
         }
-        while !dict.is_empty() {
+        while dict.len() > 0 {
             let key = dict.entries()[dict.len() / 2].key.clone();
             assert_eq!(*dict.remove_at(dict.len() / 2).key, *key);
             assert!(dict.get(dict.hash(&key), &key).is_none());

@@ -31,8 +31,7 @@
 //!
 //! * [`dict`]: the hash table, with a stable SCAN and random elements;
 //! * [`sharded`]: a hash table of any size, made of Dicts, without long steps;
-//! * [`shared_map`]: an ordered map, a B+tree of shared leaves;
-//! * [`cow`]: a part that may be shared with a snapshot.
+//! * [`shared_map`]: an ordered map, a B+tree of shared leaves.
 //!
 //! Then what a key holds:
 //!
@@ -41,20 +40,18 @@
 //!
 //! And all together: [`db`], the keyspace with expiry and scanning.
 
-pub mod cow;
 pub mod db;
 pub mod dict;
 #[allow(dead_code, reason = "complete for the types to come")]
 pub mod listpack;
 pub mod object;
 pub mod reports;
-#[allow(dead_code, reason = "the keyspace and large collections will use it")]
 pub mod sharded;
 pub mod shared_map;
 pub mod small_bytes;
 pub mod stream;
 
-pub use db::{Db, Expiry, Garbage, Keep, Keyspace, KeyspaceSnapshot};
+pub use db::{Db, Expiry, Garbage, Keep, Keyspace};
 pub use object::{NEVER, Object, Type, Usage, Value, WrongType};
 pub use reports::{Class, Report, Wanted};
 

@@ -143,6 +143,28 @@ impl<V, S: Summary<V>> Shard<V, S> {
     }
 }
 
+/// What one step of a walk may still do.
+#[derive(Clone, Copy, Debug)]
+pub struct Work {
+    /// Entries to look at. A shard that is passed over counts as one.
+    pub looks: usize,
+    /// Entries to remove.
+    pub removals: usize,
+}
+
+impl Work {
+    fn remains(&self) -> bool {
+        self.looks > 0 && self.removals > 0
+    }
+
+    /// Accounts for joining two sparse shards; false if there is no work left for it.
+    fn join(&mut self) -> bool {
+        let may = self.remains();
+        self.looks = self.looks.saturating_sub(2 * MEAN / SPARSE);
+        may
+    }
+}
+
 /// A map from byte strings to `V`, with a summary `S` per shard. A clone shares all shards, and costs little.
 #[derive(Clone)]
 pub struct Sharded<V, S = ()> {
@@ -221,7 +243,7 @@ impl<V: Clone, S: Summary<V>> Sharded<V, S> {
     pub fn get_with_summary(&mut self, hash: u64, key: &[u8]) -> Option<(&mut V, &mut S)> {
         let index = self.index(hash as u32);
         let shard = &mut self.shards[index];
-        if Arc::get_mut(shard).is_none() {
+        if Arc::strong_count(shard) > 1 {
             // Asked first, so that a shared shard is not copied for a key that is not there.
             shard.dict.get(hash, key)?;
         }
@@ -265,44 +287,79 @@ impl<V: Clone, S: Summary<V>> Sharded<V, S> {
         let entry = shard.dict.remove(hash, key)?;
         shard.summary.remove(&entry.value);
         self.len -= 1;
-        self.join_if_sparse();
+        if self.is_sparse() {
+            self.join();
+        }
         Some(entry)
     }
 
-    /// Takes out of shard number `index` at most `limit` entries for which `goes` is true. Tells also whether it has asked
-    /// about all entries of the shard.
+    /// One step of a walk that removes the entries for which `goes` is true. It begins where `cursor` points, as
+    /// [`Sharded::scan`] does, and stays within the bounds of `work`. Shards for whose summary `enter` is false are passed
+    /// over. Returns what was removed and the cursor to go on with; 0 begins a walk and ends it.
+    ///
+    /// When the walk leaves a shard that it entered, it makes that shard's summary anew.
     pub fn remove_if(
         &mut self,
-        index: usize,
-        limit: usize,
+        cursor: u64,
+        work: &mut Work,
+        enter: impl Fn(&S) -> bool,
         mut goes: impl FnMut(&Entry<V>) -> bool,
-    ) -> (Vec<Entry<V>>, bool) {
+    ) -> (Vec<Entry<V>>, u64) {
         let mut removed = vec![];
-        let Some(shard) = self.shards.get_mut(index) else {
-            return (removed, true);
+        let Some((mut index, mut left)) = self.resume(cursor) else {
+            return (removed, 0);
         };
-        let mut at = shard.dict.len();
-        while at > 0 && removed.len() < limit {
-            at -= 1;
-            // Removing moves the last entry here, and the last one was asked about before.
-            if goes(&shard.dict.entries()[at]) {
-                let shard = Arc::make_mut(shard);
-                let entry = shard.dict.remove_at(at);
-                shard.summary.remove(&entry.value);
-                removed.push(entry);
+        while index < self.shards.len() {
+            if !work.remains() {
+                return (removed, self.cursor(index, left));
             }
+            work.looks = work.looks.saturating_sub(1);
+            if enter(&self.shards[index].summary) {
+                left = self.remove_in_shard(index, left, work, &mut goes, &mut removed);
+                if left > 0 {
+                    return (removed, self.cursor(index, left));
+                }
+                Arc::make_mut(&mut self.shards[index]).summarize();
+                if self.is_sparse() {
+                    // Joining changes the numbers of shards, so the step ends here.
+                    let next = self.shards.get(index + 1).map(|_| self.first(index + 1));
+                    while self.is_sparse() && work.join() {
+                        self.join();
+                    }
+                    let next = next.map_or(0, |first| self.cursor_at(first));
+                    return (removed, next);
+                }
+            }
+            (index, left) = (index + 1, usize::MAX);
         }
-        self.len -= removed.len();
-        for _ in 0..=removed.len() / (MEAN / SPARSE) {
-            self.join_if_sparse();
-        }
-        (removed, at == 0)
+        (removed, 0)
     }
 
-    /// The summary of shard number `index`, to be corrected.
-    pub fn summary_mut(&mut self, index: usize) -> Option<&mut S> {
-        let shard = self.shards.get_mut(index)?;
-        Some(&mut Arc::make_mut(shard).summary)
+    /// Removes from the first `left` entries of a shard, from the end downwards, and returns how many are left to look at.
+    fn remove_in_shard(
+        &mut self,
+        index: usize,
+        left: usize,
+        work: &mut Work,
+        goes: &mut impl FnMut(&Entry<V>) -> bool,
+        removed: &mut Vec<Entry<V>>,
+    ) -> usize {
+        let shard = &mut self.shards[index];
+        let mut left = left.min(shard.dict.len());
+        while left > 0 && work.remains() {
+            left -= 1;
+            work.looks -= 1;
+            // Removing moves the last entry here, and the last one was looked at before.
+            if goes(&shard.dict.entries()[left]) {
+                let shard = Arc::make_mut(shard);
+                let entry = shard.dict.remove_at(left);
+                shard.summary.remove(&entry.value);
+                removed.push(entry);
+                self.len -= 1;
+                work.removals -= 1;
+            }
+        }
+        left
     }
 
     /// Removes everything and returns it. Dropping it may take long; the caller does that after the lock is released.
@@ -356,10 +413,7 @@ impl<V: Clone, S: Summary<V>> Sharded<V, S> {
             let entries = shard.dict.entries();
             left = left.min(entries.len());
             if left > 0 && budget == 0 {
-                let part = |value: u64, bits: u32| value & ((1 << bits) - 1);
-                let place = (self.first(index) + 1) << (STAMP_BITS + LEFT_BITS);
-                let stamp = part(shard.stamp.into(), STAMP_BITS) << LEFT_BITS;
-                return place | stamp | part(left as u64, LEFT_BITS);
+                return self.cursor(index, left);
             }
             let visited = left.min(budget);
             let part = entries[left - visited..left].iter();
@@ -372,6 +426,20 @@ impl<V: Clone, S: Summary<V>> Sharded<V, S> {
             }
         }
         0
+    }
+
+    /// The cursor of a walk that has `left` entries of shard number `index` to come.
+    fn cursor(&self, index: usize, left: usize) -> u64 {
+        let place = (self.first(index) + 1) << (STAMP_BITS + LEFT_BITS);
+        let stamp = u64::from(self.shards[index].stamp) & ((1 << STAMP_BITS) - 1);
+        let left = left.min((1 << LEFT_BITS) - 1) as u64;
+        place | stamp << LEFT_BITS | left
+    }
+
+    /// The cursor of a walk that comes to the range that begins at `first`.
+    fn cursor_at(&self, first: u64) -> u64 {
+        let index = self.index((first as u32) << (u32::BITS - PREFIX_BITS));
+        self.cursor(index, usize::MAX)
     }
 
     /// The shard at which a walk goes on, and how many of its entries are to come at most.
@@ -433,11 +501,14 @@ impl<V: Clone, S: Summary<V>> Sharded<V, S> {
         }
     }
 
-    /// Joins the two shards that were divided last, if there are few entries.
-    fn join_if_sparse(&mut self) {
-        if self.shards.len() == 1 || self.len >= self.shards.len() * (MEAN / SPARSE) {
-            return;
-        }
+    /// Whether there are too few entries for so many shards.
+    #[inline]
+    fn is_sparse(&self) -> bool {
+        self.len < self.shards.len() * (MEAN / SPARSE) && self.shards.len() > 1
+    }
+
+    /// Joins the two shards that were divided last. There is more than one shard.
+    fn join(&mut self) {
         if self.split == 0 {
             (self.depth, self.split) = (self.depth - 1, 1 << (self.depth - 1));
         }
@@ -543,13 +614,23 @@ mod tests {
                 snapshots.push((map.clone(), model.clone()));
             }
         }
-        for index in 0..map.shards.len() {
-            let (gone, all) = map.remove_if(index, usize::MAX, |e| e.value % 3 == 0);
+        let mut cursor = 0;
+        loop {
+            let mut work = Work {
+                looks: 700,
+                removals: 100,
+            };
+            let (gone, next) = map.remove_if(cursor, &mut work, |_| true, |e| e.value % 3 == 0);
             gone.iter().for_each(|e| {
                 assert!(model.remove(std::str::from_utf8(&e.key).unwrap()).is_some())
             });
-            assert!(all);
+            assert!(gone.len() <= 100);
+            cursor = next;
+            if cursor == 0 {
+                break;
+            }
         }
+        assert!(map.entries().all(|e| e.value % 3 != 0));
         check(&map, &model);
         // What a snapshot shares did not change.
         snapshots.iter().for_each(|(map, model)| check(map, model));

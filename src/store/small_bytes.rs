@@ -18,7 +18,7 @@
 //!                                                                                  └──► 1024 bytes or more
 //! ```
 //!
-//! A writer copies a part of the keyspace that a snapshot shares, with the strings in it (see [`super::cow`]). It must not
+//! A writer copies a part of the keyspace that a snapshot shares, with the strings in it (see [`super::sharded`]). It must not
 //! take long, so a long string is behind a counter, and a copy of it is one more count. A short one is copied as fast as a
 //! counter in distant memory is changed, and a counter would make it larger. The second pointer lets a long string keep the
 //! memory in which it arrived: a value of 512 MB is stored without a copy. It costs a cache miss, which a string of this

@@ -98,13 +98,7 @@ pub fn copy(ctx: &mut Context, store: &mut Store) -> CommandResult {
     if here == there && from == to {
         return Err(SAME_OBJECT);
     }
-    let source = ctx.find_mut(&mut store.dbs[here], from);
-    let counter = match source {
-        Some(_) => &ctx.session.hits,
-        None => &ctx.session.misses,
-    };
-    counter.update(|n| n + 1);
-    let Some(object) = source.map(|object| object.clone()) else {
+    let Some(object) = ctx.find(&store.dbs[here], from).cloned() else {
         ctx.reply.int(0);
         return Ok(());
     };

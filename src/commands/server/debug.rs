@@ -6,7 +6,8 @@
 //! nothing, and the key stays until a command meets it. DEBUG OBJECT shows such a key, and leaves it.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::commands::args::subcommand_syntax;
 use crate::commands::command::Handler::WriteAll;
@@ -54,12 +55,21 @@ fn is_allowed(ctx: &Context) -> bool {
     }
 }
 
+/// How often DEBUG SLEEP looks whether the server stops.
+const SLEEP_ROUND: Duration = Duration::from_millis(20);
+
 /// `DEBUG SLEEP seconds`: stops the whole server for a while, because it holds the write lock. Replies OK.
 fn sleep(ctx: &mut Context) {
     let seconds = String::from_utf8_lossy(&ctx.args[2]).parse::<f64>();
     let seconds = seconds.unwrap_or(0.0).max(0.0);
     let time = Duration::try_from_secs_f64(seconds).unwrap_or_default();
-    ctx.server.stop.wait(time);
+    // Not `Stop::wait`: a thread that sleeps there must hold no lock, and here the store's lock is held on purpose.
+    let began = Instant::now();
+    while let Some(left) = time.checked_sub(began.elapsed())
+        && !ctx.server.stop.is_requested()
+    {
+        thread::sleep(left.min(SLEEP_ROUND));
+    }
     ctx.reply.ok();
 }
 

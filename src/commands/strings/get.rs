@@ -97,9 +97,10 @@ pub fn getex(ctx: &mut Context, db: &mut Db) -> CommandResult {
 
 /// `GETDEL key`: replies with the string at the key, or null, and removes the key. O(1). Propagates DEL.
 pub fn getdel(ctx: &mut Context, db: &mut Db) -> CommandResult {
-    if reply_old(ctx, db)? {
-        let key = &ctx.args[1];
-        db.delete(key, ctx.now);
+    reply_old(ctx, db)?;
+    let key = &ctx.args[1];
+    // On a writable replica an expired key is hidden from the reply, and deleted all the same.
+    if db.delete(key, ctx.now) {
         db.event(Class::Generic, "del", key);
         ctx.propagation.add(&[b"DEL", key]);
         ctx.dirty += 1;

@@ -325,7 +325,7 @@ impl<R: Read> Reader<'_, R> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::save::Snapshot;
+    use super::super::save::{self, Notes};
     use super::*;
     use crate::store::stream::{NewId, NodeLimits};
     use crate::store::{Keep, Store, Type, Usage};
@@ -369,10 +369,18 @@ mod tests {
     }
 
     fn written(store: &mut Store) -> Vec<u8> {
-        let snapshot = Snapshot::take(store, 1_700_000_000_000, ("a".repeat(40), 123), 3, false);
+        let dbs: Vec<_> = store.dbs.iter().map(Db::snapshot).collect();
+        let notes = Notes {
+            taken_at: 1_700_000_000_000,
+            used_memory: 1,
+            lfu: false,
+            replid: &"a".repeat(40),
+            offset: 123,
+            selected: 3,
+        };
         let mut bytes = vec![];
-        snapshot.write(&mut bytes, 1).unwrap();
-        assert_eq!(snapshot.len(1), bytes.len() as u64);
+        save::write(&dbs, &notes, &mut bytes).unwrap();
+        assert_eq!(save::len(&dbs, &notes), bytes.len() as u64);
         bytes
     }
 

@@ -1,102 +1,69 @@
 //! Writing an RDB.
 //!
-//! What is written is a [`Snapshot`], which does not change while clients go on. So it can be written as slowly as the
-//! other end takes it; and it can be written twice, the first time only to know how long it is.
+//! What is written are snapshots of the databases, which do not change while clients go on. So they can be written as
+//! slowly as the other end takes it; several threads can write the same ones; and they can be written twice, the first
+//! time only to know how long the file is.
 
 use std::io::{self, Write};
 
 use super::{VERSION, kind, opcode};
 use crate::store::stream::{Group, Stream, StreamId};
-use crate::store::{Db, KeyspaceSnapshot, Object, Store, Value};
+use crate::store::{Keyspace, Object, Value};
 use crate::util::{crc64, lzf, number};
 
-/// All data as they were at one moment.
-pub struct Snapshot {
-    dbs: Vec<KeyspaceSnapshot>,
-    /// Unix time in milliseconds.
-    now: i64,
-    /// The history that the data belong to, and how far it had come.
-    pub replid: String,
+/// What an RDB says besides the keys.
+pub struct Notes<'a> {
+    /// When the data were like this: Unix time in milliseconds.
+    pub taken_at: i64,
+    pub used_memory: u64,
+    /// Whether objects know how often they were used, and not when.
+    pub lfu: bool,
+    /// The history that the data belong to, how far it had come, and the database that it had selected then.
+    pub replid: &'a str,
     pub offset: u64,
-    /// The database that the history is in at that point.
-    selected: usize,
-    lfu: bool,
+    pub selected: usize,
 }
 
 /// Strings longer than this are compressed, if that helps. (Shorter ones hardly ever are shorter then.)
 const WORTH_COMPRESSING: usize = 64;
 
-impl Snapshot {
-    /// Takes the picture. It takes some microseconds for each database.
-    pub fn take(
-        store: &mut Store,
-        now: i64,
-        (replid, offset): (String, u64),
-        selected: usize,
-        lfu: bool,
-    ) -> Snapshot {
-        Snapshot {
-            dbs: store.dbs.iter_mut().map(Db::snapshot).collect(),
-            now,
-            replid,
-            offset,
-            selected,
-            lfu,
+/// Writes an RDB.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn write(dbs: &[Keyspace], notes: &Notes<'_>, out: &mut impl Write) -> io::Result<()> {
+    let mut w = Writer {
+        out,
+        crc: 0,
+        buffer: Vec::with_capacity(2 * BUFFER),
+    };
+    w.header(notes);
+    for (number, keyspace) in dbs.iter().enumerate() {
+        if keyspace.is_empty() {
+            continue;
+        }
+        w.byte(opcode::SELECT_DB);
+        w.length(number as u64);
+        w.byte(opcode::RESIZE_DB);
+        w.length(keyspace.len() as u64);
+        w.length(keyspace.volatile_len() as u64);
+        for (key, object) in keyspace.keys() {
+            w.key(key, object, notes.lfu);
+            w.flush_if_full()?;
         }
     }
+    w.byte(opcode::END);
+    w.flush()?;
+    w.out.write_all(&w.crc.to_le_bytes())
+}
 
-    /// Writes it.
-    ///
-    /// # Errors
-    ///
-    /// Those of `out`.
-    pub fn write(&self, out: &mut impl Write, used_memory: u64) -> io::Result<()> {
-        let mut w = Writer {
-            out,
-            crc: 0,
-            buffer: Vec::with_capacity(2 * BUFFER),
-        };
-        w.bytes(format!("REDIS{VERSION:04}").as_bytes());
-        let seconds = self.now / 1000;
-        w.aux(b"redis-ver", crate::VERSION.as_bytes());
-        w.aux(b"redis-bits", usize::BITS.to_string().as_bytes());
-        w.aux(b"ctime", seconds.to_string().as_bytes());
-        w.aux(b"used-mem", used_memory.to_string().as_bytes());
-        w.aux(b"repl-stream-db", self.selected.to_string().as_bytes());
-        w.aux(b"repl-id", self.replid.as_bytes());
-        w.aux(b"repl-offset", self.offset.to_string().as_bytes());
-        w.aux(b"aof-base", b"0");
-        for (number, keyspace) in self.dbs.iter().enumerate() {
-            if keyspace.is_empty() {
-                continue;
-            }
-            w.byte(opcode::SELECT_DB);
-            w.length(number as u64);
-            w.byte(opcode::RESIZE_DB);
-            w.length(keyspace.len() as u64);
-            w.length(keyspace.volatile_len() as u64);
-            for (key, object) in keyspace.keys() {
-                w.key(key, object, self.lfu);
-                w.flush_if_full()?;
-            }
-        }
-        w.byte(opcode::END);
-        w.flush()?;
-        w.out.write_all(&w.crc.to_le_bytes())
-    }
-
-    /// Leaves everything out but the notes.
-    pub fn leave_out_keys(&mut self) {
-        self.dbs.clear();
-    }
-
-    /// How many bytes [`Snapshot::write`] writes.
-    pub fn len(&self, used_memory: u64) -> u64 {
-        let mut counter = Counter(0);
-        // Counting does not fail.
-        let _ = self.write(&mut counter, used_memory);
-        counter.0
-    }
+/// How many bytes [`write()`] writes.
+pub fn len(dbs: &[Keyspace], notes: &Notes<'_>) -> u64 {
+    let mut counter = Counter(0);
+    // Counting does not fail.
+    let _ = write(dbs, notes, &mut counter);
+    counter.0
 }
 
 /// Takes bytes and only counts them.
@@ -136,6 +103,19 @@ impl<W: Write> Writer<'_, W> {
             self.flush()?;
         }
         Ok(())
+    }
+
+    fn header(&mut self, notes: &Notes<'_>) {
+        self.bytes(format!("REDIS{VERSION:04}").as_bytes());
+        let seconds = notes.taken_at / 1000;
+        self.aux(b"redis-ver", crate::VERSION.as_bytes());
+        self.aux(b"redis-bits", usize::BITS.to_string().as_bytes());
+        self.aux(b"ctime", seconds.to_string().as_bytes());
+        self.aux(b"used-mem", notes.used_memory.to_string().as_bytes());
+        self.aux(b"repl-stream-db", notes.selected.to_string().as_bytes());
+        self.aux(b"repl-id", notes.replid.as_bytes());
+        self.aux(b"repl-offset", notes.offset.to_string().as_bytes());
+        self.aux(b"aof-base", b"0");
     }
 
     fn byte(&mut self, byte: u8) {

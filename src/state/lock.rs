@@ -1,0 +1,456 @@
+//! The locks of the server, and the one order in which a thread may take them.
+//!
+//! Two threads that take the same two locks in different orders can wait for each other forever. So every kind of lock has
+//! a [`Rank`], and a thread that holds a lock takes only locks of a higher rank. Every mutex of the server is a [`Lock`],
+//! and the lock of the store is a [`ReadWriteLock`]: both are made with their rank, and there is no other way to make one.
+//!
+//! Debug builds check the order. Each thread keeps a list of the ranks that it holds; a thread that takes a lock out of
+//! order panics at once and names both ranks, whether or not another thread is in its way. Release builds keep no list
+//! and no rank: there a [`Lock`] is a `Mutex` and nothing else.
+//!
+//! # The order
+//!
+//! A lock may be taken by a thread that holds any lock above it. The last column says where that really happens.
+//!
+//! | Rank           | What it protects                                          | Taken while these are held |
+//! |----------------|-----------------------------------------------------------|----------------------------|
+//! | `Store`        | all data; the role of the server changes under it         | nothing: it is the first   |
+//! | `Blocking`     | the queues of clients that wait for keys                  | `Store`: to register and to serve |
+//! | `Watches`      | the keys that clients watch                               | `Store`: a watched key was modified |
+//! | `AckWaiters`   | the clients that wait for acknowledgements of replicas    | `Store`: the role changes  |
+//! | `LastSeen`     | when there was last a replica                             | nothing                    |
+//! | `Replicas`     | the list of replicas                                      | `Store`; `AckWaiters`: to count who has acknowledged; `LastSeen` |
+//! | `Shutdown`     | the shutdown that waits for replicas, and its clients       | `Store`: writes must be paused at a known offset |
+//! | `Failover`     | how far a handing over is                                 | `Store`                    |
+//! | `CopyRounds`   | the round of copies that replicas can join                | nothing                    |
+//! | `CopyRound`    | the replicas that share one copy                          | `Store`: the copy is taken; `CopyRounds` |
+//! | `Sending`      | the order of the bytes to a replica: its feeder holds it while it writes to the replica | nothing |
+//! | `Settings`     | the settings in force                                     | `Store`: to look at them, and to follow another primary; `CopyRound`; `Sending`: the feeder looks at `repl-timeout` |
+//! | `History`      | the names of the history of the data                      | `Store`: it changes under the write lock; `CopyRound` |
+//! | `WritePause`   | why writes are paused                                     | `Store`; `Shutdown`        |
+//! | `Link`         | the connection to the primary, and its status             | `Store`; `History`: the replica goes on under a known name |
+//! | `Clients`      | the connected clients                                     | `Store`: CLIENT LIST and others in a transaction |
+//! | `ClientWaiter` | the waiter of one client                                  | `Store`                    |
+//! | `Waiter`       | how far one wait is; its service runs under this lock     | `Store` and `Blocking`: to serve; `AckWaiters`; `Shutdown`; `ClientWaiter` |
+//! | `ClientName`   | the name of one client                                    | `Store`, as `Clients`      |
+//! | `ClientLibrary` | the library that one client uses                         | `Store`, as `Clients`      |
+//! | `ReplicaIp`    | the address that a replica has announced                  | `Store`: INFO and ROLE, failover |
+//! | `ReplicaReady` | whether a replica has its copy of the data                | nothing                    |
+//! | `Journal`      | what has changed, and how far its readers are             | `Store`: writers append; `Settings`: `repl-backlog-size`; `CopyRound`; `History`; `Sending` |
+//! | `Errors`       | error replies by code                                     | `Store`; `Waiter`: a client was served with an error |
+//! | `Rates`        | the latest measured rates                                 | `Store`: INFO              |
+//! | `Process`      | what the system said about this process                   | `Store`: INFO              |
+//! | `Addresses`    | the addresses being listened on                           | `Store`: INFO              |
+//! | `Outbox`       | what is to be sent to one client                          | nothing                    |
+//! | `Stop`         | nothing: threads that wait for the server's end sleep on it | nothing                    |
+//! | `LogFile`      | the file of the server's log                              | nothing                    |
+//!
+//! A thread never holds two locks of the same rank, for instance those of two clients: the check forbids it, too. (So a
+//! thread cannot hold locks of two servers in one process either, but for different ranks in this order.)
+//!
+//! # Waiting
+//!
+//! * A thread that sleeps on a condition variable holds only the lock that belongs to it. [`Guard::wait_timeout`] and
+//!   [`Guard::wait_timeout_while`] check that.
+//! * Nothing that can wait for a peer or a disk happens under the lock of the store. What does such a thing says so
+//!   with [`may_wait`], which checks it: the log, the drainers of outboxes, the feeders of replicas.
+//!
+//! Two exceptions are wanted: DEBUG SLEEP stops the whole server for a while, and CONFIG REWRITE in a transaction writes
+//! its file while the transaction is under way.
+//!
+//! # Panics
+//!
+//! A thread that panics while it holds a lock *poisons* it. The guards here ignore that: see the notes in
+//! [the module above](super).
+
+use std::ops::{Deref, DerefMut};
+use std::sync::{
+    Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    TryLockError,
+};
+use std::time::Duration;
+
+/// The kinds of locks, in the order in which a thread may take them. The table above explains each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    Store,
+    Blocking,
+    Watches,
+    AckWaiters,
+    LastSeen,
+    Replicas,
+    Shutdown,
+    Failover,
+    CopyRounds,
+    CopyRound,
+    Sending,
+    Settings,
+    History,
+    WritePause,
+    Link,
+    Clients,
+    ClientWaiter,
+    Waiter,
+    ClientName,
+    ClientLibrary,
+    ReplicaIp,
+    ReplicaReady,
+    Journal,
+    Errors,
+    Rates,
+    Process,
+    Addresses,
+    Outbox,
+    Stop,
+    LogFile,
+}
+
+/// A mutex with a rank.
+pub struct Lock<T> {
+    place: Place,
+    mutex: Mutex<T>,
+}
+
+impl<T> Lock<T> {
+    pub fn new(rank: Rank, value: T) -> Lock<T> {
+        Lock {
+            place: Place::new(rank),
+            mutex: Mutex::new(value),
+        }
+    }
+
+    /// Takes the lock if no thread holds it. The order holds here, too: the thread may wait for another lock afterwards.
+    pub fn try_lock(&self) -> Option<Guard<'_, T>> {
+        let held = self.place.enter();
+        let guard = match self.mutex.try_lock() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(e)) => e.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        Some(Guard { guard, held })
+    }
+}
+
+/// Takes a small lock. That a thread panicked while it held the lock does not spoil what the lock protects.
+#[inline]
+pub fn lock<T>(lock: &Lock<T>) -> Guard<'_, T> {
+    let held = lock.place.enter();
+    let guard = lock.mutex.lock().unwrap_or_else(PoisonError::into_inner);
+    Guard { guard, held }
+}
+
+/// A [`Lock`] that is held.
+pub struct Guard<'a, T> {
+    guard: MutexGuard<'a, T>,
+    held: Held,
+}
+
+impl<T> Guard<'_, T> {
+    /// Releases the lock, sleeps until `condvar` is notified, for `time` at most, and takes the lock again.
+    pub fn wait_timeout(self, condvar: &Condvar, time: Duration) -> Self {
+        let Guard { guard, held } = self;
+        held.check_alone();
+        let waited = condvar.wait_timeout(guard, time);
+        let (guard, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        Guard { guard, held }
+    }
+
+    /// The same, as long as `condition` holds.
+    pub fn wait_timeout_while(
+        self,
+        condvar: &Condvar,
+        time: Duration,
+        condition: impl FnMut(&mut T) -> bool,
+    ) -> Self {
+        let Guard { guard, held } = self;
+        held.check_alone();
+        let waited = condvar.wait_timeout_while(guard, time, condition);
+        let (guard, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        Guard { guard, held }
+    }
+}
+
+impl<T> Deref for Guard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.guard
+    }
+}
+
+impl<T> DerefMut for Guard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.guard
+    }
+}
+
+/// A read-write lock with a rank.
+pub struct ReadWriteLock<T> {
+    place: Place,
+    lock: RwLock<T>,
+}
+
+impl<T> ReadWriteLock<T> {
+    pub fn new(rank: Rank, value: T) -> ReadWriteLock<T> {
+        ReadWriteLock {
+            place: Place::new(rank),
+            lock: RwLock::new(value),
+        }
+    }
+
+    #[inline]
+    pub fn read(&self) -> ReadGuard<'_, T> {
+        let held = self.place.enter();
+        let guard = self.lock.read().unwrap_or_else(PoisonError::into_inner);
+        ReadGuard { guard, _held: held }
+    }
+
+    #[inline]
+    pub fn write(&self) -> WriteGuard<'_, T> {
+        let held = self.place.enter();
+        let guard = self.lock.write().unwrap_or_else(PoisonError::into_inner);
+        WriteGuard { guard, _held: held }
+    }
+}
+
+/// A [`ReadWriteLock`] that is held for reading.
+pub struct ReadGuard<'a, T> {
+    guard: RwLockReadGuard<'a, T>,
+    _held: Held,
+}
+
+impl<T> Deref for ReadGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.guard
+    }
+}
+
+/// A [`ReadWriteLock`] that is held for writing.
+pub struct WriteGuard<'a, T> {
+    guard: RwLockWriteGuard<'a, T>,
+    _held: Held,
+}
+
+impl<T> Deref for WriteGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.guard
+    }
+}
+
+impl<T> DerefMut for WriteGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.guard
+    }
+}
+
+pub use check::may_wait;
+use check::{Held, Place};
+
+/// The check of debug builds.
+#[cfg(debug_assertions)]
+mod check {
+    use super::Rank;
+    use std::cell::RefCell;
+    use std::thread;
+
+    thread_local! {
+        /// The ranks of the locks that this thread holds.
+        static HELD: RefCell<Vec<Rank>> = const { RefCell::new(vec![]) };
+    }
+
+    /// The place of a lock in the order.
+    pub struct Place(Rank);
+
+    impl Place {
+        pub fn new(rank: Rank) -> Place {
+            Place(rank)
+        }
+
+        /// Notes that this thread takes the lock. Panics if it holds a lock that comes later.
+        pub fn enter(&self) -> Held {
+            let last = HELD.with_borrow(|held| held.iter().max().copied());
+            if let Some(last) = last
+                && last >= self.0
+                && !thread::panicking()
+            {
+                panic!("lock order: took {:?} while holding {last:?}", self.0);
+            }
+            HELD.with_borrow_mut(|held| held.push(self.0));
+            Held(self.0)
+        }
+    }
+
+    /// Lasts as long as the thread holds the lock.
+    pub struct Held(Rank);
+
+    impl Held {
+        /// Panics if the thread holds another lock, too.
+        pub fn check_alone(&self) {
+            let other = HELD.with_borrow(|held| held.iter().find(|rank| **rank != self.0).copied());
+            if let Some(other) = other
+                && !thread::panicking()
+            {
+                panic!(
+                    "lock order: waited with {:?} while holding {other:?}",
+                    self.0
+                );
+            }
+        }
+    }
+
+    impl Drop for Held {
+        fn drop(&mut self) {
+            HELD.with_borrow_mut(|held| {
+                if let Some(at) = held.iter().rposition(|rank| *rank == self.0) {
+                    held.remove(at);
+                }
+            });
+        }
+    }
+
+    /// Says that this thread is about to do `what`, which can wait for a peer or a disk. Panics if it holds the lock of
+    /// the store.
+    pub fn may_wait(what: &str) {
+        let holds_store = HELD.with_borrow(|held| held.contains(&Rank::Store));
+        if holds_store && !thread::panicking() {
+            panic!("lock order: {what} while holding {:?}", Rank::Store);
+        }
+    }
+}
+
+/// Release builds check nothing.
+#[cfg(not(debug_assertions))]
+mod check {
+    use super::Rank;
+
+    pub struct Place;
+
+    impl Place {
+        #[inline]
+        pub fn new(_: Rank) -> Place {
+            Place
+        }
+
+        #[inline]
+        pub fn enter(&self) -> Held {
+            Held
+        }
+    }
+
+    pub struct Held;
+
+    impl Held {
+        #[inline]
+        pub fn check_alone(&self) {}
+    }
+
+    #[inline]
+    pub fn may_wait(_: &str) {}
+}
+
+#[cfg(test)]
+#[cfg(debug_assertions)]
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Arc;
+    use std::thread;
+
+    /// What a panic in `f` says.
+    fn panic_of<R>(f: impl FnOnce() -> R) -> Option<String> {
+        let caught = catch_unwind(AssertUnwindSafe(|| drop(f())));
+        caught
+            .err()
+            .and_then(|why| why.downcast::<String>().ok())
+            .map(|text| *text)
+    }
+
+    #[test]
+    fn a_lock_out_of_order_panics() {
+        let (waiter, clients) = (Lock::new(Rank::Waiter, 1), Lock::new(Rank::Clients, 2));
+        {
+            let first = lock(&clients);
+            assert_eq!(*first + *lock(&waiter), 3);
+        }
+        let held = lock(&waiter);
+        let text = "lock order: took Clients while holding Waiter";
+        assert_eq!(panic_of(|| lock(&clients)).as_deref(), Some(text));
+        assert_eq!(panic_of(|| clients.try_lock()).as_deref(), Some(text));
+        drop(held);
+        // The failed attempts are forgotten, and another thread's locks do not count.
+        let held = lock(&clients);
+        thread::scope(|scope| scope.spawn(|| *lock(&Lock::new(Rank::Store, 0))).join()).unwrap();
+        drop(held);
+        assert_eq!(panic_of(|| lock(&clients)), None);
+    }
+
+    #[test]
+    fn the_same_lock_twice_panics() {
+        let store = ReadWriteLock::new(Rank::Store, ());
+        let _first = store.read();
+        let text = "lock order: took Store while holding Store";
+        assert_eq!(panic_of(|| store.read()).as_deref(), Some(text));
+        assert_eq!(panic_of(|| store.write()).as_deref(), Some(text));
+    }
+
+    #[test]
+    fn locks_may_be_released_in_any_order() {
+        let [a, b, c] = [Rank::Store, Rank::Waiter, Rank::Journal].map(|rank| Lock::new(rank, ()));
+        let (first, second) = (lock(&a), lock(&b));
+        drop(first);
+        let third = lock(&c);
+        drop(second);
+        let text = "lock order: took Waiter while holding Journal";
+        assert_eq!(panic_of(|| lock(&b)).as_deref(), Some(text));
+        drop(third);
+        drop((lock(&a), lock(&b)));
+    }
+
+    #[test]
+    fn a_wait_gives_the_rank_back() {
+        let shared = Arc::new((Lock::new(Rank::Waiter, false), Condvar::new()));
+        let other = shared.clone();
+        let setter = thread::spawn(move || {
+            *lock(&other.0) = true;
+            other.1.notify_all();
+        });
+        let (flag, wake) = &*shared;
+        let guard = lock(flag).wait_timeout_while(wake, Duration::from_secs(10), |set| !*set);
+        assert!(*guard);
+        let guard = guard.wait_timeout(wake, Duration::ZERO);
+        setter.join().unwrap();
+        // The lock is held again, and its rank with it.
+        let clients = Lock::new(Rank::Clients, ());
+        let text = "lock order: took Clients while holding Waiter";
+        assert_eq!(panic_of(|| lock(&clients)).as_deref(), Some(text));
+        drop(guard);
+        assert_eq!(panic_of(|| lock(&clients)), None);
+    }
+
+    #[test]
+    fn a_thread_that_waits_holds_nothing_else() {
+        let (clients, flag) = (Lock::new(Rank::Clients, ()), Lock::new(Rank::Waiter, ()));
+        let wake = Condvar::new();
+        let held = lock(&clients);
+        let text = "lock order: waited with Waiter while holding Clients";
+        let wait = || lock(&flag).wait_timeout(&wake, Duration::ZERO);
+        assert_eq!(panic_of(wait).as_deref(), Some(text));
+        drop(held);
+        let store = ReadWriteLock::new(Rank::Store, ());
+        let _store = store.read();
+        let text = "lock order: a line of the log while holding Store";
+        assert_eq!(
+            panic_of(|| may_wait("a line of the log")).as_deref(),
+            Some(text)
+        );
+    }
+}
