@@ -16,7 +16,7 @@
 //! # Invariants
 //!
 //! * The phase changes only under the store's write lock.
-//! * Writes are paused exactly while the phase is not [`Phase::None`].
+//! * The pause for [`Reason::HandOver`] lasts exactly while the phase is not [`Phase::None`].
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
