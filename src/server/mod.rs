@@ -34,7 +34,7 @@ use crate::sys;
 
 /// A client's thread needs little: no recursion, and buffers on the heap.
 const CLIENT_STACK: usize = 256 * 1024;
-/// How often an accepting thread looks whether it shall stop.
+/// How often an accepting thread checks whether the server stops.
 const LOOK_ROUND_MS: i32 = 100;
 /// How long clients get to finish what they are doing when the server stops.
 const GRACE: Duration = Duration::from_millis(300);

@@ -64,7 +64,7 @@ impl Log {
         }
     }
 
-    /// Warns of an HTTP request, but not more than once a minute: an attacker shall not fill the disk.
+    /// Warns of an HTTP request, at most once per minute, so that an attacker cannot fill the disk.
     pub fn warn_of_http(&self, text: &str) {
         let now = clock::since_epoch().as_secs();
         let last = self.http_warning.swap(now, Relaxed);
