@@ -26,7 +26,7 @@ use super::{Shared, State};
 use crate::resp::Error;
 use crate::util::clock;
 
-/// What SHUTDOWN was told.
+/// The options of SHUTDOWN.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Options {
     /// Save the data, even if the settings do not ask for that.
@@ -83,7 +83,7 @@ impl Shutdown {
         lock(&self.inner).waiting
     }
 
-    /// Ends the waiting. Returns whether there was one; of two threads that try, one is told so.
+    /// Ends the waiting. Returns whether there was one; if two threads call this, it returns `true` to one of them.
     fn take_waiting(&self) -> bool {
         lock(&self.inner).waiting.take().is_some()
     }
@@ -168,7 +168,7 @@ impl State {
             .end_clients(&Outcome::Failed(Error::text(text)));
     }
 
-    /// Stops the server, unless it shall save its data and cannot.
+    /// Stops the server, unless it must save its data and cannot.
     fn finish_shutdown(&self, options: Options, needed: u64) {
         self.report_replicas(needed);
         if options.save && !options.force {

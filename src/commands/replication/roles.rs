@@ -1,5 +1,5 @@
-//! Replication: whom to follow, and talking with those who follow us. The copying itself is done by the threads of
-//! [`crate::replication`].
+//! Commands about roles: REPLICAOF, FAILOVER, ROLE, WAIT, and the commands that a replica sends to its primary (REPLCONF,
+//! PSYNC, SYNC). The threads of [`crate::replication`] carry the data.
 
 use crate::commands::command::Handler::{Plain, WriteAll};
 use crate::commands::command::flags::{
@@ -192,7 +192,7 @@ fn replica_of(ctx: &mut Context) -> Arc<Replica> {
         .clone()
 }
 
-/// What a replica tells its primary about itself, and how far it has come.
+/// A replica tells its primary about itself, and up to which offset it has the log.
 pub fn replconf(ctx: &mut Context) -> CommandResult {
     if ctx.args.len().is_multiple_of(2) {
         return Err(Error::SYNTAX);
@@ -213,7 +213,7 @@ pub fn replconf(ctx: &mut Context) -> CommandResult {
             let address = String::from_utf8_lossy(address).into_owned();
             *lock(&replica_of(ctx).ip) = address;
         } else if ctx.args.is(i, "capa") {
-            // What is not known is ignored: it is something that newer replicas can do.
+            // Unknown capabilities are ignored: newer replicas have more of them.
             let replica = replica_of(ctx);
             if ctx.args.is(i + 1, "eof") {
                 replica.eof.store(true, Relaxed);
@@ -221,7 +221,7 @@ pub fn replconf(ctx: &mut Context) -> CommandResult {
                 replica.psync2.store(true, Relaxed);
             }
         } else if ctx.args.is(i, "ack") {
-            // Not answered, whoever says it.
+            // Never has a reply, whichever client sends it.
             if let (Some(replica), Some(offset)) =
                 (&ctx.session.replica, number::parse_i64(&ctx.args[i + 1]))
             {
@@ -230,13 +230,13 @@ pub fn replconf(ctx: &mut Context) -> CommandResult {
             }
             return Ok(());
         } else if ctx.args.is(i, "getack") {
-            // Asked by a primary; its link answers. From anyone else it means nothing.
+            // A primary sends this, and the link to the primary answers. From other clients it is ignored.
             return Ok(());
         } else if ctx.args.is(i, "rdb-only") {
             let only = int(&ctx.args[i + 1])? == 1;
             replica_of(ctx).rdb_only.store(only, Relaxed);
         } else if ctx.args.is(i, "rdb-filter-only") {
-            // What a copy shall have at most. There are no functions here, so either way nothing is left.
+            // Limits the copy to these parts. This server has no functions, so the copy is empty in any case.
             let Some(wanted) = words::split(&ctx.args[i + 1]) else {
                 return Err(Error::text("ERR Missing rdb-filter-only values"));
             };
@@ -338,7 +338,8 @@ fn begin_sync(ctx: &mut Context, request: SyncRequest) {
     ctx.session.sync = Some(request);
 }
 
-/// WAIT: until so many replicas have all that this client has written.
+/// `WAIT numreplicas timeout`: waits until `numreplicas` replicas have acknowledged this client's writes. Replies the number
+/// of replicas that have. O(N) in the number of replicas.
 pub fn wait(ctx: &mut Context) -> CommandResult {
     if ctx.server.link.is_replica() {
         return Err(Error::text(

@@ -14,9 +14,9 @@
 //! Both ends are cheap to work at and the middle is found in O(log n). Memory is a few bytes an
 //! entry beyond its own, since a node stores differences ([`node`]).
 //!
-//! Beside the entries a stream remembers what was: the last ID it gave out (IDs never go back, even when
+//! Beside the entries a stream keeps figures of its past: the last ID it gave out (IDs never go back, even when
 //! entries are deleted), how many entries were ever added, and the largest ID that was deleted. From these
-//! a consumer group tells how far behind it is.
+//! a consumer group computes its lag.
 //!
 //! Read on with [`id`], then [`super::listpack`], then [`node`], and then [`group`].
 
@@ -54,12 +54,12 @@ impl NodeLimits {
     }
 }
 
-/// What to cut off the old end.
+/// How XTRIM and XADD cut the oldest entries off.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Trim {
-    /// All but the newest so many.
+    /// Keep this many of the newest entries.
     MaxLen(u64),
-    /// All before this ID.
+    /// Remove the entries before this ID.
     MinId(StreamId),
 }
 
@@ -307,7 +307,7 @@ impl Stream {
             .map_or(StreamId::MIN, |e| e.id);
     }
 
-    /// How many nodes a radix tree of the nodes' IDs would have, such as Redis keeps: XINFO STREAM tells.
+    /// How many nodes Redis's radix tree of the same IDs would have. XINFO STREAM shows the number.
     pub fn radix_nodes(&self) -> usize {
         let keys: Vec<[u8; 16]> = self.nodes.iter().map(|n| n.master.to_bytes()).collect();
         radix_nodes(&keys, 0)

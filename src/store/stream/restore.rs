@@ -61,7 +61,7 @@ impl Stream {
         Ok(stream)
     }
 
-    /// Adds a group whose pending entries are given apart from who has them.
+    /// Adds a group. Its pending entries and their consumers were restored separately.
     ///
     /// # Errors
     ///
