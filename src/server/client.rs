@@ -38,7 +38,7 @@ use crate::state::blocking::{Outcome, Waiter};
 use crate::state::clients::{Client, Held};
 use crate::state::lock::may_wait;
 use crate::state::outbox::Patience;
-use crate::state::session::Session;
+use crate::state::session::{ReplyMode, Session};
 use crate::store::Db;
 use crate::sys;
 use crate::util::clock;
@@ -134,13 +134,9 @@ impl Connection<'_> {
                 Step::NeedMore if self.at_end => return Ok(()),
                 Step::NeedMore => {
                     self.forget_requests(); // empty lines are no requests, and take room, too
-                    let limit = self.executor.config().client_query_buffer_limit;
                     let unfinished = self.filled - self.parser.complete();
-                    if self.parser.is_midway() && unfinished as i64 > limit {
-                        self.shared
-                            .log
-                            .warning("Closing client that reached max query buffer length");
-                        return Ok(());
+                    if self.parser.is_midway() {
+                        self.check_input_limit(unfinished)?;
                     }
                     self.read()?;
                 }
@@ -288,7 +284,9 @@ impl Connection<'_> {
     fn refuse(&mut self, why: Vec<u8>) -> io::Result<()> {
         let error = Error::new([b"ERR ", why.as_slice()].concat());
         self.shared.stats.count_error(error.code());
-        self.reply.error(&error);
+        if self.session.reply_mode == ReplyMode::On {
+            self.reply.error(&error);
+        }
         self.send()?;
         // Closing a socket with unread bytes in it would cut the reply off; so the peer is let finish first.
         self.session.client.stream.shutdown(Shutdown::Write)?;
@@ -357,6 +355,7 @@ impl Connection<'_> {
         big.extend_from_slice(&self.input[at..self.filled]);
         self.filled = at;
         while big.len() < len + 2 {
+            self.check_input_limit(big.len())?;
             let piece = (len + 2 - big.len()).min(big.len().max(LARGE_BUFFER));
             big.reserve_exact(piece);
             match (&*self.session.client.stream)
@@ -374,6 +373,16 @@ impl Connection<'_> {
         big.truncate(len); // the two bytes after an argument
         self.parser.put_big(big);
         Ok(())
+    }
+
+    /// Closes the connection if an unfinished request of so many bytes is more than `client-query-buffer-limit` allows.
+    fn check_input_limit(&self, bytes: usize) -> io::Result<()> {
+        if bytes as i64 <= self.executor.config().client_query_buffer_limit {
+            return Ok(());
+        }
+        let text = "Closing client that reached max query buffer length";
+        self.shared.log.warning(text);
+        Err(ErrorKind::OutOfMemory.into())
     }
 
     /// Sends all replies. While the peer does not take them, reads what it sends.

@@ -126,7 +126,7 @@ impl Server {
     /// Asks the server to stop when its replicas have everything, or `shutdown-timeout` is over: what SIGTERM does. Until
     /// then it answers, but takes no writes. [`Server::wait`] returns `true` when it is time to drop the server.
     pub fn shut_down(&self) {
-        self.shared.begin_shutdown(Options::default());
+        self.shared.begin_shutdown(Options::default(), None);
     }
 
     /// Whether a shutdown waits for replicas.
