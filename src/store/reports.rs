@@ -32,6 +32,7 @@
 //! * When a change has ended without a panic, all its reports have been acted on and the list is empty.
 
 use super::db::Keyspace;
+#[cfg(debug_assertions)]
 use super::object::Value;
 
 /// A key, as a report keeps it.
@@ -149,9 +150,8 @@ impl Reports {
 
     /// Notes, in debug builds, that a value is about to be lent out for a change.
     #[inline]
-    #[cfg_attr(not(debug_assertions), allow(unused_variables))]
+    #[cfg(debug_assertions)]
     pub fn lend(&mut self, key: &[u8], value: &Value) {
-        #[cfg(debug_assertions)]
         self.audit.lend(key, value);
     }
 
