@@ -33,10 +33,10 @@
 //!    keyspace with its expiry ([`store::db`]), streams ([`store::stream`]), and what a change reports
 //!    ([`store::reports`]).
 //! 4. [`persistence`]: the data in Redis's RDB format, for full copies to replicas.
-//! 5. [`state`]: what the threads share, and in which order they may lock it. The settings are in [`state::config`] and
-//!    [`state::settings`]. The mechanisms are [`state::outbox`] (everything that is sent to a client), [`state::blocking`]
-//!    (a writer serves the clients that wait), [`state::watch`] (WATCH), [`state::propagation`] (what a command adds to the
-//!    log) and [`state::journal`] (the log of changes).
+//! 5. [`state`]: what the threads share. [`mod@state::lock`] has the order in which they may lock it. The settings are in
+//!    [`state::config`] and [`state::settings`]. The mechanisms are [`state::outbox`] (everything that is sent to a client),
+//!    [`state::blocking`] (a writer serves the clients that wait), [`state::watch`] (WATCH), [`state::propagation`] (what a
+//!    command adds to the log) and [`state::journal`] (the log of changes).
 //! 6. [`mod@write`]: `WriteTxn`, the only way to change data, and everything that follows from a change.
 //! 7. [`commands`]: one function per command, in a folder per family. Read [`commands::command`] (a row of the table),
 //!    [`commands::context`] (what a handler gets) and then a family, such as [`commands::strings`].

@@ -1,10 +1,10 @@
-//! The few things that the standard library lacks: the only file with `unsafe` in it.
+//! System calls that the standard library lacks. This is the only file with `unsafe` in it.
 //!
-//! Each is one call into the C library, declared here by hand, since this server has no dependencies:
+//! Each is one call into the C library, declared here by hand, because this server has no dependencies:
 //!
 //! * signals, so that SIGTERM and Ctrl-C end the server in order;
-//! * `poll`, to ask whether a peer has hung up while its thread sleeps, and to wait for a listener and a wish
-//!   to stop at once; `send` without waiting, to answer a client whose thread sleeps;
+//! * `poll`, to find out whether a peer has hung up while its thread sleeps, and to wait for a connection for a limited
+//!   time; `send` without waiting, to send to a client whose thread sleeps;
 //! * the keepalive options of a socket, the backlog of a listener, the limit on open files;
 //! * the priority of a thread;
 //! * a count of what is allocated, for INFO ([`Counting`]).
@@ -88,7 +88,7 @@ pub enum Signal {
     Interrupt,
 }
 
-/// The signal that has come since the last call.
+/// The signal that arrived since the last call, if any.
 pub fn take_signal() -> Option<Signal> {
     match SIGNAL.swap(0, Relaxed) {
         0 => None,
@@ -113,18 +113,18 @@ pub fn has_hung_up(stream: &TcpStream) -> bool {
     poll_one(stream.as_raw_fd(), POLLRDHUP, 0) & (POLLRDHUP | POLLHUP | POLLERR) != 0
 }
 
-/// Waits until a connection can be accepted; tells whether one can.
+/// Waits until a connection can be accepted, for `timeout_ms` at most. Returns whether one can.
 pub fn wait_for_connection(listener: &TcpListener, timeout_ms: i32) -> bool {
     poll_one(listener.as_raw_fd(), POLLIN, timeout_ms) != 0
 }
 
-/// Waits until the stream can be written to, or read from if `or_read`; tells whether there is something to read.
+/// Waits until the stream can be written to, or read from if `or_read`. Returns whether there is something to read.
 pub fn wait_to_write(stream: &TcpStream, or_read: bool, timeout_ms: i32) -> bool {
     let events = if or_read { POLLIN | POLLOUT } else { POLLOUT };
     poll_one(stream.as_raw_fd(), events, timeout_ms) & POLLIN != 0
 }
 
-/// Sends what the stream takes without waiting, and tells how many bytes that was.
+/// Sends as many bytes as the stream takes without waiting, and returns their number.
 pub fn send_now(stream: &TcpStream, bytes: &[u8]) -> usize {
     let flags = MSG_DONTWAIT | MSG_NOSIGNAL;
     // SAFETY: the bytes live through the call.
@@ -169,7 +169,7 @@ pub fn try_send(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
 }
 
 /// Sets how nice the calling thread is to others: from -20, preferred to all, to 19. Without privileges a thread can only
-/// become nicer; what is refused changes nothing.
+/// become nicer. A refusal by the system is ignored.
 pub fn set_nice(nice: i32) {
     const PROCESS: c_int = 0; // to Linux each thread is one, and 0 is the caller
     // SAFETY: no memory is involved.
@@ -191,7 +191,8 @@ fn set_option(stream: &TcpStream, level: c_int, name: c_int, value: c_int) {
     };
 }
 
-/// Lets a silent connection be probed after so many seconds, and given up when three probes in a row stay unanswered.
+/// Makes the system probe a connection that was silent for `seconds`, and close it when three probes in a row are not
+/// answered. 0 seconds: no probes.
 pub fn set_keepalive(stream: &TcpStream, seconds: u32) {
     if seconds == 0 {
         return;
@@ -234,19 +235,19 @@ pub fn raise_open_files(wanted: u64) -> u64 {
 }
 
 /// The system's allocator, with a count of what it has given out. A program that wants the count exact makes this its
-/// global allocator, as `main.rs` does. (The C library can be asked, too; but it then walks through every free piece
-/// of memory while everybody waits.)
+/// global allocator, as `main.rs` does. (The C library can report the figure too, but it holds its lock while it visits every
+/// free block, and all other threads wait.)
 pub struct Counting;
 
-/// What all threads have allocated, but for what each has not added yet.
+/// Bytes that all threads have allocated, without the bytes that a thread has not added yet.
 static ALLOCATED: AtomicIsize = AtomicIsize::new(0);
 
 thread_local! {
-    /// What this thread has allocated and given back since it last added that to the sum.
+    /// Bytes that this thread has allocated, less those it has freed, since it last added to the sum.
     static NOT_ADDED: Cell<isize> = const { Cell::new(0) };
 }
 
-/// A thread adds to the sum when it has so many bytes to add.
+/// A thread adds to the sum when it has this many bytes to add.
 const ADD_AT: usize = 4096;
 
 fn count(bytes: isize) {
@@ -261,7 +262,7 @@ fn count(bytes: isize) {
     });
 }
 
-/// What a piece takes of memory: the allocator keeps its size before it, and cuts pieces in sixteens.
+/// The memory that an allocation takes: the allocator stores the size before the block, and rounds up to 16 bytes.
 fn taken(size: usize) -> isize {
     ((size + 8).next_multiple_of(16)).max(32) as isize
 }
@@ -299,7 +300,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// Bytes that are allocated. In a program that does not count, the resident ones stand for them.
+/// Bytes that are allocated. In a program that does not use [`Counting`], the resident memory of the process.
 pub fn allocated_bytes() -> u64 {
     match ALLOCATED.load(Relaxed) {
         counted @ 1.. => counted as u64,

@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::io::Write;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
@@ -293,5 +294,34 @@ fn a_normal_client_with_too_much_output_is_closed() {
             String::from_utf8(list).unwrap().lines().count() == 1
         });
         assert_eq!(client.ask("EXISTS big"), Reply::Int(1));
+    });
+}
+
+/// One big argument counts as part of the query buffer.
+#[test]
+fn a_client_whose_argument_exceeds_the_query_buffer_is_closed() {
+    on_both(|address| {
+        let mut client = Client::connect(address);
+        client.ask("CONFIG SET client-query-buffer-limit 1mb");
+        let mut wordy = Client::connect(address);
+        wordy.send_raw(b"*2\r\n$4\r\nECHO\r\n$3000000\r\n");
+        // The server may close the connection before everything is written.
+        let _ = wordy.stream.write_all(&[b'x'; 2_000_000]);
+        assert!(wordy.raw_reply(Duration::from_secs(10)).1);
+        client.ask("CONFIG SET client-query-buffer-limit 1gb");
+    });
+}
+
+/// Redis keeps the connection of a silenced client open until the peer closes it; this server closes it at once.
+#[test]
+fn a_silenced_client_gets_no_protocol_error() {
+    on_both(|address| {
+        for mode in ["OFF", "SKIP"] {
+            let mut client = Client::connect(address);
+            client.send_raw(format!("CLIENT REPLY {mode}\r\n*abc\r\n").as_bytes());
+            let _ = client.stream.shutdown(std::net::Shutdown::Write);
+            let (bytes, closed) = client.raw_reply(Duration::from_secs(10));
+            assert!(bytes.is_empty() && closed);
+        }
     });
 }

@@ -80,9 +80,18 @@ impl Node {
 
     /// Waits until it has all that `primary` has.
     fn catch_up(&self, primary: &Node) {
-        wait_for(|| {
-            self.follows() && self.info("master_repl_offset") == primary.info("master_repl_offset")
-        });
+        let began = std::time::Instant::now();
+        let offset = |node: &Node| node.info("master_repl_offset");
+        while !self.follows() || offset(self) != offset(primary) {
+            assert!(
+                began.elapsed() < Duration::from_secs(20),
+                "follows: {}, at offset {} while its primary is at {}",
+                self.follows(),
+                offset(self),
+                offset(primary)
+            );
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Everything that it holds: what can be asked of each key, by database and key.

@@ -53,8 +53,7 @@ impl Executor<'_> {
             }
             Action::ShutDown(options) => {
                 let waiting = self.register(session, Wait::default(), reply.resp3);
-                self.shared.shutdown.add_client(&waiting.0);
-                self.shared.begin_shutdown(options);
+                self.shared.begin_shutdown(options, Some(&waiting.0));
                 return Ok(Some(waiting));
             }
             Action::AbortShutdown => {

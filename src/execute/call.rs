@@ -14,7 +14,8 @@
 //!
 //! * A handler that fails leaves nothing but its error in the reply.
 //! * A command in a transaction never releases the write lock.
-//! * Only a primary deletes expired keys; a replica hides them, and waits for its primary's DEL.
+//! * A key that a reader found expired is deleted afterwards on a primary only. A replica hides it and waits for its
+//!   primary's DEL. ([`Expiry`](crate::store::Expiry) says what writers do.)
 
 use std::cell::RefCell;
 use std::sync::Arc;

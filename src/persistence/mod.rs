@@ -1,5 +1,5 @@
 //! The data in a form that outlives the process or leaves the machine.
 //!
-//! * [`rdb`], Redis's snapshot format: what a replica is given when it begins to follow.
+//! * [`rdb`], Redis's snapshot format: a full copy for a replica.
 
 pub mod rdb;

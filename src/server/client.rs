@@ -1,20 +1,25 @@
 //! A client's thread: reading requests, having them run, sending replies.
 //!
-//! The loop could not be simpler: parse what has arrived, run every complete request, send all the
-//! replies at once, and when there is nothing more to run, read. So a batch of pipelined requests costs one
+//! The thread repeats four steps: read, parse the bytes that have arrived, run every complete request, send all the replies
+//! at once. So a batch of pipelined requests costs one
 //! `read` and one `write`, however many there are.
 //!
 //! # When the peer does not read
 //!
 //! A client may send a million requests before it reads the first reply. Then the socket fills up
-//! in both directions: we wait to send, it waits to send, and neither reads. So while a reply cannot be
-//! sent we go on reading ([`Connection::send`]): what arrives is kept until there is time for it.
+//! in both directions: the server waits to send, the client waits to send, and neither reads. So while a reply cannot be
+//! sent, the thread goes on reading ([`Connection::send`]), and keeps the new requests until the reply is sent.
 //!
 //! # Memory
 //!
-//! Most connections are idle most of the time, and there may be ten thousand of them. Buffers begin
-//! small, grow with what the client sends, and shrink when nothing has come for two seconds: a read timeout
-//! wakes the thread for that, and is only set while there is something to give back.
+//! Most connections are idle most of the time, and there may be ten thousand of them. Buffers begin small, grow with the
+//! client's requests, and shrink when no request has arrived for two seconds. A read timeout wakes the thread for that; it is
+//! only set while a buffer is large.
+//!
+//! # Invariants
+//!
+//! * No lock is held while the thread reads, sends or sleeps.
+//! * Replies are sent in the order of the requests.
 
 use std::io::{self, ErrorKind, Read};
 use std::net::Shutdown;
@@ -33,7 +38,7 @@ use crate::state::blocking::{Outcome, Waiter};
 use crate::state::clients::{Client, Held};
 use crate::state::lock::may_wait;
 use crate::state::outbox::Patience;
-use crate::state::session::Session;
+use crate::state::session::{ReplyMode, Session};
 use crate::store::Db;
 use crate::sys;
 use crate::util::clock;
@@ -41,8 +46,10 @@ use crate::util::clock;
 /// The read buffer of a new or idle connection, and the size it reads at once when much comes.
 const SMALL_BUFFER: usize = 1024;
 const LARGE_BUFFER: usize = 64 * 1024;
-/// Replies are sent when so many bytes of them have come together, even in the midst of a batch.
+/// Replies of this many bytes are sent at once, even in the middle of a batch.
 const SEND_AT: usize = 256 * 1024;
+/// So many bytes of output do not count for `client-output-buffer-limit`.
+const FIRST_BUFFER: usize = 16 * 1024;
 /// An output buffer that grew beyond this is given back at once.
 const KEEP_OUTPUT: usize = 1 << 20;
 /// Fewer requests than this are not worth looking ahead at.
@@ -72,7 +79,7 @@ pub fn serve(shared: &Handle, index: &'static Index, client: Arc<Client>) {
         patience: Patience::default(),
         feeder: None,
     };
-    // An error means that the peer is gone, and there is nobody to tell.
+    // An error means that the peer has hung up, so no error reply can be sent.
     let _ = connection.run();
 }
 
@@ -127,13 +134,9 @@ impl Connection<'_> {
                 Step::NeedMore if self.at_end => return Ok(()),
                 Step::NeedMore => {
                     self.forget_requests(); // empty lines are no requests, and take room, too
-                    let limit = self.executor.config().client_query_buffer_limit;
                     let unfinished = self.filled - self.parser.complete();
-                    if self.parser.is_midway() && unfinished as i64 > limit {
-                        self.shared
-                            .log
-                            .warning("Closing client that reached max query buffer length");
-                        return Ok(());
+                    if self.parser.is_midway() {
+                        self.check_input_limit(unfinished)?;
                     }
                     self.read()?;
                 }
@@ -212,7 +215,7 @@ impl Connection<'_> {
         })
     }
 
-    /// The client has asked for the data: from here on a thread of its own writes to it, and this one only listens.
+    /// The client has sent PSYNC or SYNC. From now on a feeder thread writes to it, and this thread only reads.
     fn become_replica(&mut self) -> io::Result<()> {
         self.finish();
         self.send()?;
@@ -240,7 +243,7 @@ impl Connection<'_> {
         ));
     }
 
-    /// Ends a batch: gives the lock back, and counts what is about to be sent.
+    /// Ends a batch: releases the lock, and counts the bytes that are about to be sent.
     fn finish(&mut self) {
         let new = self.reply.out.len() - self.counted;
         self.counted += new;
@@ -248,13 +251,13 @@ impl Connection<'_> {
         self.executor.finish(&self.session);
     }
 
-    /// After a wait: puts what came of it into the reply.
+    /// Writes the result of a wait into the reply.
     fn wake(&mut self, waiter: &Arc<Waiter>, outcome: Outcome) -> Next {
         self.session.client.take_waiter();
         self.shared.forget_waiter(waiter);
         let start = self.reply.out.len();
         match outcome {
-            // A send that failed leaves the waiter waiting; nobody may serve it any more.
+            // If sending failed, the waiter still waits. End the wait, so that no writer serves it.
             Outcome::Gone => {
                 waiter.end(Outcome::Gone);
                 return Next::Close;
@@ -299,7 +302,9 @@ impl Connection<'_> {
             self.shared.log.warning(text);
             return Ok(());
         }
-        self.reply.error(&error);
+        if self.session.reply_mode == ReplyMode::On {
+            self.reply.error(&error);
+        }
         self.send()?;
         // Closing a socket with unread bytes in it would cut the reply off; so the peer is let finish first.
         self.session.client.stream.shutdown(Shutdown::Write)?;
@@ -333,7 +338,7 @@ impl Connection<'_> {
         self.session.client.input_used.store(self.filled, Relaxed);
         self.session.input_bytes.update(|sum| sum + n as u64);
         if let Some(replica) = &self.session.replica {
-            // Whatever it says, it is there: a replica that is busy with its copy sends empty lines.
+            // Any bytes show that the replica is alive: one that is busy with its copy sends empty lines.
             replica.acked_at.store(clock::now_ms(), Relaxed);
         }
         if self.filled == self.input.len() && self.input.len() < LARGE_BUFFER {
@@ -348,7 +353,7 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// Gives spare memory back, while nothing comes.
+    /// Frees spare memory of an idle connection.
     fn shrink(&mut self) -> io::Result<()> {
         self.input.truncate(self.filled.max(SMALL_BUFFER));
         self.input.shrink_to_fit();
@@ -368,6 +373,7 @@ impl Connection<'_> {
         big.extend_from_slice(&self.input[at..self.filled]);
         self.filled = at;
         while big.len() < len + 2 {
+            self.check_input_limit(big.len())?;
             let piece = (len + 2 - big.len()).min(big.len().max(LARGE_BUFFER));
             big.reserve_exact(piece);
             match (&*self.session.client.stream)
@@ -385,6 +391,16 @@ impl Connection<'_> {
         big.truncate(len); // the two bytes after an argument
         self.parser.put_big(big);
         Ok(())
+    }
+
+    /// Closes the connection if an unfinished request of so many bytes is more than `client-query-buffer-limit` allows.
+    fn check_input_limit(&self, bytes: usize) -> io::Result<()> {
+        if bytes as i64 <= self.executor.config().client_query_buffer_limit {
+            return Ok(());
+        }
+        let text = "Closing client that reached max query buffer length";
+        self.shared.log.warning(text);
+        Err(ErrorKind::OutOfMemory.into())
     }
 
     /// Sends all replies. While the peer does not take them, reads what it sends.
@@ -417,7 +433,9 @@ impl Connection<'_> {
     #[inline]
     fn check_output_limit(&mut self, bytes: usize) -> io::Result<()> {
         let limit = self.executor.config().normal_limit;
-        if !limit.is_exceeded(bytes as u64, &mut self.patience) {
+        // Redis does not count what fits into a client's first buffer.
+        let counted = bytes.saturating_sub(FIRST_BUFFER);
+        if !limit.is_exceeded(counted as u64, &mut self.patience) {
             return Ok(());
         }
         let client = &self.session.client;
@@ -443,7 +461,7 @@ impl Connection<'_> {
     }
 }
 
-/// What comes after a batch.
+/// What the thread does after a batch.
 #[derive(PartialEq)]
 enum Next {
     Continue,

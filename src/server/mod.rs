@@ -1,13 +1,12 @@
 //! The server's threads: starting, accepting, stopping.
 //!
 //! ```text
-//!   Server::start ──► one thread a listening address: accept ──► one thread a client (client.rs)
+//!   Server::start ──► one thread per listening address: accept ──► one thread per client (client.rs)
 //!                ├──► the cron (cron.rs)
 //!                └──► the link to a primary (replication/replica.rs)
 //! ```
 //!
-//! A [`Server`] is a value. Nothing of it is global, so a program may start as many as it likes, and each
-//! ends when it is dropped.
+//! A [`Server`] is a value. Nothing of it is global, so a program may start many servers, and each stops when it is dropped.
 
 mod client;
 mod configure;
@@ -35,12 +34,12 @@ use crate::sys;
 
 /// A client's thread needs little: no recursion, and buffers on the heap.
 const CLIENT_STACK: usize = 256 * 1024;
-/// How often an accepting thread looks whether it shall stop.
+/// How often an accepting thread checks whether the server stops.
 const LOOK_ROUND_MS: i32 = 100;
 /// How long clients get to finish what they are doing when the server stops.
 const GRACE: Duration = Duration::from_millis(300);
 
-/// A running server. It stops when it is dropped: its clients are closed, its threads gone, its port free.
+/// A running server. Dropping it stops it: that closes its clients, ends its threads and frees its port.
 pub struct Server {
     shared: Handle,
     threads: Vec<JoinHandle<()>>,
@@ -119,15 +118,15 @@ impl Server {
         format!("redis://{}/", self.address())
     }
 
-    /// Waits until somebody asks the server to stop (SHUTDOWN), for `time` at most; tells whether somebody has.
+    /// Waits for `time` at most until the server is asked to stop (SHUTDOWN). Returns whether it was asked.
     pub fn wait(&self, time: Duration) -> bool {
         self.shared.stop.wait(time)
     }
 
     /// Asks the server to stop when its replicas have everything, or `shutdown-timeout` is over: what SIGTERM does. Until
-    /// then it answers, but takes no writes. [`Server::wait`] tells when it is time to drop it.
+    /// then it answers, but takes no writes. [`Server::wait`] returns `true` when it is time to drop the server.
     pub fn shut_down(&self) {
-        self.shared.begin_shutdown(Options::default());
+        self.shared.begin_shutdown(Options::default(), None);
     }
 
     /// Whether a shutdown waits for replicas.
@@ -153,13 +152,13 @@ impl Drop for Server {
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
-        // Replicas get what there is, if they take it.
+        // Give replicas a short time to receive the rest of the log.
         let began = Instant::now();
         while self.shared.replicas_are_behind() && began.elapsed() < GRACE {
             thread::sleep(Duration::from_millis(1));
         }
-        // First nothing more is read: whoever is in the midst of a command ends it and is answered. Then
-        // whoever still cannot be answered is cut off.
+        // First no client can send more requests; a command that runs now ends, and its reply is sent. Then the
+        // connections that still cannot take their replies are closed.
         self.shared
             .clients
             .all()
@@ -244,7 +243,7 @@ fn accept(listener: &TcpListener, shared: &Handle, index: &'static Index, live: 
         match listener.accept() {
             Ok((stream, peer)) => welcome(stream, peer, shared, index, live),
             Err(e) => {
-                // Out of files, most likely: those who wait in line are accepted when somebody leaves.
+                // Most likely there are too many open files. Waiting connections are accepted when others are closed.
                 shared
                     .log
                     .warning(&format!("Accepting client connection: {e}"));
@@ -274,7 +273,7 @@ fn welcome(
     let refuse = |stream: &TcpStream, error: &Error| {
         let mut reply = Reply::default();
         reply.error(error);
-        let _ = stream.set_nonblocking(true); // a stranger must not hold the others up
+        let _ = stream.set_nonblocking(true); // a refused client must not delay the others
         let _ = (&*stream).write_all(&reply.out);
         stats.rejected_connections.fetch_add(1, Relaxed);
     };
@@ -288,7 +287,7 @@ fn welcome(
     {
         return refuse(&stream, &PROTECTED);
     }
-    // A client that is gone already is nobody's loss.
+    // This fails if the client has already closed the connection.
     let Ok(client) = Client::new(shared.clients.next_id(), stream) else {
         return;
     };

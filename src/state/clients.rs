@@ -1,9 +1,9 @@
-//! Who is connected.
+//! The connected clients.
 //!
-//! Each connection has a [`Client`]: what other threads may see of it, and do to it. Its own
-//! thread keeps the figures up to date as it goes, in atomics that cost it next to nothing; CLIENT LIST reads them.
-//! To close a connection from outside, [`Client::kill`] shuts its socket down and wakes it if it waits: its own thread
-//! then finds the end of the stream and cleans up, as it would had the peer hung up.
+//! Each connection has a [`Client`]: the part of its state that other threads use. The client's own thread keeps the figures
+//! up to date in atomics, and CLIENT LIST reads them. [`Client::kill`] closes a connection from another thread: it shuts
+//! the socket down, and wakes the client's thread if it waits. That thread then reads the end of the stream and cleans up,
+//! as if the peer had hung up.
 
 use std::collections::BTreeMap;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -21,18 +21,18 @@ use super::watch::Flag;
 use crate::sys;
 use crate::util::clock;
 
-/// One connection, as the others see it.
+/// One connection, as other threads see it.
 pub struct Client {
     pub id: u64,
     pub peer: SocketAddr,
     pub local: SocketAddr,
     pub stream: Arc<TcpStream>,
-    /// The way for everything that is sent to it.
+    /// Everything that is sent to the client leaves through this.
     pub outbox: Arc<Outbox>,
     /// Unix times in milliseconds.
     pub created: i64,
     pub last_seen: AtomicI64,
-    /// What it calls itself (CLIENT SETNAME), and what its library does (CLIENT SETINFO).
+    /// Its name (CLIENT SETNAME), and the name and version of its library (CLIENT SETINFO).
     pub name: Lock<Vec<u8>>,
     pub library: Lock<(Vec<u8>, Vec<u8>)>,
     pub db: AtomicUsize,
@@ -47,7 +47,7 @@ pub struct Client {
     pub no_evict: AtomicBool,
     pub no_touch: AtomicBool,
     pub resp3: AtomicBool,
-    /// It follows us; or it is our primary.
+    /// It is a replica of this server; or this server's primary.
     pub replica: AtomicBool,
     pub primary: AtomicBool,
     /// Bytes in the read buffer, its capacity, the output buffer's, and bytes of the arguments of the command that runs.
@@ -98,7 +98,7 @@ impl Client {
         self.stream.as_raw_fd()
     }
 
-    /// Forgets what the client said of itself (RESET). Redis 7.0 leaves NO-EVICT as it is.
+    /// Resets what the client has set with CLIENT (RESET). Redis 7.0 leaves NO-EVICT as it is.
     pub fn reset(&self) {
         lock(&self.name).clear();
         self.no_touch.store(false, Relaxed);
@@ -111,7 +111,7 @@ impl Client {
         self.unblock(Outcome::Gone);
     }
 
-    /// Lets the client finish what it is doing, and then closes the connection: nothing more is read.
+    /// Closes the connection after the command that runs now: no more requests are read.
     pub fn finish(&self) {
         let _ = self.stream.shutdown(Shutdown::Read);
         self.unblock(Outcome::Gone);
@@ -132,7 +132,7 @@ impl Client {
         self.replica.load(Relaxed) || self.primary.load(Relaxed)
     }
 
-    /// Notes that the client waits.
+    /// Records that the client waits.
     pub fn set_waiter(&self, waiter: Arc<Waiter>) {
         *lock(&self.waiter) = Some(waiter);
     }
@@ -153,7 +153,7 @@ impl Client {
         lock(&self.waiter).as_ref().is_some_and(|w| w.is_waiting())
     }
 
-    /// Ends the client's wait, if it waits; tells whether it did.
+    /// Ends the client's wait, if it waits. Returns whether it waited.
     pub fn unblock(&self, outcome: Outcome) -> bool {
         let waiter = lock(&self.waiter).clone();
         waiter.is_some_and(|w| w.end(outcome))
@@ -231,7 +231,7 @@ impl Default for Clients {
 }
 
 impl Clients {
-    /// A number that no connection had before.
+    /// A new client ID. No other connection of this server had it.
     pub fn next_id(&self) -> u64 {
         self.next_id.fetch_add(1, Relaxed) + 1
     }

@@ -1,4 +1,4 @@
-//! FAILOVER: a primary hands over to one of its replicas, and nothing is lost.
+//! FAILOVER: a primary hands its role over to one of its replicas, without losing a write.
 //!
 //! ```text
 //!   primary                                      replica
@@ -10,9 +10,13 @@
 //!   the writes that waited: READONLY
 //! ```
 //!
-//! That a replica has everything is looked at under the store's write lock, and under the same lock the primary
-//! becomes a replica; so there is no write that is here and not there. Writes are [paused](super::pause) in the
-//! meantime.
+//! The primary checks under the store's write lock that a replica has everything, and becomes a replica under the same lock.
+//! So no write is on the primary only. Writes are [paused](super::pause) in the meantime.
+//!
+//! # Invariants
+//!
+//! * The phase changes only under the store's write lock.
+//! * The pause for [`Reason::HandOver`] lasts exactly while the phase is not [`Phase::None`].
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
@@ -21,22 +25,22 @@ use super::lock::{Lock, Rank, lock};
 use super::pause::Reason;
 use super::{Shared, State};
 
-/// A server's address, as it is told.
+/// A server's address: host and port.
 pub type Address = (String, u16);
 
-/// How far a handing over is.
+/// The progress of a failover.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub enum Phase {
     #[default]
     None,
-    /// Until a replica, or a certain one, has everything.
+    /// Writes are paused until a replica, or the given one, has everything.
     WaitingForSync(Plan),
     /// The replica is being asked to take over.
     InProgress,
 }
 
 impl Phase {
-    /// As INFO words it.
+    /// The name in INFO.
     pub fn name(&self) -> &'static str {
         match self {
             Phase::None => "no-failover",
@@ -46,7 +50,7 @@ impl Phase {
     }
 }
 
-/// What FAILOVER was told.
+/// The options of FAILOVER.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     pub target: Option<Address>,
@@ -55,7 +59,7 @@ pub struct Plan {
     pub force: bool,
 }
 
-/// The handing over that is under way, if any.
+/// The failover that is under way, if any.
 pub struct Failover {
     phase: Lock<Phase>,
 }
@@ -79,8 +83,8 @@ impl Failover {
 }
 
 impl Shared {
-    /// Looks whether a replica has everything, or time is up, and draws the consequence. The cron asks, some times a
-    /// second.
+    /// Checks whether a replica has everything or the time is up, and completes or aborts the failover. The cron calls this
+    /// several times per second.
     pub fn advance_failover(&self) {
         let Phase::WaitingForSync(plan) = self.failover.phase() else {
             return;
@@ -115,7 +119,7 @@ impl Shared {
 }
 
 impl State {
-    /// Goes on to another phase. The caller holds the store's write lock.
+    /// Changes the phase. The caller holds the store's write lock.
     pub fn set_failover(&self, phase: Phase) {
         if phase == Phase::None {
             self.write_pause.end(Reason::HandOver);
@@ -125,7 +129,7 @@ impl State {
         *lock(&self.failover.phase) = phase;
     }
 
-    /// Gives up the handing over. The caller holds the store's write lock.
+    /// Aborts the failover. The caller holds the store's write lock.
     pub fn end_failover(&self) {
         if self.failover.phase() == Phase::InProgress && self.link.is_replica() {
             self.become_primary();

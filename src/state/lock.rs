@@ -20,7 +20,7 @@
 //! | `AckWaiters`   | the clients that wait for acknowledgements of replicas    | `Store`: the role changes  |
 //! | `LastSeen`     | when there was last a replica                             | nothing                    |
 //! | `Replicas`     | the list of replicas                                      | `Store`; `AckWaiters`: to count who has acknowledged; `LastSeen` |
-//! | `Shutdown`     | the shutdown that waits for replicas, and who asked for it | `Store`: writes must be paused at a known offset |
+//! | `Shutdown`     | the shutdown that waits for replicas, and its clients       | `Store`: writes must be paused at a known offset |
 //! | `Failover`     | how far a handing over is                                 | `Store`                    |
 //! | `CopyRounds`   | the round of copies that replicas can join                | nothing                    |
 //! | `CopyRound`    | the replicas that share one copy                          | `Store`: the copy is taken; `CopyRounds` |
@@ -29,7 +29,7 @@
 //! | `History`      | the names of the history of the data                      | `Store`: it changes under the write lock; `CopyRound` |
 //! | `WritePause`   | why writes are paused                                     | `Store`; `Shutdown`        |
 //! | `Link`         | the connection to the primary, and its status             | `Store`; `History`: the replica goes on under a known name |
-//! | `Clients`      | who is connected                                          | `Store`: CLIENT LIST and others in a transaction |
+//! | `Clients`      | the connected clients                                     | `Store`: CLIENT LIST and others in a transaction |
 //! | `ClientWaiter` | the waiter of one client                                  | `Store`                    |
 //! | `Waiter`       | how far one wait is; its service runs under this lock     | `Store` and `Blocking`: to serve; `AckWaiters`; `Shutdown`; `ClientWaiter` |
 //! | `ClientName`   | the name of one client                                    | `Store`, as `Clients`      |
@@ -42,7 +42,7 @@
 //! | `Process`      | what the system said about this process                   | `Store`: INFO              |
 //! | `Addresses`    | the addresses being listened on                           | `Store`: INFO              |
 //! | `Outbox`       | what is to be sent to one client                          | nothing                    |
-//! | `Stop`         | nothing: who waits for the end of the server sleeps on it | nothing                    |
+//! | `Stop`         | nothing: threads that wait for the server's end sleep on it | nothing                    |
 //! | `LogFile`      | the file of the server's log                              | nothing                    |
 //!
 //! A thread never holds two locks of the same rank, for instance those of two clients: the check forbids it, too. (So a

@@ -47,8 +47,8 @@ impl Log {
         self.level.store(level as u8, Relaxed);
     }
 
-    /// Writes a line if its level is loud enough. It may wait for a disk or a pipe, so the caller does not hold the store's
-    /// lock. A line that cannot be written is lost: there is nobody to tell.
+    /// Writes a line if its level is high enough. It may wait for a disk or a pipe, so the caller does not hold the store's
+    /// lock. A line that cannot be written is lost.
     pub fn write(&self, level: LogLevel, text: &str) {
         if (level as u8) < self.level.load(Relaxed) {
             return;
@@ -64,7 +64,7 @@ impl Log {
         }
     }
 
-    /// Warns of an HTTP request, but not more than once a minute: an attacker shall not fill the disk.
+    /// Warns of an HTTP request, at most once per minute, so that an attacker cannot fill the disk.
     pub fn warn_of_http(&self, text: &str) {
         let now = clock::since_epoch().as_secs();
         let last = self.http_warning.swap(now, Relaxed);

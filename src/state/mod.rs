@@ -1,18 +1,19 @@
 //! What the threads of a server share, and the rules for sharing it.
 //!
-//! A server is a value. Everything that its threads have in common hangs off one [`Shared`], behind
-//! an `Arc`; there is nothing global, so a process can hold as many servers as it likes. The data itself is
-//! in `Shared::store`, under one read-write lock. Everything else has a small lock of its own or is
-//! atomic:
+//! A server is a value. Everything that its threads share hangs off one [`Shared`], behind an `Arc`. Nothing is global, so a
+//! process can hold many servers. The data is in `Shared::store`, under one read-write lock. Everything else has a small lock
+//! of its own or is atomic:
 //!
 //! * [`config`], the values of the settings: a snapshot that is replaced as a whole; [`settings`], the table of them, built on
 //!   everything else here;
-//! * [`clients`], who is connected; [`session`], what only a client's own thread knows of it;
-//! * [`blocking`], who waits for a key; [`watch`], who must know that a key has changed;
-//! * [`journal`], what has changed, and [`replication`], who follows it and whom we follow;
+//! * [`clients`], the connected clients; [`session`], the state of a client that only its own thread uses; [`outbox`],
+//!   everything that is sent to a client;
+//! * [`blocking`], the clients that wait for a key; [`watch`], the clients that watch a key;
+//! * [`propagation`], what a command adds to the log; [`journal`], the log of changes; [`replication`], the replicas that
+//!   read it, and the primary that this server follows;
 //! * [`copies`], how replicas share a copy of all data;
 //! * [`failover`], how a primary hands over; [`shutdown`], how a server ends; [`pause`], how writes wait for both;
-//! * [`stats`], what INFO counts; [`log`], what the server says about itself.
+//! * [`stats`], the figures of INFO; [`log`], the server's log.
 //!
 //! # Lock order
 //!
@@ -21,11 +22,11 @@
 //!
 //! # Panics
 //!
-//! A panic under the store's lock is a bug in one command, and the thread that ran it is lost with
-//! its client. The lock it held is *poisoned* by the standard library, so that nobody goes on unawares.
-//! We do go on: the store's structures are never left half-changed across a call that can panic, and
-//! one client's misfortune must not be everyone's. [`Shared::read`] and [`Shared::write`] are where this is
-//! decided, [`lock()`] for all the small locks.
+//! A panic under the store's lock is a bug in one command. It ends that client's thread and connection. The standard library
+//! *poisons* the lock, so that other threads notice the panic. This server ignores the poison and goes on, so that a bug
+//! costs one client its connection and not all of them; the history of the log is abandoned, so that replicas copy all data
+//! anew (see [`mod@crate::write`]). [`Shared::read`] and [`Shared::write`] decide this for the store, [`lock()`] for all
+//! small locks.
 
 pub mod blocking;
 pub mod clients;
@@ -98,7 +99,7 @@ pub struct State {
     pub stop: Stop,
     /// Forty digits that no other run of a server has.
     pub run_id: String,
-    /// What has changed, for those who replicate it: the record, its name, who reads it, and whom we follow.
+    /// The log of changes, the names of its history, the replicas that read it, and the link to our primary.
     pub journal: Journal,
     pub history: Lock<History>,
     pub replicas: Replicas,
@@ -197,8 +198,8 @@ impl Shared {
 }
 
 impl State {
-    /// Follows a primary from now on, or another one. Who waits is freed: what it waits for may never come. The caller
-    /// holds the store's write lock.
+    /// Follows a primary from now on, or another one. Ends all waits, because what the clients wait for may never come. The
+    /// caller holds the store's write lock.
     pub fn become_replica(&self, primary: Option<(String, u16)>) {
         self.follow(primary);
         self.link.change(true);
@@ -221,7 +222,7 @@ impl State {
         self.replicas.unblock_all(&freed);
     }
 
-    /// Follows nobody any more: a new history begins, with the same past. The caller holds the store's write lock, or no
+    /// Stops following a primary. A new history begins, with the same past. The caller holds the store's write lock, or no
     /// write can be under way since this was a replica.
     pub fn become_primary(&self) {
         self.follow(None);
@@ -233,14 +234,14 @@ impl State {
         self.replicas.disconnect();
     }
 
-    /// Whether some replica that follows has not been sent all that there is.
+    /// Whether part of the log was not yet sent to a replica that is online.
     pub fn replicas_are_behind(&self) -> bool {
         let replicas = self.replicas.all();
         let mut online = replicas.iter().filter(|r| r.is_online());
         online.any(|r| self.journal.pending(r.client.id) > 0)
     }
 
-    /// Begins a history that no replica knows, because the log does not tell all that was done to the data. Replicas, and
+    /// Begins a history that no replica knows, because the log does not contain all changes to the data. Replicas, and
     /// this server if it is one, copy all data anew. The caller holds the store's write lock.
     pub fn abandon_history(&self) {
         *lock(&self.history) = History::new(self.random.hex40());
@@ -266,7 +267,7 @@ impl State {
     }
 }
 
-/// The wish that the server stop, which everyone can express and everyone obeys.
+/// Shutdown flag. Any thread may set it; every loop checks it.
 pub struct Stop {
     requested: AtomicBool,
     lock: Lock<()>,
@@ -284,18 +285,20 @@ impl Default for Stop {
 }
 
 impl Stop {
+    /// Requests that the server stop, and wakes the threads that wait for that.
     pub fn request(&self) {
         let _guard = lock(&self.lock);
         self.requested.store(true, Relaxed);
         self.wake.notify_all();
     }
 
+    /// Whether the server must stop.
     #[inline]
     pub fn is_requested(&self) -> bool {
         self.requested.load(Relaxed)
     }
 
-    /// Sleeps until the wish is expressed, or for `time`; tells whether it was.
+    /// Sleeps until a stop is requested, for `time` at most. Returns whether it is requested.
     pub fn wait(&self, time: Duration) -> bool {
         let guard = lock(&self.lock);
         drop(guard.wait_timeout_while(&self.wake, time, |()| !self.is_requested()));

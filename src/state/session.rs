@@ -1,8 +1,8 @@
-//! What a client's own thread knows of it.
+//! The state of a client that only the client's own thread uses.
 //!
-//! Nobody else touches a [`Session`], so nothing in it is locked: which database is selected, whether
-//! the client has logged in, the commands that MULTI has queued. What others may want to see is
-//! copied into the [`Client`] when it changes.
+//! No other thread uses a [`Session`], so nothing in it is locked: the selected database, whether the client has
+//! authenticated, the commands that MULTI has queued. Figures that other threads read are copied into the [`Client`] when
+//! they change.
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -15,7 +15,7 @@ use super::replication::{Replica, Stage};
 use super::watch::Flag;
 use crate::resp::OwnedArgs;
 
-/// What becomes of the replies (CLIENT REPLY).
+/// Whether replies are sent (CLIENT REPLY).
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub enum ReplyMode {
     #[default]
@@ -36,7 +36,7 @@ pub struct Queued {
 /// An open transaction.
 pub struct Multi {
     pub queue: Vec<Queued>,
-    /// A command was refused when it was to be queued, so EXEC refuses all.
+    /// A command was refused instead of being queued, so EXEC refuses all.
     pub refused: bool,
     /// The flags that at least one of them has, and those that all of them have: see `commands/command.rs`.
     pub any_flags: u32,
@@ -54,7 +54,7 @@ impl Default for Multi {
     }
 }
 
-/// A request for the data and what comes after them (PSYNC, SYNC).
+/// A replica's request for the data and for the changes after them (PSYNC, SYNC).
 pub struct SyncRequest {
     /// The history that the replica has a part of, and the first byte of it that the replica does not have, counted from
     /// one. `?` if it asks for a copy.
@@ -75,11 +75,11 @@ pub struct Session {
     /// Raised by a writer that modifies a watched key. The [`Client`] has it too.
     pub watch_flag: Flag,
     pub reply_mode: ReplyMode,
-    /// The connection is closed when what has been replied is sent.
+    /// The connection is closed after the replies so far are sent.
     pub close_after_reply: bool,
-    /// It is the primary of this server, and what it sends is its history.
+    /// The client is this server's primary, so its commands are not checked and go to the log as they came.
     pub primary: bool,
-    /// What the client says of itself as a replica; and its wish for the data, until that is taken up.
+    /// What the client has said about itself as a replica (REPLCONF); and its PSYNC, until a feeder is started for it.
     pub replica: Option<Arc<Replica>>,
     pub sync: Option<SyncRequest>,
     /// How far the journal was after the client's last write.

@@ -26,7 +26,7 @@ use super::{Shared, State};
 use crate::resp::Error;
 use crate::util::clock;
 
-/// What SHUTDOWN was told.
+/// The options of SHUTDOWN.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Options {
     /// Save the data, even if the settings do not ask for that.
@@ -66,13 +66,6 @@ struct Waiting {
 }
 
 impl Shutdown {
-    /// Registers a client that is about to ask for a shutdown.
-    pub fn add_client(&self, waiter: &Arc<Waiter>) {
-        let mut inner = lock(&self.inner);
-        inner.clients.retain(|waiter| waiter.is_waiting());
-        inner.clients.push(waiter.clone());
-    }
-
     /// How long the shutdown still waits at most. `None` if none waits.
     pub fn time_left(&self) -> Option<Duration> {
         let waiting = lock(&self.inner).waiting;
@@ -83,32 +76,38 @@ impl Shutdown {
         lock(&self.inner).waiting
     }
 
-    /// Ends the waiting. Returns whether there was one; of two threads that try, one is told so.
-    fn take_waiting(&self) -> bool {
-        lock(&self.inner).waiting.take().is_some()
-    }
-
-    fn end_clients(&self, outcome: &Outcome) {
-        let clients = std::mem::take(&mut lock(&self.inner).clients);
-        clients.iter().for_each(|waiter| {
-            waiter.end(outcome.clone());
-        });
+    /// Ends the waiting, and returns the clients that asked for this shutdown. Of two threads that try, one gets them.
+    fn take_waiting(&self) -> Option<Vec<Arc<Waiter>>> {
+        let mut inner = lock(&self.inner);
+        inner.waiting.take()?;
+        Some(std::mem::take(&mut inner.clients))
     }
 }
 
+fn end_all(clients: &[Arc<Waiter>], outcome: &Outcome) {
+    clients.iter().for_each(|waiter| {
+        waiter.end(outcome.clone());
+    });
+}
+
 impl Shared {
-    /// Shuts the server down, now or when the replicas have everything. The caller holds no lock.
-    pub fn begin_shutdown(&self, options: Options) {
+    /// Shuts the server down, now or when the replicas have everything. `client` is the waiter of the client that asks for
+    /// it. The caller holds no lock.
+    pub fn begin_shutdown(&self, options: Options, client: Option<&Arc<Waiter>>) {
         let timeout = self.settings.current().shutdown_timeout;
         let timeout = Duration::from_secs(timeout.into());
         let needed;
         let waits;
+        let mut clients = vec![];
         {
             // No write is under way while this lock is held.
             let _store = self.write();
             needed = self.journal.end();
             let have = self.replicas_have(needed);
             let mut inner = lock(&self.shutdown.inner);
+            // Under the lock under which the waiting begins, so that an earlier ABORT does not end this client's wait.
+            inner.clients.retain(|waiter| waiter.is_waiting());
+            inner.clients.extend(client.cloned());
             if inner.waiting.is_some() || self.stop.is_requested() {
                 return;
             }
@@ -120,6 +119,8 @@ impl Shared {
                     needed,
                     deadline: Instant::now() + timeout,
                 });
+            } else {
+                clients = std::mem::take(&mut inner.clients);
             }
         }
         self.log.warning("User requested shutdown...");
@@ -128,7 +129,7 @@ impl Shared {
                 .notice("Waiting for replicas before shutting down.");
             self.ask_for_acks(needed);
         } else {
-            self.finish_shutdown(options, needed);
+            self.finish_shutdown(options, needed, &clients);
         }
     }
 
@@ -138,8 +139,8 @@ impl Shared {
             return;
         };
         let is_over = Instant::now() >= waiting.deadline || self.replicas_have(waiting.needed);
-        if is_over && self.shutdown.take_waiting() {
-            self.finish_shutdown(waiting.options, waiting.needed);
+        if is_over && let Some(clients) = self.shutdown.take_waiting() {
+            self.finish_shutdown(waiting.options, waiting.needed, &clients);
         }
     }
 }
@@ -153,23 +154,27 @@ impl State {
 
     /// Gives up a shutdown that waits. Returns whether there was one.
     pub fn abort_shutdown(&self) -> bool {
-        let aborted = self.shutdown.take_waiting();
-        if aborted {
-            self.cancel_shutdown();
-            self.log.notice("Shutdown manually aborted.");
+        let Some(clients) = self.shutdown.take_waiting() else {
+            return false;
+        };
+        self.cancel_shutdown(&clients);
+        self.log.notice("Shutdown manually aborted.");
+        true
+    }
+
+    /// Lets writes go on, unless another shutdown has begun in the meantime: then the pause is that one's.
+    fn cancel_shutdown(&self, clients: &[Arc<Waiter>]) {
+        let inner = lock(&self.shutdown.inner);
+        if inner.waiting.is_none() {
+            self.write_pause.end(Reason::Shutdown);
         }
-        aborted
-    }
-
-    fn cancel_shutdown(&self) {
-        self.write_pause.end(Reason::Shutdown);
+        drop(inner);
         let text = "ERR Errors trying to SHUTDOWN. Check logs.";
-        self.shutdown
-            .end_clients(&Outcome::Failed(Error::text(text)));
+        end_all(clients, &Outcome::Failed(Error::text(text)));
     }
 
-    /// Stops the server, unless it shall save its data and cannot.
-    fn finish_shutdown(&self, options: Options, needed: u64) {
+    /// Stops the server, unless it must save its data and cannot.
+    fn finish_shutdown(&self, options: Options, needed: u64, clients: &[Arc<Waiter>]) {
         self.report_replicas(needed);
         if options.save && !options.force {
             let log = &self.log;
@@ -177,10 +182,10 @@ impl State {
             log.warning(
                 "Errors trying to shut down the server. Check the logs for more information.",
             );
-            return self.cancel_shutdown();
+            return self.cancel_shutdown(clients);
         }
         self.stop.request();
-        self.shutdown.end_clients(&Outcome::Gone);
+        end_all(clients, &Outcome::Gone);
     }
 
     /// Writes to the log which replicas do not have everything.

@@ -49,7 +49,7 @@ pub struct Stats {
     pub rejected_connections: AtomicU64,
     pub expired: AtomicU64,
     pub expire_nanos: AtomicU64,
-    /// Replicas that were given a copy of everything, the rest from where they were, or not the rest that they wanted.
+    /// Full resyncs, partial resyncs, and partial resyncs that were asked for and not possible.
     pub sync_full: AtomicU64,
     pub sync_partial_ok: AtomicU64,
     pub sync_partial_err: AtomicU64,
@@ -66,7 +66,8 @@ pub struct Stats {
     pub executable: String,
 }
 
-/// Codes of errors counted apart; a client that makes up codes cannot fill the memory with them.
+/// How many codes of errors are counted separately. The bound keeps a client that causes ever new codes from filling the
+/// memory.
 const MAX_CODES: usize = 128;
 
 impl Stats {
@@ -160,7 +161,7 @@ impl Stats {
         lock(&self.errors).clone()
     }
 
-    /// Takes a sample for the rates; the cron does so several times a second.
+    /// Takes a sample for the rates. The cron calls this several times per second.
     pub fn sample(&self) {
         let now = [
             self.processed.load(Relaxed),
@@ -170,7 +171,7 @@ impl Stats {
         lock(&self.rates).sample(Instant::now(), now);
     }
 
-    /// Commands, bytes in and bytes out, each per second, of late.
+    /// Recent rates per second: commands, bytes in, bytes out.
     pub fn rates(&self) -> [f64; 3] {
         let rates = lock(&self.rates);
         std::array::from_fn(|i| rates.samples.iter().map(|s| s[i]).sum::<f64>() / SAMPLES as f64)

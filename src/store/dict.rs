@@ -1,12 +1,12 @@
 //! The one hash table of this server.
 //!
-//! The standard `HashMap` is a fine map, but it cannot do four things that Redis promises:
+//! Redis promises four things of its hash table, and the standard `HashMap` offers only the last:
 //!
 //! 1. SCAN returns every element that was there all the time, with a cursor that survives growth and
 //!    deletion in between;
 //! 2. a random element costs O(1);
 //! 3. growing makes no long pause;
-//! 4. the hash is keyed, so that nobody can choose keys that collide. (`HashMap` does this one, too.)
+//! 4. the hash is keyed, so that a client cannot choose keys that collide.
 //!
 //! So entries live in a dense `Vec`, in no order, and an index beside it says where:
 //!
@@ -110,8 +110,8 @@ impl<V> Dict<V> {
         Some(&self.entries[index_of(self.slots[at])].value)
     }
 
-    /// Where a search for this hash begins. With [`Dict::entry`] it lets a caller who is about to look up many keys
-    /// have the memory they are in fetched all at once.
+    /// The slot in which a search for this hash begins. A caller that is about to look up many keys uses it, with
+    /// [`Dict::entry`], to fetch their memory all at once.
     #[inline]
     pub fn home_slot(&self, hash: u64) -> u64 {
         let mask = self.slots.len().wrapping_sub(1);

@@ -70,8 +70,8 @@ impl Store {
         }
     }
 
-    /// Exchanges the contents of two databases. Who waits for or watches a key does so by the number
-    /// of the database, and so is not exchanged.
+    /// Exchanges the contents of two databases. Clients that wait for a key or watch one name the database by its number, so
+    /// they are not exchanged.
     pub fn swap(&mut self, a: usize, b: usize) {
         if a == b {
             return;

@@ -256,7 +256,7 @@ impl Object {
         }
     }
 
-    /// What was noted at the last visit.
+    /// The mark of the last use: a time for LRU, a time and a counter for LFU.
     pub fn used(&self) -> u32 {
         self.used.load(Relaxed)
     }
@@ -328,7 +328,7 @@ impl Usage {
         }
     }
 
-    /// The LFU counter of a mark, less what has decayed since: what OBJECT FREQ answers.
+    /// The LFU counter of a mark, less its decay since then. OBJECT FREQ replies this.
     pub fn frequency(self, used: u32) -> u32 {
         match self {
             Usage::Lfu {

@@ -29,7 +29,7 @@
 //! # Invariants
 //!
 //! * Reports are in the order in which things happened.
-//! * The list is empty whenever the write lock is free.
+//! * When a change has ended without a panic, all its reports have been acted on and the list is empty.
 
 use super::db::Keyspace;
 use super::object::Value;

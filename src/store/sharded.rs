@@ -362,7 +362,7 @@ impl<V: Clone, S: Summary<V>> Sharded<V, S> {
         left
     }
 
-    /// Removes everything and returns it. To drop it may take long; the caller does so where nobody waits.
+    /// Removes everything and returns it. Dropping it may take long; the caller does that after the lock is released.
     #[must_use = "dropping the old contents may take long"]
     pub fn clear(&mut self) -> Sharded<V, S> {
         let empty = Sharded::with_seed(self.seed.clone());

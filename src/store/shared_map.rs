@@ -122,7 +122,7 @@ impl<K, V> Default for SharedMap<K, V> {
 }
 
 impl<K: Clone, V: Clone> Clone for Leaf<K, V> {
-    /// A copy keeps its room to grow: it is made because somebody is about to change it.
+    /// The copy keeps the capacity: it is made because a writer is about to change it.
     fn clone(&self) -> Leaf<K, V> {
         let mut entries = Vec::with_capacity(self.entries.capacity());
         entries.extend_from_slice(&self.entries);

@@ -1,11 +1,11 @@
-//! What the system knows of this process, read from `/proc`. Where there is none the answers are 0.
+//! Figures of this process, read from `/proc`. Without `/proc` they are 0.
 
 use std::fs;
 
-/// What the system knows of this process, at one moment.
+/// Figures of this process at one moment.
 #[derive(Clone, Copy, Default)]
 pub struct Figures {
-    /// Bytes of memory that are really there, not swapped out and not only promised.
+    /// Resident memory in bytes: neither swapped out nor only reserved.
     pub resident_bytes: u64,
     /// Bytes of memory that the machine has.
     pub total_memory: u64,

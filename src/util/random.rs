@@ -4,11 +4,11 @@
 //!
 //! * [`Random::next`] is fast and not secret. RANDOMKEY and the like use it. The generator is xorshift64*, seeded from the
 //!   standard library's `RandomState`.
-//! * [`Random::hex40`] makes names that nobody may guess: a peer that knows a replication ID can ask for a partial resync,
+//! * [`Random::hex40`] makes names that a peer must not be able to guess: a peer that knows a replication ID can ask for a partial resync,
 //!   and a client that knows the mark at the end of a diskless copy could store it in a value and end the copy
 //!   early. The bytes come from the kernel (`/dev/urandom`).
 //!
-//! Invariant: what [`Random::next`] returns tells nothing about the names.
+//! Invariant: the numbers of [`Random::next`] reveal nothing about the names.
 
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};

@@ -55,7 +55,7 @@ fn log_in(session: &mut Session, config: &Config, user: &[u8], password: &[u8]) 
     Ok(())
 }
 
-/// Compares passwords to the end whatever differs, so that the time taken tells nothing.
+/// Compares passwords in a time that does not depend on where they differ, so that the time reveals nothing.
 fn is_same(given: &[u8], wanted: &[u8]) -> bool {
     let pairs = given.iter().zip(wanted);
     let differences = pairs.fold(given.len() ^ wanted.len(), |d, (a, b)| {

@@ -95,7 +95,7 @@ impl When {
         Ok(when)
     }
 
-    /// Whether a key that expires at `old` shall expire at `new`.
+    /// Whether a key that expires at `old` gets the expiry `new`.
     fn allows(&self, old: Option<i64>, new: i64) -> bool {
         let is_forbidden = self.no_expiry && old.is_some()
             || self.has_expiry && old.is_none()

@@ -63,7 +63,7 @@ fn sleep(ctx: &mut Context) {
     let seconds = String::from_utf8_lossy(&ctx.args[2]).parse::<f64>();
     let seconds = seconds.unwrap_or(0.0).max(0.0);
     let time = Duration::try_from_secs_f64(seconds).unwrap_or_default();
-    // Not `Stop::wait`: who sleeps there holds no lock, and here the store's lock is held on purpose.
+    // Not `Stop::wait`: a thread that sleeps there must hold no lock, and here the store's lock is held on purpose.
     let began = Instant::now();
     while let Some(left) = time.checked_sub(began.elapsed())
         && !ctx.server.stop.is_requested()

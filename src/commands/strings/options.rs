@@ -81,7 +81,7 @@ impl Options {
         matches!(form, Some(Form::EXAT | Form::PXAT))
     }
 
-    /// When the key shall expire: Unix time in milliseconds, if there is an expiry.
+    /// When the key expires: Unix time in milliseconds, if there is an expiry.
     ///
     /// # Errors
     ///

@@ -1,8 +1,12 @@
 //! Reading an RDB.
 //!
-//! It may come from any version of Redis, or from somebody who means harm. So nothing it says is believed before it is
-//! seen: a string of a gigabyte is read piece by piece, however long it claims to be, and what cannot be understood ends
-//! the reading with a reason. What was read so far is then dropped, and nothing else has changed.
+//! An RDB may come from any version of Redis, or from an attacker. So the loader trusts no length and no format in it.
+//!
+//! # Invariants
+//!
+//! * Memory for a string grows with the bytes that have arrived, never with the length that the file claims.
+//! * Data that cannot be understood ends the loading with an error that says why. Then everything that was read is dropped,
+//!   and the server's data is unchanged.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -13,18 +17,18 @@ use crate::store::stream::{Group, Stream, StreamId};
 use crate::store::{Db, NEVER, Object, Value};
 use crate::util::{crc64, lzf, number};
 
-/// What was read.
+/// The contents of an RDB.
 pub struct Loaded {
     pub dbs: Vec<Db>,
     pub keys: u64,
     /// The database that the stream of changes is in, if this is the beginning of one.
     pub stream_db: Option<usize>,
-    /// What was passed over, for the log.
+    /// Parts that were skipped, for the log.
     pub warnings: Vec<String>,
 }
 
-/// Reads an RDB to its end, and not a byte further. Keys whose time has come are kept. `databases` is how many there
-/// are, and `fresh` what is noted as the last use of a key that brings nothing of that kind.
+/// Reads an RDB to its end, and not a byte further. Keys that have expired are kept. `databases` is the number of databases
+/// of this server, and `fresh` is the mark of last use for keys that have none in the file.
 ///
 /// # Errors
 ///
@@ -162,7 +166,7 @@ impl<R: Read> Reader<'_, R> {
         Ok(self.array::<1>()?[0])
     }
 
-    /// As many bytes; room is made as they come.
+    /// Reads `len` bytes. Memory grows as they arrive.
     fn bytes(&mut self, len: u64) -> io::Result<Vec<u8>> {
         const PIECE: u64 = 1 << 20;
         let mut bytes = Vec::with_capacity(len.min(PIECE) as usize);

@@ -1,4 +1,4 @@
-//! RDB: a picture of all data in one file.
+//! RDB: a snapshot of all data in one file, in Redis's format.
 //!
 //! ```text
 //!   "REDIS" "0010"                                     version 10, that of Redis 7.0
@@ -24,7 +24,7 @@
 //! A string is a length and its bytes. A stream is its nodes as they are in memory, each with its master ID, and then
 //! what it remembers of its past, and its groups with their pending entries.
 //!
-//! [`save`] writes version 10. [`load`] reads versions 1 to 12, from whoever it comes.
+//! [`save`] writes version 10. [`load`] reads versions 1 to 12, and trusts nothing in them.
 
 pub mod load;
 pub mod save;

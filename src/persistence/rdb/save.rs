@@ -1,8 +1,8 @@
 //! Writing an RDB.
 //!
-//! What is written are snapshots of the databases, which do not change while clients go on. So they can be written as
-//! slowly as the other end takes it; several threads can write the same ones; and they can be written twice, the first
-//! time only to know how long the file is.
+//! An RDB is written from snapshots of the databases, which do not change while clients go on. So a slow receiver delays no
+//! client, several threads can write the same snapshots, and they can be written twice: the first time only to count the
+//! bytes ([`len`]).
 
 use std::io::{self, Write};
 
@@ -11,20 +11,20 @@ use crate::store::stream::{Group, Stream, StreamId};
 use crate::store::{Keyspace, Object, Value};
 use crate::util::{crc64, lzf, number};
 
-/// What an RDB says besides the keys.
+/// The contents of an RDB besides the keys.
 pub struct Notes<'a> {
-    /// When the data were like this: Unix time in milliseconds.
+    /// When the snapshots were taken: Unix time in milliseconds.
     pub taken_at: i64,
     pub used_memory: u64,
-    /// Whether objects know how often they were used, and not when.
+    /// Whether objects hold LFU counters, and not times of their last use.
     pub lfu: bool,
-    /// The history that the data belong to, how far it had come, and the database that it had selected then.
+    /// The replid, the offset, and the database that was selected in the log at that offset.
     pub replid: &'a str,
     pub offset: u64,
     pub selected: usize,
 }
 
-/// Strings longer than this are compressed, if that helps. (Shorter ones hardly ever are shorter then.)
+/// Strings longer than this are compressed, if that makes them shorter. (For shorter strings it rarely does.)
 const WORTH_COMPRESSING: usize = 64;
 
 /// Writes an RDB.
@@ -58,7 +58,7 @@ pub fn write(dbs: &[Keyspace], notes: &Notes<'_>, out: &mut impl Write) -> io::R
     w.out.write_all(&w.crc.to_le_bytes())
 }
 
-/// How many bytes [`write`] writes.
+/// How many bytes [`write()`] writes.
 pub fn len(dbs: &[Keyspace], notes: &Notes<'_>) -> u64 {
     let mut counter = Counter(0);
     // Counting does not fail.

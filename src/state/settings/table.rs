@@ -199,7 +199,7 @@ fn apply_maxclients(_: &State, config: &Config) -> Result<(), String> {
 
 const BACKLOG_SIZE: Kind = Kind::Memory {
     get: |c| c.repl_backlog_size,
-    // A smaller wish gets the smallest backlog there is.
+    // Smaller values are raised to the smallest backlog, as in Redis.
     set: |c, bytes| c.repl_backlog_size = bytes.max(16 * 1024),
     min: 1,
 };

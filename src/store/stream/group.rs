@@ -28,7 +28,7 @@
 //! * An entry is in the group's list exactly if it is in the list of one consumer, the one that its [`Nack`] names.
 //!   [`Group::assign`], [`Group::acknowledge`] and [`Group::remove_consumer`] are the only ways to change either.
 //! * A number that a [`Nack`] names has a consumer. Numbers are given again only after their entries are gone.
-//! * While a stream is restored, and only then, entries may be pending with nobody; see [`Group::restore_pending`].
+//! * Only while a stream is restored, a pending entry may have no consumer; see [`Group::restore_pending`].
 //!
 //! A pending entry does not keep the stream's entry alive: it may be trimmed or deleted in the meantime, and
 //! a consumer that asks for it then learns that it is gone.
@@ -37,7 +37,7 @@
 //!
 //! `entries-read` is how many of the entries ever added the group has passed by. With it the lag is a subtraction:
 //! entries-added − entries-read. The counter is exact as long as the group goes forward entry by entry. It is *unknown*
-//! when the group was set to some ID in the middle, since nobody has counted the entries before that; and entries
+//! when the group was set to some ID in the middle, because the entries before that ID were not counted; and entries
 //! deleted from ahead of the group make the subtraction wrong. Then [`Stream::entries_before`] may still know the
 //! number, from the ends of the stream:
 //!
@@ -45,7 +45,7 @@
 //!    added 7, of which 5 are left      at the first entry:  7 − 5 + 1 were added up to here
 //!     ▫  ▫  3-0  4-0  5-0  6-0  7-0    before it:           7 − 5
 //!            ▲                   ▲     at the last:         all 7
-//!          first               last    in between:          nobody knows
+//!          first               last    in between:          unknown
 //! ```
 //!
 //! A file can claim that fewer entries were added than are left. Redis accepts it, and reckons with 64 bits that wrap
@@ -208,7 +208,7 @@ impl Group {
         }
     }
 
-    /// An entry is pending no more; tells whether it was.
+    /// Removes an entry from the pending entries. Returns whether it was there.
     pub fn acknowledge(&mut self, id: StreamId) -> bool {
         let Some(nack) = self.pel.remove(&id) else {
             return false;
@@ -219,7 +219,7 @@ impl Group {
         true
     }
 
-    /// Removes a consumer with all that is pending with it; tells how many entries that were, or that there is no such
+    /// Removes a consumer and its pending entries. Returns how many entries that were, or `None` if there is no such
     /// consumer.
     pub fn remove_consumer(&mut self, name: &[u8]) -> Option<usize> {
         let id = self.names.remove(name)?;
@@ -253,7 +253,7 @@ impl Group {
         }
     }
 
-    /// Makes an entry that is pending with nobody the consumer's.
+    /// Gives a pending entry that has no consumer to this consumer.
     ///
     /// # Errors
     ///
@@ -366,8 +366,8 @@ impl Stream {
         self.history().entries_before(id)
     }
 
-    /// How many entries a group has still to read, if that can be told. A group that was set back by hand, and not told
-    /// how much it has read, can have read more than there ever was.
+    /// How many entries a group has still to read, if that is known. The result can be negative: a group that was moved
+    /// back, without saying how much it has read, may have read more entries than were ever added.
     pub fn lag(&self, group: &Group) -> Option<i64> {
         let history = self.history();
         let read = match group.entries_read {

@@ -14,9 +14,9 @@
 //! Both ends are cheap to work at and the middle is found in O(log n). Memory is a few bytes an
 //! entry beyond its own, since a node stores differences ([`node`]).
 //!
-//! Beside the entries a stream remembers what was: the last ID it gave out (IDs never go back, even when
+//! Beside the entries a stream keeps figures of its past: the last ID it gave out (IDs never go back, even when
 //! entries are deleted), how many entries were ever added, and the largest ID that was deleted. From these
-//! a consumer group tells how far behind it is.
+//! a consumer group computes its lag.
 //!
 //! Read on with [`id`], then [`super::listpack`], then [`node`], and then [`group`].
 
@@ -54,12 +54,12 @@ impl NodeLimits {
     }
 }
 
-/// What to cut off the old end.
+/// How XTRIM and XADD cut the oldest entries off.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Trim {
-    /// All but the newest so many.
+    /// Keep this many of the newest entries.
     MaxLen(u64),
-    /// All before this ID.
+    /// Remove the entries before this ID.
     MinId(StreamId),
 }
 
@@ -228,8 +228,8 @@ impl Stream {
         let master = node.read_master();
         let found = node
             .places(&master)
-            .find(|p| p.entry.id >= id)
-            .filter(|p| p.entry.id == id && !p.is_deleted());
+            .find(|p| !p.is_deleted() && p.entry.id >= id)
+            .filter(|p| p.entry.id == id);
         let Some(at) = found.map(|p| p.at) else {
             return false;
         };
@@ -307,7 +307,7 @@ impl Stream {
             .map_or(StreamId::MIN, |e| e.id);
     }
 
-    /// How many nodes a radix tree of the nodes' IDs would have, such as Redis keeps: XINFO STREAM tells.
+    /// How many nodes Redis's radix tree of the same IDs would have. XINFO STREAM shows the number.
     pub fn radix_nodes(&self) -> usize {
         let keys: Vec<[u8; 16]> = self.nodes.iter().map(|n| n.master.to_bytes()).collect();
         radix_nodes(&keys, 0)
@@ -392,10 +392,13 @@ impl<'a> Iterator for Range<'a> {
             while self.at < node.list.end() {
                 let place = node.place(master, self.at);
                 self.at = place.next;
+                if place.is_deleted() {
+                    continue; // after XSETID a deleted entry can have a larger ID than those after it
+                }
                 if place.entry.id > self.end {
                     return None;
                 }
-                if place.entry.id >= self.start && !place.is_deleted() {
+                if place.entry.id >= self.start {
                     return Some(place.entry);
                 }
             }
@@ -433,10 +436,13 @@ impl<'a> Iterator for RangeBackwards<'a> {
             });
             while let Some(place) = node.place_before(master, self.at) {
                 self.at = place.at;
+                if place.is_deleted() {
+                    continue;
+                }
                 if place.entry.id < self.start {
                     return None;
                 }
-                if place.entry.id <= self.end && !place.is_deleted() {
+                if place.entry.id <= self.end {
                     return Some(place.entry);
                 }
             }
@@ -551,6 +557,35 @@ mod tests {
         assert_eq!(stream.trim(Trim::MaxLen(42), true, 0), 50);
         assert_eq!(stream.trim(Trim::MaxLen(1), true, 25), 20);
         assert_eq!(stream.len(), 25);
+    }
+
+    #[test]
+    fn a_deleted_entry_can_have_a_larger_id_than_later_ones() {
+        let mut stream = Stream::default();
+        add(&mut stream, 1, 0, &["f"]);
+        add(&mut stream, 9, 0, &["f"]);
+        assert!(stream.delete(StreamId::new(9, 0)));
+        stream.last_id = StreamId::new(2, 0); // XSETID
+        add(&mut stream, 3, 0, &["f"]);
+        add(&mut stream, 4, 0, &["f"]);
+        let (from, to) = (StreamId::new(2, 0), StreamId::new(5, 0));
+        assert_eq!(ids(stream.range(from, to)), [(3, 0), (4, 0)]);
+        let below = stream.range_backwards(StreamId::MIN, to);
+        assert_eq!(ids(below), [(4, 0), (3, 0), (1, 0)]);
+        assert!(stream.get(StreamId::new(9, 0)).is_none());
+        let nodes = stream
+            .nodes()
+            .map(|n| (n.master, n.list.as_bytes().to_vec()));
+        let restored = Stream::restore(restore::Parts {
+            nodes: nodes.collect(),
+            len: 3,
+            last_id: stream.last_id,
+            max_deleted_id: stream.max_deleted_id,
+            entries_added: Some(4),
+        });
+        assert_eq!(ids(restored.unwrap().range(from, to)), [(3, 0), (4, 0)]);
+        assert!(stream.delete(StreamId::new(3, 0)) && stream.delete(StreamId::new(4, 0)));
+        assert_eq!(stream.len(), 1);
     }
 
     #[test]
