@@ -750,6 +750,121 @@ fn small_copy() -> Vec<u8> {
     copy
 }
 
+/// A copy of one key, `k`, whose length is told.
+fn short_copy_of_known_length() -> Vec<u8> {
+    let copy = b"REDIS0010\xFE\x00\x00\x01k\x01v\xFF\0\0\0\0\0\0\0\0";
+    [format!("${}\r\n", copy.len()).as_bytes(), copy].concat()
+}
+
+#[test]
+fn the_first_acknowledgement_comes_at_once_only_after_an_end_mark() {
+    for replica in [Some(Node::ours()), Node::real()].into_iter().flatten() {
+        let primary = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = primary.local_addr().unwrap().port();
+        let line = format!("REPLICAOF 127.0.0.1 {port}");
+        replica.client().ask(&line);
+        let full = format!("+FULLRESYNC {} 100\r\n", "a".repeat(40)).into_bytes();
+        for (answer, at_once) in [
+            ([&full[..], &small_copy()].concat(), true),
+            (b"+CONTINUE\r\n".to_vec(), false),
+            ([&full[..], &short_copy_of_known_length()].concat(), false),
+        ] {
+            let (mut stream, _) = primary.accept().unwrap();
+            hear_psync(&mut stream);
+            stream.write_all(&answer).unwrap();
+            let (mut heard, began) = (vec![], Instant::now());
+            // Empty lines only say that it is there.
+            while !heard.ends_with(b"REPLCONF\r\n$3\r\nACK\r\n$3\r\n100\r\n") {
+                let mut piece = [0; 100];
+                let n = stream.read(&mut piece).unwrap();
+                heard.extend_from_slice(&piece[..n]);
+            }
+            let time = began.elapsed();
+            assert_eq!(time < Duration::from_millis(300), at_once, "{time:?}");
+            assert!(time < Duration::from_millis(1900), "{time:?}");
+        }
+    }
+}
+
+#[test]
+fn an_offset_that_leaves_no_room_is_refused() {
+    let replica = Node::ours();
+    replica.client().ask("SET mine 1");
+    let primary = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = primary.local_addr().unwrap().port();
+    for offset in ["18446744073709551615", "9223372036854775807", "-1"] {
+        replica.client().ask("REPLICAOF NO ONE");
+        replica.client().ask(&format!("REPLICAOF 127.0.0.1 {port}"));
+        let (mut stream, _) = primary.accept().unwrap();
+        hear_psync(&mut stream);
+        let answer = format!("+FULLRESYNC {} {offset}\r\n", "a".repeat(40));
+        stream.write_all(answer.as_bytes()).unwrap();
+        stream.write_all(&small_copy()).unwrap();
+        wait_for(|| show(&replica.client().ask("ROLE")).contains("\"connect\""));
+        assert_eq!(show(&replica.client().ask("GET mine")), "\"1\"");
+    }
+}
+
+#[test]
+fn offsets_at_their_extremes_do_no_harm() {
+    for primary in [Some(Node::ours()), Node::real()].into_iter().flatten() {
+        primary
+            .client()
+            .ask("CONFIG SET repl-ping-replica-period 1000");
+        drop(listen(&primary));
+        let replid = primary.info("master_replid");
+        let end: i64 = primary.info("master_repl_offset").parse().unwrap();
+        for next in [i64::MIN, -1, 0, end + 1, end + 2, i64::MAX] {
+            let mut client = primary.client();
+            client.send_raw(format!("PSYNC {replid} {next}\r\n").as_bytes());
+            let expected = if next == end + 1 {
+                "+CONTINUE"
+            } else {
+                "+FULLRESYNC"
+            };
+            let answer = client.line();
+            assert!(answer.starts_with(expected), "{next}: {answer}");
+        }
+        let mut replica = listen(&primary);
+        for offset in [i64::MAX, i64::MIN, -1] {
+            replica.send_raw(format!("REPLCONF ACK {offset}\r\n").as_bytes());
+        }
+        wait_for(|| show(&primary.client().ask("ROLE")).contains("9223372036854775807"));
+        assert_eq!(primary.client().ask("WAIT 1 100"), Reply::Int(1));
+        primary.client().ask("SET k v");
+        assert!(
+            primary
+                .info("slave0")
+                .contains("offset=9223372036854775807")
+        );
+    }
+}
+
+#[test]
+fn a_replica_that_sends_a_command_with_a_reply_is_disconnected() {
+    let commands = "SET a 1\nGET a\nQUIT\nPING\nNOSUCH\nMULTI\nSELECT 0\nROLE\nWAIT 1 0\n*1\nAUTH x\nRESET\n\
+        REPLCONF listening-port 1";
+    for primary in [Some(Node::ours()), Node::real()].into_iter().flatten() {
+        for command in commands.lines() {
+            let mut replica = listen(&primary);
+            replica.send_raw(format!("{command}\r\nx\r\n").as_bytes());
+            let (bytes, closed) = replica.raw_reply(Duration::from_secs(2));
+            // The primary's own signs of life may come; a reply does not.
+            let text = String::from_utf8_lossy(&bytes);
+            assert!(
+                closed && !text.contains(['+', '-', ':']),
+                "{command}: {text}"
+            );
+        }
+        assert_eq!(show(&primary.client().ask("GET a")), "(nil)");
+        // What has no reply does not matter.
+        let mut replica = listen(&primary);
+        replica.send_raw(b"CLIENT REPLY OFF\r\nPING\r\nPSYNC ? -1\r\nREPLCONF GETACK *\r\n");
+        let (_, closed) = replica.raw_reply(Duration::from_millis(200));
+        assert!(!closed);
+    }
+}
+
 /// A stream of changes in which the database changes outside of transactions, inside of them, and both.
 const STREAM: &[&str] = &[
     "SELECT 2", "SET s 0", "MULTI", "INCR x", "SELECT 5", "INCR y", "EXEC", "INCR z", "MULTI",

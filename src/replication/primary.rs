@@ -101,16 +101,17 @@ fn feed(shared: &Shared, replica: &Arc<Replica>, request: SyncRequest) -> io::Re
 
 /// Has the journal keep what a replica needs that goes on from where it is. Returns false if it needs a copy.
 fn resume(shared: &Shared, replica: &Replica, request: &SyncRequest) -> bool {
-    let Some((replid, have)) = &request.wanted else {
+    let next = u64::try_from(request.next).ok();
+    let Some(have) = next.and_then(|next| next.checked_sub(1)) else {
         return false;
     };
     let limit = shared.settings.current().replica_limit;
     // No write is under way while this lock is held, so the journal does not drop what it has just been asked for.
     let _store = shared.write();
-    let is_known = lock(&shared.history).includes(replid, have + 1);
-    let resumes = is_known && shared.journal.reaches(*have);
+    let is_known = lock(&shared.history).includes(&request.replid, have + 1);
+    let resumes = is_known && shared.journal.reaches(have);
     if resumes {
-        shared.journal.add_reader(replica.client.id, *have, limit);
+        shared.journal.add_reader(replica.client.id, have, limit);
     }
     resumes
 }
@@ -132,8 +133,7 @@ fn send_continue(out: &mut Outlet<'_>) -> io::Result<()> {
 }
 
 fn count_full(shared: &Shared, replica: &Replica, request: &SyncRequest) {
-    let asked_for_less = |(replid, _): &(String, u64)| replid != "?";
-    if request.wanted.as_ref().is_some_and(asked_for_less) {
+    if !request.replid.starts_with('?') {
         shared.stats.sync_partial_err.fetch_add(1, Relaxed);
     }
     shared.stats.sync_full.fetch_add(1, Relaxed);

@@ -162,7 +162,13 @@ impl Connection<'_> {
                     .look_ahead(&self.session, self.parser.requests(), i, input);
             }
             let args = self.parser.requests().args(i, input);
-            match self.executor.run(&mut self.session, args, &mut self.reply) {
+            let flow = self.executor.run(&mut self.session, args, &mut self.reply);
+            let replies = !self.reply.out.is_empty() || matches!(flow, Flow::Block(..));
+            if self.feeder.is_some() && replies {
+                self.drop_rogue_replica(i);
+                return Ok(Next::Close);
+            }
+            match flow {
                 Flow::Next => {}
                 Flow::Again => {
                     self.finish();
@@ -192,14 +198,6 @@ impl Connection<'_> {
             if self.session.sync.is_some() {
                 self.become_replica()?;
             }
-            if self.feeder.is_some() && !self.reply.out.is_empty() {
-                // A reply would corrupt the replication stream.
-                let text = "A replica has sent a command that has a reply; it is disconnected";
-                self.shared.log.warning(text);
-                self.reply.out.clear();
-                self.finish();
-                return Ok(Next::Close);
-            }
             if self.reply.out.len() > SEND_AT {
                 self.finish();
                 self.send()?;
@@ -228,6 +226,21 @@ impl Connection<'_> {
             self.feeder = Some(primary::start(self.shared, replica, request)?);
         }
         Ok(())
+    }
+
+    /// Drops the reply to request `i`, because only the feeder writes to a replica: its connection is closed instead.
+    #[cold]
+    fn drop_rogue_replica(&mut self, i: usize) {
+        self.reply.out.clear();
+        self.finish();
+        let input = &self.input[..self.filled];
+        let name = &self.parser.requests().args(i, input)[0];
+        let name = String::from_utf8_lossy(name).to_lowercase();
+        let client = &self.session.client;
+        self.shared.log.warning(&format!(
+            "Replica generated a reply to command '{name}', disconnecting it: id={} addr={}",
+            client.id, client.peer
+        ));
     }
 
     /// Ends a batch: releases the lock, and counts the bytes that are about to be sent.
@@ -284,6 +297,11 @@ impl Connection<'_> {
     fn refuse(&mut self, why: Vec<u8>) -> io::Result<()> {
         let error = Error::new([b"ERR ", why.as_slice()].concat());
         self.shared.stats.count_error(error.code());
+        if self.feeder.is_some() {
+            let text = "A replica has sent what is no request; it is disconnected";
+            self.shared.log.warning(text);
+            return Ok(());
+        }
         if self.session.reply_mode == ReplyMode::On {
             self.reply.error(&error);
         }

@@ -56,8 +56,10 @@ impl Default for Multi {
 
 /// A replica's request for the data and for the changes after them (PSYNC, SYNC).
 pub struct SyncRequest {
-    /// A replid, and how much of its history the replica has; `None` if it has nothing.
-    pub wanted: Option<(String, u64)>,
+    /// The history that the replica has a part of, and the first byte of it that the replica does not have, counted from
+    /// one. `?` if it asks for a copy.
+    pub replid: String,
+    pub next: i64,
     /// It asked with PSYNC, and understands the answers to that.
     pub psync: bool,
 }

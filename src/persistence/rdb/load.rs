@@ -34,28 +34,14 @@ pub struct Loaded {
 ///
 /// Those of `source`; and [`io::ErrorKind::InvalidData`] with a reason, if this is no RDB that can be read here.
 pub fn load(source: &mut impl Read, databases: usize, fresh: u32) -> io::Result<Loaded> {
-    let mut reader = Reader {
-        source,
-        crc: 0,
-        version: 0,
-    };
+    let mut reader = Reader::new(source)?;
     let mut loaded = Loaded {
         dbs: (0..databases).map(|_| Db::default()).collect(),
         keys: 0,
         stream_db: None,
         warnings: vec![],
     };
-    let header = reader.array::<9>()?;
-    let version = std::str::from_utf8(&header[5..])
-        .ok()
-        .and_then(|v| v.parse().ok());
-    match version {
-        Some(version @ 1..=NEWEST) if header.starts_with(b"REDIS") => reader.version = version,
-        Some(version) if header.starts_with(b"REDIS") => {
-            return flaw(format!("Can't handle RDB format version {version}"));
-        }
-        _ => return flaw("Wrong signature trying to load DB"),
-    }
+    // The current database, and what is known of the next key: when it expires, and when or how often it was used.
     let (mut db, mut expire, mut used) = (0, NEVER, fresh);
     loop {
         match reader.byte()? {
@@ -67,74 +53,55 @@ pub fn load(source: &mut impl Read, databases: usize, fresh: u32) -> io::Result<
             opcode::FREQ => used = u32::from(reader.byte()?),
             // Seconds without a use, before now.
             opcode::IDLE => used = fresh.wrapping_sub(reader.length()? as u32),
-            opcode::SELECT_DB => {
-                let number = reader.length()?;
-                db = usize::try_from(number).unwrap_or(usize::MAX);
-                if db >= databases {
-                    return flaw(format!(
-                        "database {number} is beyond the {databases} there are"
-                    ));
-                }
-            }
-            opcode::RESIZE_DB => {
-                reader.length()?;
-                reader.length()?;
-            }
-            opcode::SLOT_INFO => {
-                for _ in 0..3 {
-                    reader.length()?;
-                }
-            }
-            opcode::AUX => {
-                let (name, value) = (reader.string()?, reader.string()?);
-                if name == b"repl-stream-db" {
-                    let db = number::parse_i64(&value).and_then(|n| usize::try_from(n).ok());
-                    loaded.stream_db = db.filter(|&db| db < databases);
-                }
-            }
+            opcode::SELECT_DB => db = reader.database(databases)?,
+            opcode::RESIZE_DB => reader.skip_lengths(2)?,
+            opcode::SLOT_INFO => reader.skip_lengths(3)?,
+            opcode::AUX => loaded.note(&reader.string()?, &reader.string()?),
             opcode::MODULE_AUX => {
                 reader.skip_module()?;
-                loaded
-                    .warnings
-                    .push("data of a module were passed over".into());
+                loaded.warn("data of a module were passed over");
             }
             opcode::FUNCTION2 => {
                 reader.string()?;
-                loaded
-                    .warnings
-                    .push("a library of functions was passed over".into());
+                loaded.warn("a library of functions was passed over");
             }
             opcode::FUNCTION_OLD => return flaw("functions of a pre-release of Redis 7"),
             kind => {
-                let key = reader.string()?;
-                let value = match reader.value(kind) {
-                    Err(e) if e.kind() == io::ErrorKind::InvalidData => {
-                        return flaw(format!("key '{}': {e}", String::from_utf8_lossy(&key)));
-                    }
-                    value => value?,
-                };
+                let (key, value) = reader.key(kind)?;
                 let object = Object::new(value, expire);
                 object.set_used(used);
-                if loaded.dbs[db].contains(&key, i64::MIN) {
-                    return flaw(format!(
-                        "key '{}' is there twice",
-                        String::from_utf8_lossy(&key)
-                    ));
-                }
-                loaded.dbs[db].insert(&key, object);
-                loaded.keys += 1;
+                loaded.insert(db, &key, object)?;
                 (expire, used) = (NEVER, fresh);
             }
         }
     }
-    if reader.version >= 5 {
-        let seen = reader.crc;
-        let told = u64::from_le_bytes(reader.array()?);
-        if told != 0 && told != seen {
-            return flaw("Wrong RDB checksum");
+    reader.check_crc()?;
+    Ok(loaded)
+}
+
+impl Loaded {
+    /// Looks at a note. All but one of them only describe the file.
+    fn note(&mut self, name: &[u8], value: &[u8]) {
+        if name == b"repl-stream-db" {
+            let db = number::parse_i64(value).and_then(|n| usize::try_from(n).ok());
+            self.stream_db = db.filter(|&db| db < self.dbs.len());
         }
     }
-    Ok(loaded)
+
+    fn warn(&mut self, text: &str) {
+        self.warnings.push(text.into());
+    }
+
+    fn insert(&mut self, db: usize, key: &[u8], object: Object) -> io::Result<()> {
+        let db = &mut self.dbs[db];
+        if db.contains(key, i64::MIN) {
+            let key = String::from_utf8_lossy(key);
+            return flaw(format!("key '{key}' is there twice"));
+        }
+        db.insert(key, object);
+        self.keys += 1;
+        Ok(())
+    }
 }
 
 fn flaw<T>(why: impl Into<String>) -> io::Result<T> {
@@ -154,7 +121,64 @@ struct Reader<'a, R> {
     version: u32,
 }
 
-impl<R: Read> Reader<'_, R> {
+impl<'a, R: Read> Reader<'a, R> {
+    /// Reads the first bytes, which name the version.
+    fn new(source: &'a mut R) -> io::Result<Reader<'a, R>> {
+        let mut reader = Reader {
+            source,
+            crc: 0,
+            version: 0,
+        };
+        let header = reader.array::<9>()?;
+        let version = std::str::from_utf8(&header[5..])
+            .ok()
+            .and_then(|v| v.parse().ok());
+        match version {
+            Some(version @ 1..=NEWEST) if header.starts_with(b"REDIS") => reader.version = version,
+            Some(version) if header.starts_with(b"REDIS") => {
+                return flaw(format!("Can't handle RDB format version {version}"));
+            }
+            _ => return flaw("Wrong signature trying to load DB"),
+        }
+        Ok(reader)
+    }
+
+    /// Reads the checksum at the end. Old versions have none, and 0 means that none was computed.
+    fn check_crc(&mut self) -> io::Result<()> {
+        if self.version < 5 {
+            return Ok(());
+        }
+        let computed = self.crc;
+        let expected = u64::from_le_bytes(self.array()?);
+        if expected != 0 && expected != computed {
+            return flaw("Wrong RDB checksum");
+        }
+        Ok(())
+    }
+
+    /// The number of a database, of which there are so many.
+    fn database(&mut self, databases: usize) -> io::Result<usize> {
+        let number = self.length()?;
+        let db = usize::try_from(number).ok().filter(|&db| db < databases);
+        let why = || format!("database {number} is beyond the {databases} there are");
+        db.map_or_else(|| flaw(why()), Ok)
+    }
+
+    fn skip_lengths(&mut self, count: usize) -> io::Result<()> {
+        (0..count).try_for_each(|_| self.length().map(drop))
+    }
+
+    /// A key and its value, which is of type `kind`.
+    fn key(&mut self, kind: u8) -> io::Result<(Vec<u8>, Value)> {
+        let key = self.string()?;
+        match self.value(kind) {
+            Err(e) if e.kind() == io::ErrorKind::InvalidData => {
+                flaw(format!("key '{}': {e}", String::from_utf8_lossy(&key)))
+            }
+            value => Ok((key, value?)),
+        }
+    }
+
     fn array<const N: usize>(&mut self) -> io::Result<[u8; N]> {
         let mut bytes = [0; N];
         self.source.read_exact(&mut bytes)?;
