@@ -1,6 +1,6 @@
 //! Following a primary.
 //!
-//! One thread does it all, for as long as the server runs. It connects, says what there is to say ([`handshake`]), takes in
+//! One thread does it all, for as long as the server runs. It connects, says what there is to say ([`mod@handshake`]), takes in
 //! a copy of the data if one is needed ([`copy`]), and then runs what the primary sends ([`stream`]). When anything goes
 //! wrong it says why in the log, waits a second, and begins anew; it never gives up.
 //!
