@@ -124,19 +124,9 @@ pub fn wait_to_write(stream: &TcpStream, or_read: bool, timeout_ms: i32) -> bool
     poll_one(stream.as_raw_fd(), events, timeout_ms) & POLLIN != 0
 }
 
-/// Sends as many bytes as the stream takes without waiting, and returns their number.
+/// The same as [`try_send`] for callers to whom it does not matter why nothing was sent.
 pub fn send_now(stream: &TcpStream, bytes: &[u8]) -> usize {
-    let flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-    // SAFETY: the bytes live through the call.
-    let sent = unsafe {
-        send(
-            stream.as_raw_fd(),
-            bytes.as_ptr().cast(),
-            bytes.len(),
-            flags,
-        )
-    };
-    usize::try_from(sent).unwrap_or(0)
+    try_send(stream, bytes).unwrap_or(0)
 }
 
 /// Sends what the stream takes without waiting, and returns how many bytes that was.

@@ -25,7 +25,7 @@ use std::time::Instant;
 use super::Executor;
 use super::origin_of;
 use crate::commands::command::{Command, Handler, flags};
-use crate::commands::context::Context;
+use crate::commands::context::{CommandResult, Context};
 use crate::resp::{Args, Reply};
 use crate::state::Shared;
 use crate::state::blocking::Waiter;
@@ -96,21 +96,31 @@ impl Executor<'_> {
         if let (Some(txn), Handler::Write(_) | Handler::WriteAll(_)) = (self.lease.txn(), handler) {
             txn.propagate(index, propagation, (dirty > 0).then_some(&args));
         }
-        let mut result = result;
-        let waiter = match action {
-            Some(action) if result.is_ok() => {
-                let done = self.perform(session, action, reply);
-                done.unwrap_or_else(|error| {
-                    result = Err(error);
-                    None
-                })
-            }
-            _ => None,
+        let (result, waiter) = match (result, action) {
+            (Ok(()), Some(action)) => match self.perform(session, action, reply) {
+                Ok(waiter) => (Ok(()), waiter),
+                Err(error) => (Err(error), None),
+            },
+            (result, _) => (result, None),
         };
         let expired = expired.into_inner();
         if !expired.is_empty() && !session.primary && !shared.link.is_replica() {
             self.delete_expired(session, command, &expired, alone);
         }
+        self.complete(number, result, (reply, start), alone);
+        waiter
+    }
+
+    /// Ends the unit of a command that runs alone, writes the error if the command failed, and counts the call. The reply
+    /// of the command begins at `start`.
+    #[inline]
+    fn complete(
+        &mut self,
+        number: usize,
+        result: CommandResult,
+        (reply, start): (&mut Reply, usize),
+        alone: bool,
+    ) {
         if alone && let Some(txn) = self.lease.txn() {
             txn.end_unit();
         }
@@ -118,10 +128,9 @@ impl Executor<'_> {
             reply.out.truncate(start);
             self.reply_error(reply, error);
         }
-        let is_fast = command.has(flags::FAST);
+        let is_fast = self.index.rows[number].command.has(flags::FAST);
         self.counter
-            .count(&shared.stats, number, result.is_err(), is_fast);
-        waiter
+            .count(&self.shared.stats, number, result.is_err(), is_fast);
     }
 
     /// Takes or releases the lock, as the handler needs it.
@@ -129,10 +138,7 @@ impl Executor<'_> {
     fn prepare(&mut self, session: &mut Session, handler: Handler, alone: bool) {
         match handler {
             Handler::Plain(_) | Handler::Table(_) if alone => self.release(),
-            Handler::Write(_) => {
-                self.write_txn(session);
-            }
-            Handler::WriteAll(_) => {
+            Handler::Write(_) | Handler::WriteAll(_) => {
                 self.write_txn(session);
             }
             _ => {}

@@ -171,14 +171,9 @@ impl Connection<'_> {
             match flow {
                 Flow::Next => {}
                 Flow::Again => {
-                    self.finish();
-                    self.send()?;
-                    while !self.shared.write_pause.wait(LOOK_ROUND) {
-                        if client.is_closing() || self.shared.stop.is_requested() {
-                            return Ok(Next::Close);
-                        }
+                    if self.wait_for_writes()? == Next::Close {
+                        return Ok(Next::Close);
                     }
-                    self.executor.begin();
                     continue;
                 }
                 Flow::Close => {
@@ -213,6 +208,19 @@ impl Connection<'_> {
         } else {
             Next::Continue
         })
+    }
+
+    /// Waits until writes are not paused any more (FAILOVER, SHUTDOWN).
+    fn wait_for_writes(&mut self) -> io::Result<Next> {
+        self.finish();
+        self.send()?;
+        while !self.shared.write_pause.wait(LOOK_ROUND) {
+            if self.session.client.is_closing() || self.shared.stop.is_requested() {
+                return Ok(Next::Close);
+            }
+        }
+        self.executor.begin();
+        Ok(Next::Continue)
     }
 
     /// The client has sent PSYNC or SYNC. From now on a feeder thread writes to it, and this thread only reads.
@@ -415,6 +423,8 @@ impl Connection<'_> {
             let mut held = Held::new(&self.shared.clients);
             while !client.outbox.drain(mark)? {
                 self.read_while_stuck(&client)?;
+                // A client that is receiving a long reply is not idle.
+                client.last_seen.store(clock::now_ms(), Relaxed);
                 self.check_output_limit(client.outbox.pending())?;
                 if held.is_too_much(client.outbox.pending() + self.input.len()) {
                     let text = "Closing a client that does not read its replies: such clients hold too much memory";

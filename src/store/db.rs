@@ -46,56 +46,11 @@
 //!   has not looked at it since. (The key may be gone, or have no expiry any more.)
 
 use super::dict::Entry;
+use super::keyspace::{Expiries, Keyspace};
 use super::object::{NEVER, Object, Usage, Value};
 use super::reports::{Class, Reports};
-use super::sharded::{Sharded, Summary, Work};
+use super::sharded::{Sharded, Work};
 use super::small_bytes::SmallBytes;
-
-/// What a shard knows about the expiries of its keys.
-#[derive(Clone)]
-pub struct Expiries {
-    /// How many keys have an expiry.
-    volatile: usize,
-    /// No key expires before this time.
-    next_expiry: i64,
-}
-
-impl Default for Expiries {
-    fn default() -> Expiries {
-        Expiries {
-            volatile: 0,
-            next_expiry: NEVER,
-        }
-    }
-}
-
-impl Expiries {
-    #[inline]
-    fn add_expiry(&mut self, at: i64) {
-        self.volatile += usize::from(at != NEVER);
-        self.next_expiry = self.next_expiry.min(at);
-    }
-
-    #[inline]
-    fn remove_expiry(&mut self, at: i64) {
-        self.volatile -= usize::from(at != NEVER);
-        if self.volatile == 0 {
-            self.next_expiry = NEVER;
-        }
-    }
-}
-
-impl Summary<Object> for Expiries {
-    #[inline]
-    fn add(&mut self, object: &Object) {
-        self.add_expiry(object.expire);
-    }
-
-    #[inline]
-    fn remove(&mut self, object: &Object) {
-        self.remove_expiry(object.expire);
-    }
-}
 
 /// What was taken out of the store, to be dropped when the lock is free.
 #[allow(dead_code, reason = "kept to be dropped")]
@@ -103,36 +58,6 @@ pub enum Garbage {
     Value(Value),
     Keyspace(Keyspace),
     Names(Sharded<()>),
-}
-
-/// All keys of a database. A clone is a snapshot: it shares all shards.
-#[derive(Clone, Default)]
-pub struct Keyspace(Sharded<Object, Expiries>);
-
-impl Keyspace {
-    /// The object at `key`, even one that has expired. O(1).
-    pub fn get(&self, key: &[u8]) -> Option<&Object> {
-        self.0.get(self.0.hash(key), key)
-    }
-
-    /// How many keys there are, expired ones included. O(1).
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// How many keys have an expiry. O(number of shards).
-    pub fn volatile_len(&self) -> usize {
-        self.0.shards().map(|s| s.summary().volatile).sum()
-    }
-
-    /// Every key with its object, in no order; expired ones too.
-    pub fn keys(&self) -> impl Iterator<Item = (&[u8], &Object)> {
-        self.0.entries().map(|e| (&*e.key, &e.value))
-    }
 }
 
 /// What setting a value does to the key's expiry.

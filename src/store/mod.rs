@@ -42,6 +42,7 @@
 
 pub mod db;
 pub mod dict;
+pub mod keyspace;
 #[allow(dead_code, reason = "complete for the types to come")]
 pub mod listpack;
 pub mod object;
@@ -51,7 +52,8 @@ pub mod shared_map;
 pub mod small_bytes;
 pub mod stream;
 
-pub use db::{Db, Expiry, Garbage, Keep, Keyspace};
+pub use db::{Db, Expiry, Garbage, Keep};
+pub use keyspace::Keyspace;
 pub use object::{NEVER, Object, Type, Usage, Value, WrongType};
 pub use reports::{Class, Report, Wanted};
 

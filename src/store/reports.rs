@@ -31,7 +31,7 @@
 //! * Reports are in the order in which things happened.
 //! * When a change has ended without a panic, all its reports have been acted on and the list is empty.
 
-use super::db::Keyspace;
+use super::keyspace::Keyspace;
 #[cfg(debug_assertions)]
 use super::object::Value;
 
