@@ -163,7 +163,7 @@ impl Journal {
         end
     }
 
-    /// Appends bytes for which the caller will see to it that they are read, and returns the offset after them.
+    /// Appends bytes without waking the readers, and returns the offset after them. The caller wakes them later.
     pub fn append_quietly(&self, bytes: &[u8]) -> u64 {
         let mut log = lock(&self.log);
         log.append(bytes);

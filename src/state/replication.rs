@@ -103,7 +103,7 @@ pub struct Replica {
     /// The offset it has acknowledged, and when: Unix time in milliseconds.
     pub acked: AtomicU64,
     pub acked_at: AtomicI64,
-    /// Held by whoever sends it a part of the journal.
+    /// Held by a thread while it sends a part of the journal to the replica.
     pub sending: Lock<()>,
     /// Raised by its first acknowledgement after the copy.
     ready: Lock<bool>,
@@ -218,7 +218,7 @@ struct AckWaiter {
     wanted: usize,
 }
 
-/// The replicas of this server, and who waits for them.
+/// The replicas of this server, and the clients that wait for their acknowledgements.
 pub struct Replicas {
     list: Lock<Vec<Arc<Replica>>>,
     waiters: Lock<Vec<AckWaiter>>,
@@ -330,18 +330,19 @@ impl Replicas {
         lock(&self.waiters).retain(|w| !Arc::ptr_eq(&w.waiter, waiter));
     }
 
-    /// Whether the replicas have to be asked how far they have come, for somebody who waits for `offset`. They have been
-    /// asked already if a question stands in the journal after that offset. The caller asks, if it is told to, and says so.
+    /// Whether the replicas must be asked how far they are, for a client that waits for `offset`. If the journal has a
+    /// question after that offset, they have been asked already. A caller that asks then calls [`Replicas::asked`].
     pub fn must_ask(&self, offset: u64) -> bool {
         self.asked_at.load(Relaxed) <= offset
     }
 
+    /// Notes that a question ends at offset `at` of the journal.
     pub fn asked(&self, at: u64) {
         self.asked_at.store(at, Relaxed);
     }
 
-    /// Sends what there is to all who follow and have nothing else under way, without waiting for anyone: their
-    /// feeders do the rest.
+    /// Sends what the journal has to all online replicas that no feeder is sending to at the moment. Never waits: the
+    /// feeders send the rest.
     pub fn send_now(&self, journal: &Journal, send: fn(&TcpStream, &[u8]) -> usize) {
         let mut piece = vec![];
         for replica in self.all().iter().filter(|r| r.is_online()) {
@@ -353,7 +354,7 @@ impl Replicas {
         }
     }
 
-    /// Forgets who waits and what was asked: the history has changed.
+    /// Ends all waits for acknowledgements, because the history has changed.
     pub fn unblock_all(&self, outcome: &Outcome) {
         let waiters = std::mem::take(&mut *lock(&self.waiters));
         self.asked_at.store(0, Relaxed);
@@ -413,7 +414,7 @@ struct LinkInner {
 /// The replica's side: whom to follow, and how that is going.
 pub struct Link {
     is_replica: AtomicBool,
-    /// Changes whenever somebody says whom to follow. What the old primary still sends is then void.
+    /// Changes whenever the primary to follow changes. What the old primary still sends is ignored then.
     generation: AtomicU64,
     connected: AtomicBool,
     inner: Lock<LinkInner>,
@@ -515,7 +516,7 @@ impl Link {
         self.connected.store(is, Relaxed);
     }
 
-    /// Sleeps for `time`, or until somebody says whom to follow.
+    /// Sleeps for `time`, or until the primary to follow changes.
     pub fn pause(&self, time: Duration, generation: u64) {
         let inner = lock(&self.inner);
         let same = |_: &mut LinkInner| self.generation() == generation;

@@ -1,6 +1,6 @@
 //! Following a primary.
 //!
-//! One thread does it all, for as long as the server runs. It connects, says what there is to say ([`mod@handshake`]), takes in
+//! One thread does it all, for as long as the server runs. It connects, introduces this server ([`mod@handshake`]), takes in
 //! a copy of the data if one is needed ([`copy`]), and then runs what the primary sends ([`stream`]). When anything goes
 //! wrong it says why in the log, waits a second, and begins anew; it never gives up.
 //!
@@ -48,7 +48,7 @@ const ID_LEN: usize = 40;
 /// Bytes that are read at once.
 const PIECE: usize = 64 * 1024;
 
-/// Follows whoever is to be followed, until the server stops.
+/// Follows the primary that the settings name, until the server stops. The body of the link's thread.
 pub fn run(shared: &Shared) {
     let mut followed_somebody = false;
     while !shared.stop.is_requested() {
@@ -74,7 +74,7 @@ pub fn run(shared: &Shared) {
             return;
         }
         if link.generation() != generation {
-            continue; // there is somebody else to follow, or nobody
+            continue; // there is another primary now, or none
         }
         if let Err(e) = followed {
             shared.log.warning(&format!("Link with MASTER {name}: {e}"));

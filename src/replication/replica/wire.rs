@@ -215,7 +215,7 @@ pub fn failed<T>(why: impl Into<String>) -> io::Result<T> {
     Err(io::Error::other(why.into()))
 }
 
-/// Somebody has said whom to follow instead.
+/// The error of a link that is not wanted any more: the server follows another primary now, or none.
 pub fn superseded() -> io::Error {
     io::Error::new(ErrorKind::Interrupted, "the link is not wanted any more")
 }

@@ -15,7 +15,7 @@
 //!                                           flags 1: deleted (added to either)
 //! ```
 //!
-//! `parts` is how many elements the entry has before it, so that a reader who comes from behind finds its
+//! `parts` is how many elements the entry has before it, so that a reader that goes backwards finds its
 //! beginning. Deleting an entry sets a flag; the bytes go when the whole node goes. All of this is
 //! Redis's own format.
 
