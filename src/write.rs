@@ -41,7 +41,7 @@ use crate::state::blocking::Waiter;
 use crate::state::config::LogLevel;
 use crate::state::lock::WriteGuard;
 use crate::state::propagation::Propagation;
-use crate::store::{Db, Expiry, Garbage, Report, Store, Wanted};
+use crate::store::{Db, ExpiryPolicy, Garbage, Report, Store, Wanted};
 
 /// The source of the changes. It decides what happens to keys that have expired.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -70,7 +70,7 @@ pub struct WriteTxn<'a> {
     store: WriteGuard<'a, Store>,
     later: Later<'a>,
     shared: &'a Shared,
-    expiry: Expiry,
+    expiry: ExpiryPolicy,
     /// Unix time in milliseconds, for everything that happens under this lock.
     now: i64,
     /// Keys that became ready in this unit, each with its database.
@@ -86,7 +86,7 @@ impl<'a> WriteTxn<'a> {
             store,
             later: Later::new(shared),
             shared,
-            expiry: Expiry::Delete,
+            expiry: ExpiryPolicy::Delete,
             now,
             ready: vec![],
         };
@@ -99,12 +99,12 @@ impl<'a> WriteTxn<'a> {
         // The role changes only under the write lock, so it is stable here.
         let is_replica = self.shared.link.is_replica();
         self.expiry = match (origin, is_replica) {
-            (Origin::Primary, _) => Expiry::Ignore,
-            (Origin::Local, true) if self.is_writable_replica() => Expiry::DeleteHere,
-            (Origin::Local, true) => Expiry::Hide,
+            (Origin::Primary, _) => ExpiryPolicy::Ignore,
+            (Origin::Local, true) if self.is_writable_replica() => ExpiryPolicy::DeleteHere,
+            (Origin::Local, true) => ExpiryPolicy::Hide,
             // The DEL of an expired key is a write.
-            (Origin::Local, false) if self.shared.write_pause.is_active() => Expiry::Hide,
-            (Origin::Local, false) => Expiry::Delete,
+            (Origin::Local, false) if self.shared.write_pause.is_active() => ExpiryPolicy::Hide,
+            (Origin::Local, false) => ExpiryPolicy::Delete,
         };
         self.unlogged.begin(!is_replica);
     }
@@ -175,7 +175,7 @@ impl<'a> WriteTxn<'a> {
             match report {
                 Report::Modified(key) => {
                     let exists = self.store.dbs[index].get_any(&key).is_some();
-                    shared.watches.touch(index, &key, exists);
+                    shared.watches.modified(index, &key, exists);
                 }
                 Report::Ready(key) => self.ready.push((index, key)),
                 Report::Expired(key) => {
@@ -185,7 +185,9 @@ impl<'a> WriteTxn<'a> {
                 Report::Event(_) => {}
                 Report::Replaced(old) => {
                     let new = self.store.dbs[index].keyspace();
-                    shared.watches.touch_replaced(index, &old, new, self.now);
+                    shared
+                        .watches
+                        .modified_by_replacement(index, &old, new, self.now);
                     let gone = shared.blocking.keys_affected(index, &old, new);
                     self.ready.extend(gone.into_iter().map(|key| (index, key)));
                     self.later.garbage.push(Garbage::Keyspace(old));
@@ -201,7 +203,9 @@ impl<'a> WriteTxn<'a> {
                 let (old, new) = (&self.store.dbs[other], &self.store.dbs[index]);
                 let (old, new) = (old.keyspace(), new.keyspace());
                 let shared = self.shared;
-                shared.watches.touch_replaced(index, old, new, self.now);
+                shared
+                    .watches
+                    .modified_by_replacement(index, old, new, self.now);
                 let keys = shared.blocking.keys_affected(index, old, new);
                 self.ready.extend(keys.into_iter().map(|key| (index, key)));
             }
@@ -448,7 +452,7 @@ mod tests {
     use super::*;
     use crate::state::config::Config;
     use crate::state::{Handle, lock};
-    use crate::store::{Keep, NEVER, Usage, Value};
+    use crate::store::{AccessPolicy, Ttl, Value};
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     fn shared() -> Handle {
@@ -458,8 +462,8 @@ mod tests {
     }
 
     fn set(store: &mut Store, db: usize, key: &[u8]) {
-        let keep = Keep::Until(NEVER);
-        store.dbs[db].set(key, Value::Int(1), keep, Usage::Lru { now: 0 }, 0);
+        let ttl = Ttl::Clear;
+        store.dbs[db].set(key, Value::Int(1), ttl, AccessPolicy::Lru { now: 0 }, 0);
     }
 
     /// The words of the log so far.

@@ -34,7 +34,7 @@ use crate::state::failover;
 use crate::state::propagation::Propagation;
 use crate::state::session::Session;
 use crate::state::shutdown;
-use crate::store::{Db, Keep, NEVER, Object, Type, Usage, WrongType};
+use crate::store::{AccessPolicy, Db, Object, Ttl, Type, WrongType};
 
 /// How a handler ends: its reply is written, or there is an error to write in its place.
 pub type CommandResult = Result<(), Error>;
@@ -60,7 +60,7 @@ pub struct Context<'a> {
     /// Unix time in milliseconds, read once per batch. So no key expires between two commands of a batch.
     pub now: i64,
     /// How a use of a key is recorded.
-    pub usage: Usage,
+    pub usage: AccessPolicy,
     /// The command may wait: it is not part of a transaction.
     pub may_block: bool,
     /// Keys that a reader found expired. The executor deletes them after the handler.
@@ -89,7 +89,7 @@ pub enum Action {
     /// End the wait of a client with this outcome, and reply whether it waited.
     Unblock(Option<Arc<Client>>, Outcome),
     /// Shut the server down; the client waits for that.
-    ShutDown(shutdown::Options),
+    ShutDown(shutdown::ShutdownOptions),
     /// Give up a shutdown that waits, and reply OK.
     AbortShutdown,
     /// Write the settings in force to the configuration file, and reply how that went.
@@ -184,7 +184,7 @@ impl Context<'_> {
 
     /// Sets `key` to a value that does not expire.
     pub fn set(&self, db: &mut Db, key: &[u8], value: crate::store::Value) {
-        db.set(key, value, Keep::Until(NEVER), self.usage, self.now);
+        db.set(key, value, Ttl::Clear, self.usage, self.now);
     }
 
     /// Moves the bytes of argument `i` out, which saves a copy. `None` if they are few, or if the log needs them too.

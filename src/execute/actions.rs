@@ -27,7 +27,7 @@ use crate::state::settings::rewrite::rewrite_file;
 use crate::write::Origin;
 
 /// A client's wait: the waiter, and when it ends by itself.
-type Waiting = (Arc<Waiter>, Option<Instant>);
+type RegisteredWait = (Arc<Waiter>, Option<Instant>);
 
 impl Executor<'_> {
     /// Performs an action. Returns a waiter if the client must wait.
@@ -40,7 +40,7 @@ impl Executor<'_> {
         session: &mut Session,
         action: Action,
         reply: &mut Reply,
-    ) -> Result<Option<Waiting>, Error> {
+    ) -> Result<Option<RegisteredWait>, Error> {
         match action {
             Action::Wait(wait) => return Ok(Some(self.register(session, wait, reply.resp3))),
             Action::Follow(primary) => self.follow(session, primary),
@@ -69,7 +69,7 @@ impl Executor<'_> {
 
     /// Registers a client's wait. The executor still holds the lock under which the command found nothing.
     #[inline(never)]
-    fn register(&mut self, session: &Session, wait: Wait, resp3: bool) -> Waiting {
+    fn register(&mut self, session: &Session, wait: Wait, resp3: bool) -> RegisteredWait {
         let deadline = wait.timeout.and_then(|t| Instant::now().checked_add(t));
         let silent = session.reply_mode != ReplyMode::On;
         let acks = wait.acks;

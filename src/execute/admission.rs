@@ -49,7 +49,10 @@ impl Executor<'_> {
         };
         session.client.last_command.store(number as u32, Relaxed);
         let command = self.index.rows[number].command;
-        if self.shared.write_pause.is_active() && !session.primary && writes_now(session, command) {
+        if self.shared.write_pause.is_active()
+            && !session.is_primary
+            && writes_now(session, command)
+        {
             return Flow::Again; // a pause begins under the write lock, so no write gets past this check
         }
         if session.multi.is_some() && !command.has(flags::NOT_QUEUED) {
@@ -67,7 +70,7 @@ impl Executor<'_> {
         let is_long = matches!(command.handler, Handler::ReadAll(_) | Handler::WriteAll(_))
             || command.acl & acl::DANGEROUS != 0;
         if is_long || self.lease.is_used_up(reply.out.len()) {
-            self.release();
+            self.end_lease();
         }
         match waiter {
             Some((waiter, deadline)) => Flow::Block(waiter, deadline),
@@ -79,7 +82,7 @@ impl Executor<'_> {
     #[cold]
     fn refuse(&mut self, session: &mut Session, args: &Args<'_>, reply: &mut Reply, error: Error) {
         if is_http(args) {
-            self.release(); // the log may wait for a disk
+            self.end_lease(); // the log may wait for a disk
             self.shared.log.warn_of_http(
                 "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. \
                  This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis \
@@ -146,7 +149,7 @@ impl Executor<'_> {
         let (any, all) = effective_flags(session, command);
         let is_write = any & flags::WRITE != 0;
         let is_replica = self.shared.link.is_replica();
-        if session.primary || !is_write && !is_replica && session.replica.is_none() {
+        if session.is_primary || !is_write && !is_replica && session.replica_info.is_none() {
             return None;
         }
         if writes_now(session, command) {

@@ -15,7 +15,7 @@
 //! * A handler that fails leaves nothing but its error in the reply.
 //! * A command in a transaction never releases the write lock.
 //! * A key that a reader found expired is deleted afterwards on a primary only. A replica hides it and waits for its
-//!   primary's DEL. ([`Expiry`](crate::store::Expiry) says what writers do.)
+//!   primary's DEL. ([`ExpiryPolicy`](crate::store::ExpiryPolicy) says what writers do.)
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ use crate::state::blocking::Waiter;
 use crate::state::config::Config;
 use crate::state::propagation::Propagation;
 use crate::state::session::Session;
-use crate::store::Usage;
+use crate::store::AccessPolicy;
 use crate::write::Scope;
 
 impl Executor<'_> {
@@ -56,7 +56,7 @@ impl Executor<'_> {
             server: shared,
             config: &self.config,
             usage: usage(&self.config, session, self.now, shared),
-            may_block: alone && !session.primary,
+            may_block: alone && !session.is_primary,
             session: &mut *session,
             args,
             reply: &mut *reply,
@@ -104,7 +104,7 @@ impl Executor<'_> {
             (result, _) => (result, None),
         };
         let expired = expired.into_inner();
-        if !expired.is_empty() && !session.primary && !shared.link.is_replica() {
+        if !expired.is_empty() && !session.is_primary && !shared.link.is_replica() {
             self.delete_expired(session, command, &expired, alone);
         }
         self.complete(number, result, (reply, start), alone);
@@ -137,7 +137,7 @@ impl Executor<'_> {
     #[inline]
     fn prepare(&mut self, session: &mut Session, handler: Handler, alone: bool) {
         match handler {
-            Handler::Plain(_) | Handler::Table(_) if alone => self.release(),
+            Handler::Plain(_) | Handler::Table(_) if alone => self.end_lease(),
             Handler::Write(_) | Handler::WriteAll(_) => {
                 self.write_txn(session);
             }
@@ -146,9 +146,9 @@ impl Executor<'_> {
         if alone && matches!(handler, Handler::ReadAll(_) | Handler::WriteAll(_)) {
             // The handler may read the log's end (PSYNC, FAILOVER), so earlier changes must be in the log.
             let end = self.lease.txn().and_then(|txn| txn.flush());
-            self.written = end.unwrap_or(self.written);
+            self.last_write_offset = end.unwrap_or(self.last_write_offset);
         }
-        session.written = session.written.max(self.written);
+        session.last_write_offset = session.last_write_offset.max(self.last_write_offset);
     }
 
     /// Deletes keys that a reader has found expired. Another client may have deleted them or set them anew in the
@@ -177,18 +177,18 @@ impl Executor<'_> {
 
 /// How this command's uses of keys are recorded: for LRU, for LFU, or not at all.
 #[inline]
-fn usage(config: &Config, session: &Session, now: i64, shared: &Shared) -> Usage {
+fn usage(config: &Config, session: &Session, now: i64, shared: &Shared) -> AccessPolicy {
     let seconds = (now / 1000) as u32;
     if session.client.no_touch.load(Relaxed) {
-        return Usage::Ignored { now: seconds };
+        return AccessPolicy::Ignored { now: seconds };
     }
     if config.is_lfu() {
-        return Usage::Lfu {
+        return AccessPolicy::Lfu {
             minute: (now / 60_000) as u16,
             log_factor: config.lfu_log_factor,
             decay_time: config.lfu_decay_time,
             dice: (shared.random.next() >> 32) as u32,
         };
     }
-    Usage::Lru { now: seconds }
+    AccessPolicy::Lru { now: seconds }
 }

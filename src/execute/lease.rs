@@ -23,7 +23,7 @@ const LEASE_COMMANDS: usize = 256;
 const LEASE_REPLY_BYTES: usize = 64 * 1024;
 
 /// The lock on the store that is held, if any.
-enum Lock<'a> {
+enum HeldLock<'a> {
     None,
     Read(ReadGuard<'a, Store>),
     Write(WriteTxn<'a>),
@@ -32,7 +32,7 @@ enum Lock<'a> {
 /// A lock and its budget.
 pub struct Lease<'a> {
     shared: &'a Shared,
-    lock: Lock<'a>,
+    lock: HeldLock<'a>,
     /// Commands that were run under this lock.
     commands: usize,
     /// The length of the reply when the lock was taken.
@@ -44,7 +44,7 @@ impl<'a> Lease<'a> {
     pub fn new(shared: &'a Shared) -> Lease<'a> {
         Lease {
             shared,
-            lock: Lock::None,
+            lock: HeldLock::None,
             commands: 0,
             reply_at_start: 0,
         }
@@ -53,25 +53,25 @@ impl<'a> Lease<'a> {
     /// The data, for reading. Takes the read lock if there is none.
     #[inline]
     pub fn read(&mut self) -> &Store {
-        if matches!(self.lock, Lock::None) {
-            self.lock = Lock::Read(self.shared.read());
+        if matches!(self.lock, HeldLock::None) {
+            self.lock = HeldLock::Read(self.shared.read());
         }
         match &self.lock {
-            Lock::Read(store) => store,
-            Lock::Write(txn) => txn.store(),
-            Lock::None => unreachable!("the lock was just taken"),
+            HeldLock::Read(store) => store,
+            HeldLock::Write(txn) => txn.store(),
+            HeldLock::None => unreachable!("the lock was just taken"),
         }
     }
 
     /// The write lock. Releases a read lock first, because it cannot be upgraded.
     #[inline]
     pub fn write(&mut self, origin: Origin, now: i64) -> &mut WriteTxn<'a> {
-        if !matches!(self.lock, Lock::Write(_)) {
-            self.lock = Lock::None;
-            self.lock = Lock::Write(WriteTxn::begin(self.shared, origin, now));
+        if !matches!(self.lock, HeldLock::Write(_)) {
+            self.lock = HeldLock::None;
+            self.lock = HeldLock::Write(WriteTxn::begin(self.shared, origin, now));
         }
         match &mut self.lock {
-            Lock::Write(txn) => txn,
+            HeldLock::Write(txn) => txn,
             _ => unreachable!("the lock was just taken"),
         }
     }
@@ -80,7 +80,7 @@ impl<'a> Lease<'a> {
     #[inline]
     pub fn txn(&mut self) -> Option<&mut WriteTxn<'a>> {
         match &mut self.lock {
-            Lock::Write(txn) => Some(txn),
+            HeldLock::Write(txn) => Some(txn),
             _ => None,
         }
     }
@@ -103,11 +103,11 @@ impl<'a> Lease<'a> {
     /// Releases the lock, and ends the write transaction if there is one. Returns the offset in the log after the last change, if
     /// there was one.
     #[inline]
-    pub fn release(&mut self) -> Option<u64> {
+    pub fn end(&mut self) -> Option<u64> {
         self.commands = 0;
-        match std::mem::replace(&mut self.lock, Lock::None) {
-            Lock::Write(txn) => txn.finish(),
-            Lock::Read(_) | Lock::None => None,
+        match std::mem::replace(&mut self.lock, HeldLock::None) {
+            HeldLock::Write(txn) => txn.finish(),
+            HeldLock::Read(_) | HeldLock::None => None,
         }
     }
 }

@@ -39,7 +39,7 @@ use crate::state::session::{ReplyMode, Session};
 use crate::util::clock;
 use crate::write::{Origin, WriteTxn};
 use lease::Lease;
-use statistics::Counter;
+use statistics::CallCounter;
 
 /// What the client's thread does next.
 pub enum Flow {
@@ -62,9 +62,9 @@ pub struct Executor<'a> {
     lease: Lease<'a>,
     /// Unix time in milliseconds: one reading for the whole batch.
     now: i64,
-    counter: Counter,
+    counter: CallCounter,
     /// The offset in the log after the last change that this client made.
-    written: u64,
+    last_write_offset: u64,
 }
 
 impl<'a> Executor<'a> {
@@ -77,8 +77,8 @@ impl<'a> Executor<'a> {
             config_version: shared.settings.version(),
             lease: Lease::new(shared),
             now: clock::now_ms(),
-            counter: Counter::default(),
-            written: 0,
+            counter: CallCounter::default(),
+            last_write_offset: 0,
         }
     }
 
@@ -88,7 +88,7 @@ impl<'a> Executor<'a> {
     }
 
     /// Begins a batch: reads the clock, and checks whether settings have changed. Returns the Unix time in milliseconds.
-    pub fn begin(&mut self) -> i64 {
+    pub fn begin_batch(&mut self) -> i64 {
         self.now = clock::now_ms();
         self.counter.start();
         let version = self.shared.settings.version();
@@ -100,15 +100,15 @@ impl<'a> Executor<'a> {
     }
 
     /// Ends a batch: releases the lock, and adds to the shared statistics.
-    pub fn finish(&mut self, session: &Session) {
-        self.release();
+    pub fn finish_batch(&mut self, session: &Session) {
+        self.end_lease();
         self.counter.publish(&self.shared.stats, session);
     }
 
     /// Releases the lock.
-    fn release(&mut self) {
-        if let Some(end) = self.lease.release() {
-            self.written = end;
+    fn end_lease(&mut self) {
+        if let Some(end) = self.lease.end() {
+            self.last_write_offset = end;
         }
     }
 
@@ -165,7 +165,7 @@ impl<'a> Executor<'a> {
         }
         let flow = self.admit(session, args, reply);
         if matches!(flow, Flow::Again) {
-            self.release();
+            self.end_lease();
             return flow;
         }
         self.counter.processed += 1;
@@ -196,7 +196,7 @@ impl<'a> Executor<'a> {
 
 /// The origin of the changes that this session makes.
 fn origin_of(session: &Session) -> Origin {
-    if session.primary {
+    if session.is_primary {
         Origin::Primary
     } else {
         Origin::Local

@@ -29,7 +29,7 @@ struct Run {
 
 /// What an executor has counted and not yet added to the shared counters.
 #[derive(Default)]
-pub struct Counter {
+pub struct CallCounter {
     run: Option<Run>,
     /// When the last call ended, or the batch began.
     last: Option<Instant>,
@@ -41,7 +41,7 @@ pub struct Counter {
     pub dirty: u64,
 }
 
-impl Counter {
+impl CallCounter {
     /// Notes that the time from here on belongs to the next call.
     #[inline]
     pub fn start(&mut self) {

@@ -57,7 +57,7 @@ impl Executor<'_> {
             Self::apply_reply_mode(session, reply, start);
         }
         self.write_txn(session).end_unit();
-        self.release();
+        self.end_lease();
         self.counter.count(&shared.stats, number, false, false);
     }
 

@@ -35,10 +35,10 @@ use crate::write::{Origin, WriteTxn};
 const ROUND: Duration = Duration::from_micros(400);
 const IDLE_ROUNDS: u32 = 4;
 /// How often a feeder with nothing to do looks round.
-const LOOK_ROUND: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// How often a replica that waits for its copy is told that we are there; and how often its feeder looks round then.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
-const SHORT_LOOK_ROUND: Duration = Duration::from_millis(100);
+const SHORT_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Starts the feeder of a connection that has asked for the data.
 ///
@@ -159,7 +159,7 @@ fn get_copy(out: &mut Outlet<'_>, replica: &Arc<Replica>) -> io::Result<Arc<Full
         let config = shared.settings.current();
         let delay = Duration::from_secs(config.repl_diskless_sync_delay.into());
         let most = config.repl_diskless_sync_max_replicas as usize;
-        if member.wait(SHORT_LOOK_ROUND, delay, most) {
+        if member.wait(SHORT_POLL_INTERVAL, delay, most) {
             break;
         }
         out.check()?;
@@ -232,7 +232,7 @@ fn send_copy(out: &mut Outlet<'_>, copy: Arc<FullCopy>) -> io::Result<()> {
     // The replica looks for the mark at the end of what it has received: nothing may follow before it has seen it, and
     // said so by its first acknowledgement.
     out.replica.acked_at.store(clock::now_ms(), Relaxed);
-    while !out.replica.wait_ready(LOOK_ROUND) {
+    while !out.replica.wait_ready(POLL_INTERVAL) {
         out.check_heard()?;
         out.check_kept()?;
     }
@@ -254,7 +254,7 @@ fn follow(out: &mut Outlet<'_>) -> io::Result<()> {
             thread::sleep(ROUND);
             Duration::ZERO
         } else {
-            LOOK_ROUND
+            POLL_INTERVAL
         };
         match journal.wait(replica.client.id, patience) {
             Ok(true) => idle_rounds = 0,

@@ -35,7 +35,7 @@ use crate::resp::request::{BIG_ARGUMENT, Step};
 use crate::resp::{Error, Limits, Parser, Reply};
 use crate::state::Handle;
 use crate::state::blocking::{Outcome, Waiter};
-use crate::state::clients::{Client, Held};
+use crate::state::clients::{Client, HeldMemory};
 use crate::state::lock::may_wait;
 use crate::state::outbox::Patience;
 use crate::state::session::{ReplyMode, Session};
@@ -57,7 +57,7 @@ const FEW: usize = 4;
 /// After this time without a request, buffers shrink.
 const IDLE: Duration = Duration::from_secs(2);
 /// How often a client whose write has to wait looks whether it is still wanted.
-const LOOK_ROUND: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Serves a connection to its end.
 pub fn serve(shared: &Handle, index: &'static Index, client: Arc<Client>) {
@@ -146,7 +146,7 @@ impl Connection<'_> {
 
     /// Runs all requests that have been parsed.
     fn run_requests(&mut self) -> io::Result<Next> {
-        let now = self.executor.begin();
+        let now = self.executor.begin_batch();
         let client = self.session.client.clone();
         client.last_seen.store(now, Relaxed);
         client.input_used.store(self.filled, Relaxed);
@@ -187,7 +187,7 @@ impl Connection<'_> {
                     if self.wake(&waiter, outcome) == Next::Close {
                         return Ok(Next::Close);
                     }
-                    self.executor.begin();
+                    self.executor.begin_batch();
                 }
             }
             if self.session.sync.is_some() {
@@ -214,12 +214,12 @@ impl Connection<'_> {
     fn wait_for_writes(&mut self) -> io::Result<Next> {
         self.finish();
         self.send()?;
-        while !self.shared.write_pause.wait(LOOK_ROUND) {
+        while !self.shared.write_pause.wait(POLL_INTERVAL) {
             if self.session.client.is_closing() || self.shared.stop.is_requested() {
                 return Ok(Next::Close);
             }
         }
-        self.executor.begin();
+        self.executor.begin_batch();
         Ok(Next::Continue)
     }
 
@@ -230,7 +230,9 @@ impl Connection<'_> {
         // Its feeder checks the connection from time to time while the replica takes nothing.
         let stream = &self.session.client.stream;
         stream.set_write_timeout(Some(Duration::from_millis(10)))?;
-        if let (Some(request), Some(replica)) = (self.session.sync.take(), &self.session.replica) {
+        if let (Some(request), Some(replica)) =
+            (self.session.sync.take(), &self.session.replica_info)
+        {
             self.feeder = Some(primary::start(self.shared, replica, request)?);
         }
         Ok(())
@@ -256,7 +258,7 @@ impl Connection<'_> {
         let new = self.reply.out.len() - self.counted;
         self.counted += new;
         self.session.output_bytes.update(|sum| sum + new as u64);
-        self.executor.finish(&self.session);
+        self.executor.finish_batch(&self.session);
     }
 
     /// Writes the result of a wait into the reply.
@@ -345,7 +347,7 @@ impl Connection<'_> {
         self.filled += n;
         self.session.client.input_used.store(self.filled, Relaxed);
         self.session.input_bytes.update(|sum| sum + n as u64);
-        if let Some(replica) = &self.session.replica {
+        if let Some(replica) = &self.session.replica_info {
             // Any bytes show that the replica is alive: one that is busy with its copy sends empty lines.
             replica.acked_at.store(clock::now_ms(), Relaxed);
         }
@@ -420,7 +422,7 @@ impl Connection<'_> {
         let client = self.session.client.clone();
         self.check_output_limit(self.reply.out.len())?;
         if let Some(mark) = client.outbox.send(&mut self.reply.out)? {
-            let mut held = Held::new(&self.shared.clients);
+            let mut held = HeldMemory::new(&self.shared.clients);
             while !client.outbox.drain(mark)? {
                 self.read_while_stuck(&client)?;
                 // A client that is receiving a long reply is not idle.
@@ -486,7 +488,7 @@ impl Drop for Connection<'_> {
     /// However the connection ends, a panic included, it leaves nothing behind.
     fn drop(&mut self) {
         // After a panic the lock may still be held, and the feeder may need it to end.
-        self.executor.finish(&self.session);
+        self.executor.finish_batch(&self.session);
         self.session.unwatch(self.shared);
         let client = &self.session.client;
         if let Some(waiter) = client.take_waiter() {
@@ -495,7 +497,7 @@ impl Drop for Connection<'_> {
         }
         self.shared.clients.remove(client.id);
         let _ = client.stream.shutdown(Shutdown::Both);
-        if client.replica.load(Relaxed) {
+        if client.is_replica.load(Relaxed) {
             client.kill();
             self.shared.journal.remove_reader(client.id);
             self.shared.replicas.remove(client.id);

@@ -28,14 +28,14 @@ use crate::replication::replica;
 use crate::resp::{Error, Reply};
 use crate::state::clients::Client;
 use crate::state::config::Config;
-use crate::state::shutdown::Options;
+use crate::state::shutdown::ShutdownOptions;
 use crate::state::{Handle, Shared, lock};
 use crate::sys;
 
 /// A client's thread needs little: no recursion, and buffers on the heap.
 const CLIENT_STACK: usize = 256 * 1024;
 /// How often an accepting thread checks whether the server stops.
-const LOOK_ROUND_MS: i32 = 100;
+const POLL_INTERVAL_MS: i32 = 100;
 /// How long clients get to finish what they are doing when the server stops.
 const GRACE: Duration = Duration::from_millis(300);
 
@@ -126,7 +126,7 @@ impl Server {
     /// Asks the server to stop when its replicas have everything, or `shutdown-timeout` is over: what SIGTERM does. Until
     /// then it answers, but takes no writes. [`Server::wait`] returns `true` when it is time to drop the server.
     pub fn shut_down(&self) {
-        self.shared.begin_shutdown(Options::default(), None);
+        self.shared.begin_shutdown(ShutdownOptions::default(), None);
     }
 
     /// Whether a shutdown waits for replicas.
@@ -237,7 +237,7 @@ fn parse_address(name: &str) -> io::Result<IpAddr> {
 /// Accepts connections until the server stops, and gives each a thread.
 fn accept(listener: &TcpListener, shared: &Handle, index: &'static Index, live: &Arc<AtomicUsize>) {
     while !shared.stop.is_requested() {
-        if !sys::wait_for_connection(listener, LOOK_ROUND_MS) {
+        if !sys::wait_for_connection(listener, POLL_INTERVAL_MS) {
             continue;
         }
         match listener.accept() {

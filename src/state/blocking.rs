@@ -132,12 +132,12 @@ pub struct Waiter {
 
 /// The progress of a wait.
 struct Progress {
-    step: Step,
+    step: WaitStep,
     /// The client's thread sleeps and has sent all earlier replies: others may use its outbox.
     asleep: bool,
 }
 
-enum Step {
+enum WaitStep {
     Waiting(Option<Box<dyn Service>>),
     /// Served; the reply is about to be delivered.
     Claimed {
@@ -168,7 +168,7 @@ impl Waiter {
             state: Lock::new(
                 Rank::Waiter,
                 Progress {
-                    step: Step::Waiting(wait.service),
+                    step: WaitStep::Waiting(wait.service),
                     asleep: false,
                 },
             ),
@@ -182,7 +182,7 @@ impl Waiter {
     /// after the lock is released. The caller holds the write lock that `db` is under.
     fn serve(&self, db: &mut Db, key: &[u8], propagation: &mut Propagation, now: i64) -> bool {
         let mut state = lock(&self.state);
-        let Step::Waiting(Some(service)) = &mut state.step else {
+        let WaitStep::Waiting(Some(service)) = &mut state.step else {
             return false;
         };
         // Nothing is taken for a client whose peer has hung up. The client's own thread will notice that and end the wait.
@@ -204,7 +204,7 @@ impl Waiter {
             reply.error(error);
         }
         let reply = reply.out;
-        self.change(&mut state, Step::Claimed { reply, error });
+        self.change(&mut state, WaitStep::Claimed { reply, error });
         true
     }
 
@@ -212,22 +212,22 @@ impl Waiter {
     /// delivered.
     pub fn claim(&self, reply: Vec<u8>) -> bool {
         let mut state = lock(&self.state);
-        let waits = matches!(state.step, Step::Waiting(_));
+        let waits = matches!(state.step, WaitStep::Waiting(_));
         if waits {
-            self.change(&mut state, Step::Claimed { reply, error: None });
+            self.change(&mut state, WaitStep::Claimed { reply, error: None });
         }
         waits
     }
 
-    /// Changes from [`Step::Waiting`] to `step`.
-    fn change(&self, state: &mut Progress, step: Step) {
+    /// Changes from [`WaitStep::Waiting`] to `step`.
+    fn change(&self, state: &mut Progress, step: WaitStep) {
         state.step = step;
         self.waiting.fetch_sub(1, Relaxed);
     }
 
     /// Whether the wait has not ended.
     pub fn is_waiting(&self) -> bool {
-        matches!(lock(&self.state).step, Step::Waiting(_))
+        matches!(lock(&self.state).step, WaitStep::Waiting(_))
     }
 
     /// Its place among all waiters, for [`Blocking::serve_next`].
@@ -246,7 +246,7 @@ impl Waiter {
     /// If the client was served with an error, counts the error and the failure of its call. Called before the reply is
     /// delivered, so that a client that has its reply finds it counted.
     pub fn count_failure(&self, stats: &Stats) {
-        if let Step::Claimed {
+        if let WaitStep::Claimed {
             error: Some(error), ..
         } = &lock(&self.state).step
         {
@@ -261,7 +261,7 @@ impl Waiter {
             let mut state = lock(&self.state);
             let asleep = state.asleep;
             match &mut state.step {
-                Step::Claimed { reply, .. } => (std::mem::take(reply), asleep),
+                WaitStep::Claimed { reply, .. } => (std::mem::take(reply), asleep),
                 _ => return,
             }
         };
@@ -270,16 +270,16 @@ impl Waiter {
             self.client.outbox.push(&unsent, Limit::default());
             unsent = vec![];
         }
-        lock(&self.state).step = Step::Ended(Outcome::Served { unsent });
+        lock(&self.state).step = WaitStep::Ended(Outcome::Served { unsent });
         self.wake.notify_one();
     }
 
     /// Ends the wait if it has not ended yet; returns whether it did.
     pub fn end(&self, outcome: Outcome) -> bool {
         let mut state = lock(&self.state);
-        let waits = matches!(state.step, Step::Waiting(_));
+        let waits = matches!(state.step, WaitStep::Waiting(_));
         if waits {
-            self.change(&mut state, Step::Ended(outcome));
+            self.change(&mut state, WaitStep::Ended(outcome));
             self.wake.notify_one();
         }
         waits
@@ -292,13 +292,13 @@ impl Waiter {
         state.asleep = true;
         loop {
             let nap = match &mut state.step {
-                Step::Ended(outcome) => return std::mem::replace(outcome, Outcome::Gone),
+                WaitStep::Ended(outcome) => return std::mem::replace(outcome, Outcome::Gone),
                 // The reply is about to be delivered; nothing else can happen to it.
-                Step::Claimed { .. } => POLL_INTERVAL,
-                Step::Waiting(_) => {
+                WaitStep::Claimed { .. } => POLL_INTERVAL,
+                WaitStep::Waiting(_) => {
                     match deadline.map(|d| d.saturating_duration_since(Instant::now())) {
                         Some(Duration::ZERO) => {
-                            self.change(&mut state, Step::Ended(Outcome::TimedOut));
+                            self.change(&mut state, WaitStep::Ended(Outcome::TimedOut));
                             continue;
                         }
                         left => left.unwrap_or(POLL_INTERVAL).min(POLL_INTERVAL),
@@ -306,8 +306,8 @@ impl Waiter {
                 }
             };
             state = state.wait_timeout(&self.wake, nap);
-            if matches!(state.step, Step::Waiting(_)) && !self.client.is_connected() {
-                self.change(&mut state, Step::Ended(Outcome::Gone));
+            if matches!(state.step, WaitStep::Waiting(_)) && !self.client.is_connected() {
+                self.change(&mut state, WaitStep::Ended(Outcome::Gone));
             }
         }
     }
@@ -317,12 +317,12 @@ impl Waiter {
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The waiters of one key, by ticket: in the order in which they blocked.
-type Queue = BTreeMap<u64, Arc<Waiter>>;
+type WaitQueue = BTreeMap<u64, Arc<Waiter>>;
 
 /// All waiters of a server.
 pub struct Blocking {
     /// By database and key.
-    queues: Lock<HashMap<usize, HashMap<Vec<u8>, Queue>>>,
+    queues: Lock<HashMap<usize, HashMap<Vec<u8>, WaitQueue>>>,
     last_ticket: AtomicU64,
     waiting: Arc<AtomicUsize>,
 }
@@ -431,7 +431,7 @@ impl Blocking {
 }
 
 /// Removes a waiter from the queues of all its keys.
-fn forget(queues: &mut HashMap<usize, HashMap<Vec<u8>, Queue>>, waiter: &Waiter) {
+fn forget(queues: &mut HashMap<usize, HashMap<Vec<u8>, WaitQueue>>, waiter: &Waiter) {
     let Some(keys) = queues.get_mut(&waiter.db) else {
         return;
     };
@@ -450,7 +450,7 @@ fn forget(queues: &mut HashMap<usize, HashMap<Vec<u8>, Queue>>, waiter: &Waiter)
 mod tests {
     use super::*;
     use crate::state::clients::tests::client;
-    use crate::store::{Keep, NEVER, Usage, Value};
+    use crate::store::{AccessPolicy, Ttl, Value};
 
     /// Takes the key away and replies with its number.
     struct Take;
@@ -484,8 +484,8 @@ mod tests {
     }
 
     fn set_k(db: &mut Db) {
-        let keep = Keep::Until(NEVER);
-        db.set(b"k", Value::Int(7), keep, Usage::Lru { now: 0 }, 0);
+        let ttl = Ttl::Clear;
+        db.set(b"k", Value::Int(7), ttl, AccessPolicy::Lru { now: 0 }, 0);
     }
 
     #[test]

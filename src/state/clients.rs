@@ -48,8 +48,8 @@ pub struct Client {
     pub no_touch: AtomicBool,
     pub resp3: AtomicBool,
     /// It is a replica of this server; or this server's primary.
-    pub replica: AtomicBool,
-    pub primary: AtomicBool,
+    pub is_replica: AtomicBool,
+    pub is_primary: AtomicBool,
     /// Bytes in the read buffer, its capacity, the output buffer's, and bytes of the arguments of the command that runs.
     pub input_used: AtomicUsize,
     pub input_capacity: AtomicUsize,
@@ -83,8 +83,8 @@ impl Client {
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
             resp3: AtomicBool::new(false),
-            replica: AtomicBool::new(false),
-            primary: AtomicBool::new(false),
+            is_replica: AtomicBool::new(false),
+            is_primary: AtomicBool::new(false),
             input_used: AtomicUsize::new(0),
             input_capacity: AtomicUsize::new(0),
             output_capacity: AtomicUsize::new(0),
@@ -129,7 +129,7 @@ impl Client {
 
     /// Whether it is a server: a replica of ours, or our primary.
     pub fn is_peer(&self) -> bool {
-        self.replica.load(Relaxed) || self.primary.load(Relaxed)
+        self.is_replica.load(Relaxed) || self.is_primary.load(Relaxed)
     }
 
     /// Records that the client waits.
@@ -187,7 +187,7 @@ pub struct Clients {
 /// What one client that does not take its replies holds of the server's memory. Redis closes such a client only if
 /// `client-output-buffer-limit` says so; here all of them together may hold no more than [`MAX_HELD`], because each of
 /// them can also have a thread that reads up to `client-query-buffer-limit`.
-pub struct Held<'a> {
+pub struct HeldMemory<'a> {
     clients: &'a Clients,
     bytes: usize,
 }
@@ -197,10 +197,10 @@ const MAX_HELD: usize = 4 << 30;
 /// What each of them may hold in any case.
 const ALWAYS_ALLOWED: usize = 1 << 20;
 
-impl<'a> Held<'a> {
+impl<'a> HeldMemory<'a> {
     /// Nothing yet.
-    pub fn new(clients: &'a Clients) -> Held<'a> {
-        Held { clients, bytes: 0 }
+    pub fn new(clients: &'a Clients) -> HeldMemory<'a> {
+        HeldMemory { clients, bytes: 0 }
     }
 
     /// Notes that the client holds so many bytes now. Returns whether all such clients together hold too much.
@@ -213,7 +213,7 @@ impl<'a> Held<'a> {
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for HeldMemory<'_> {
     fn drop(&mut self) {
         self.clients.held.fetch_sub(self.bytes, Relaxed);
     }
@@ -277,9 +277,9 @@ pub mod tests {
     #[test]
     fn clients_that_do_not_read_hold_a_bounded_amount_together() {
         let clients = Clients::default();
-        let (mut a, mut b) = (Held::new(&clients), Held::new(&clients));
+        let (mut a, mut b) = (HeldMemory::new(&clients), HeldMemory::new(&clients));
         assert!(!a.is_too_much(3 << 30) && !a.is_too_much(2 << 30) && !b.is_too_much(2 << 30));
-        assert!(b.is_too_much(3 << 30) && !Held::new(&clients).is_too_much(1000));
+        assert!(b.is_too_much(3 << 30) && !HeldMemory::new(&clients).is_too_much(1000));
         drop(b);
         assert!(!a.is_too_much(4 << 30));
         drop(a);

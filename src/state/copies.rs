@@ -40,11 +40,11 @@ pub struct FullCopy {
 /// Replicas that wait for one copy.
 struct Round {
     began: Instant,
-    inner: Lock<Inner>,
+    inner: Lock<CopiesState>,
     taken: Condvar,
 }
 
-struct Inner {
+struct CopiesState {
     members: Vec<Arc<Replica>>,
     copy: Option<Arc<FullCopy>>,
 }
@@ -68,7 +68,7 @@ impl Rounds {
         let mut current = lock(&self.current);
         let joined = current.upgrade().filter(|round| round.add(replica));
         let round = joined.unwrap_or_else(|| {
-            let inner = Inner {
+            let inner = CopiesState {
                 members: vec![replica.clone()],
                 copy: None,
             };
@@ -108,7 +108,7 @@ impl Member {
     /// members, if that is not 0. Returns whether it is time to call [`Member::take`].
     pub fn wait(&self, time: Duration, delay: Duration, most: usize) -> bool {
         let inner = lock(&self.round.inner);
-        let is_over = |inner: &Inner| {
+        let is_over = |inner: &CopiesState| {
             let is_full = most > 0 && inner.members.len() >= most;
             inner.copy.is_some() || is_full || self.round.began.elapsed() >= delay
         };

@@ -51,7 +51,7 @@ const BLOCK: usize = 64 * 1024;
 pub struct Journal {
     /// Whether effects are recorded. Nobody records before the first replica has come.
     active: AtomicBool,
-    log: Lock<Log>,
+    log: Lock<LogState>,
     grown: Condvar,
     /// The log's end, for those who only want to know it.
     end: AtomicU64,
@@ -62,7 +62,7 @@ pub struct Journal {
 }
 
 #[derive(Default)]
-struct Log {
+struct LogState {
     /// Full but for the last.
     blocks: VecDeque<Vec<u8>>,
     /// The offset of the first byte in `blocks`, and of the byte that comes next.
@@ -70,13 +70,13 @@ struct Log {
     end: u64,
     /// How much is kept for those who are not connected.
     backlog: u64,
-    readers: HashMap<u64, Reader>,
+    readers: HashMap<u64, LogReader>,
     /// How many of them sleep until there is more.
     sleepers: usize,
 }
 
 /// How far a reader has come, and how far back it may fall.
-struct Reader {
+struct LogReader {
     position: u64,
     limit: Limit,
     /// Since when it has been further back than the soft limit.
@@ -91,7 +91,7 @@ impl Default for Journal {
     fn default() -> Journal {
         Journal {
             active: AtomicBool::default(),
-            log: Lock::new(Rank::Journal, Log::default()),
+            log: Lock::new(Rank::Journal, LogState::default()),
             grown: Condvar::new(),
             end: AtomicU64::default(),
             selected: AtomicUsize::default(),
@@ -210,7 +210,7 @@ impl Journal {
 
     /// Registers a reader that goes on at `position`. From now on what it needs is kept.
     pub fn add_reader(&self, id: u64, position: u64, limit: Limit) {
-        let reader = Reader {
+        let reader = LogReader {
             position,
             limit,
             late_since: None,
@@ -248,7 +248,7 @@ impl Journal {
     /// [`Lost`] if the reader has fallen back too far.
     pub fn wait(&self, id: u64, time: Duration) -> Result<bool, Lost> {
         let may_sleep = !time.is_zero();
-        let has_nothing = |log: &mut Log| {
+        let has_nothing = |log: &mut LogState| {
             let reader = log.readers.get(&id);
             let nothing = reader.is_some_and(|r| r.position == log.end);
             log.sleepers += usize::from(nothing && may_sleep);
@@ -282,7 +282,7 @@ impl Journal {
     }
 }
 
-impl Log {
+impl LogState {
     fn append(&mut self, mut bytes: &[u8]) {
         self.end += bytes.len() as u64;
         while !bytes.is_empty() {

@@ -107,14 +107,14 @@ pub enum Rank {
 
 /// A mutex with a rank.
 pub struct Lock<T> {
-    place: Place,
+    place: RankedLock,
     mutex: Mutex<T>,
 }
 
 impl<T> Lock<T> {
     pub fn new(rank: Rank, value: T) -> Lock<T> {
         Lock {
-            place: Place::new(rank),
+            place: RankedLock::new(rank),
             mutex: Mutex::new(value),
         }
     }
@@ -142,7 +142,7 @@ pub fn lock<T>(lock: &Lock<T>) -> Guard<'_, T> {
 /// A [`Lock`] that is held.
 pub struct Guard<'a, T> {
     guard: MutexGuard<'a, T>,
-    held: Held,
+    held: HeldRank,
 }
 
 impl<T> Guard<'_, T> {
@@ -188,14 +188,14 @@ impl<T> DerefMut for Guard<'_, T> {
 
 /// A read-write lock with a rank.
 pub struct ReadWriteLock<T> {
-    place: Place,
+    place: RankedLock,
     lock: RwLock<T>,
 }
 
 impl<T> ReadWriteLock<T> {
     pub fn new(rank: Rank, value: T) -> ReadWriteLock<T> {
         ReadWriteLock {
-            place: Place::new(rank),
+            place: RankedLock::new(rank),
             lock: RwLock::new(value),
         }
     }
@@ -218,7 +218,7 @@ impl<T> ReadWriteLock<T> {
 /// A [`ReadWriteLock`] that is held for reading.
 pub struct ReadGuard<'a, T> {
     guard: RwLockReadGuard<'a, T>,
-    _held: Held,
+    _held: HeldRank,
 }
 
 impl<T> Deref for ReadGuard<'_, T> {
@@ -233,7 +233,7 @@ impl<T> Deref for ReadGuard<'_, T> {
 /// A [`ReadWriteLock`] that is held for writing.
 pub struct WriteGuard<'a, T> {
     guard: RwLockWriteGuard<'a, T>,
-    _held: Held,
+    _held: HeldRank,
 }
 
 impl<T> Deref for WriteGuard<'_, T> {
@@ -253,7 +253,7 @@ impl<T> DerefMut for WriteGuard<'_, T> {
 }
 
 pub use check::may_wait;
-use check::{Held, Place};
+use check::{HeldRank, RankedLock};
 
 /// The check of debug builds.
 #[cfg(debug_assertions)]
@@ -268,15 +268,15 @@ mod check {
     }
 
     /// The place of a lock in the order.
-    pub struct Place(Rank);
+    pub struct RankedLock(Rank);
 
-    impl Place {
-        pub fn new(rank: Rank) -> Place {
-            Place(rank)
+    impl RankedLock {
+        pub fn new(rank: Rank) -> RankedLock {
+            RankedLock(rank)
         }
 
         /// Notes that this thread takes the lock. Panics if it holds a lock that comes later.
-        pub fn enter(&self) -> Held {
+        pub fn enter(&self) -> HeldRank {
             let last = HELD.with_borrow(|held| held.iter().max().copied());
             if let Some(last) = last
                 && last >= self.0
@@ -285,14 +285,14 @@ mod check {
                 panic!("lock order: took {:?} while holding {last:?}", self.0);
             }
             HELD.with_borrow_mut(|held| held.push(self.0));
-            Held(self.0)
+            HeldRank(self.0)
         }
     }
 
     /// Lasts as long as the thread holds the lock.
-    pub struct Held(Rank);
+    pub struct HeldRank(Rank);
 
-    impl Held {
+    impl HeldRank {
         /// Panics if the thread holds another lock, too.
         pub fn check_alone(&self) {
             let other = HELD.with_borrow(|held| held.iter().find(|rank| **rank != self.0).copied());
@@ -307,7 +307,7 @@ mod check {
         }
     }
 
-    impl Drop for Held {
+    impl Drop for HeldRank {
         fn drop(&mut self) {
             HELD.with_borrow_mut(|held| {
                 if let Some(at) = held.iter().rposition(|rank| *rank == self.0) {
@@ -332,23 +332,23 @@ mod check {
 mod check {
     use super::Rank;
 
-    pub struct Place;
+    pub struct RankedLock;
 
-    impl Place {
+    impl RankedLock {
         #[inline]
-        pub fn new(_: Rank) -> Place {
-            Place
+        pub fn new(_: Rank) -> RankedLock {
+            RankedLock
         }
 
         #[inline]
-        pub fn enter(&self) -> Held {
-            Held
+        pub fn enter(&self) -> HeldRank {
+            HeldRank
         }
     }
 
-    pub struct Held;
+    pub struct HeldRank;
 
-    impl Held {
+    impl HeldRank {
         #[inline]
         pub fn check_alone(&self) {}
     }

@@ -312,7 +312,7 @@ pub type Handle = Arc<Shared>;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Keep, NEVER, Usage, Value};
+    use crate::store::{AccessPolicy, Ttl, Value};
 
     #[test]
     fn a_panic_under_the_lock_does_not_stop_the_others() {
@@ -323,8 +323,8 @@ mod tests {
             store.dbs[0].set(
                 b"k",
                 Value::Int(1),
-                Keep::Until(NEVER),
-                Usage::Lru { now: 0 },
+                Ttl::Clear,
+                AccessPolicy::Lru { now: 0 },
                 0,
             );
             panic!("on purpose");

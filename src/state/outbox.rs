@@ -56,13 +56,13 @@ impl Limit {
 /// The output of one client.
 pub struct Outbox {
     stream: Arc<TcpStream>,
-    queue: Lock<Queue>,
+    queue: Lock<OutputQueue>,
     /// Bytes that are queued. A copy that can be read without the lock.
     pending: AtomicUsize,
 }
 
 #[derive(Default)]
-struct Queue {
+struct OutputQueue {
     /// Bytes that are not sent yet, oldest first.
     chunks: VecDeque<Vec<u8>>,
     /// How much of the first chunk has been sent.
@@ -81,7 +81,7 @@ impl Outbox {
     pub fn new(stream: Arc<TcpStream>) -> Outbox {
         Outbox {
             stream,
-            queue: Lock::new(Rank::Outbox, Queue::default()),
+            queue: Lock::new(Rank::Outbox, OutputQueue::default()),
             pending: AtomicUsize::new(0),
         }
     }
@@ -148,7 +148,7 @@ impl Outbox {
         }
         queue.add(bytes[sent..].to_vec(), 0);
         self.pending.store(queue.len(), Relaxed);
-        let Queue { patience, .. } = &mut *queue;
+        let OutputQueue { patience, .. } = &mut *queue;
         let mut after = *patience;
         let exceeded = limit.is_exceeded(queue.len() as u64, &mut after);
         queue.patience = after;
@@ -184,7 +184,7 @@ impl Outbox {
     }
 
     /// Writes as much of the queue as the socket takes.
-    fn write(&self, queue: &mut Queue) -> io::Result<()> {
+    fn write(&self, queue: &mut OutputQueue) -> io::Result<()> {
         while let Some(first) = queue.chunks.front() {
             let rest = &first[queue.sent_of_first..];
             let (len, sent) = (rest.len(), sys::try_send(&self.stream, rest)?);
@@ -201,7 +201,7 @@ impl Outbox {
     }
 
     /// Closes the connection. The client's thread then reads the end of the stream, and cleans up.
-    fn close(&self, queue: &mut Queue) {
+    fn close(&self, queue: &mut OutputQueue) {
         queue.closed = true;
         queue.chunks.clear();
         queue.sent = queue.queued;
@@ -210,7 +210,7 @@ impl Outbox {
     }
 }
 
-impl Queue {
+impl OutputQueue {
     fn len(&self) -> usize {
         (self.queued - self.sent) as usize
     }

@@ -78,12 +78,12 @@ pub struct Session {
     /// The connection is closed after the replies so far are sent.
     pub close_after_reply: bool,
     /// The client is this server's primary, so its commands are not checked and go to the log as they came.
-    pub primary: bool,
+    pub is_primary: bool,
     /// What the client has said about itself as a replica (REPLCONF); and its PSYNC, until a feeder is started for it.
-    pub replica: Option<Arc<Replica>>,
+    pub replica_info: Option<Arc<Replica>>,
     pub sync: Option<SyncRequest>,
     /// How far the journal was after the client's last write.
-    pub written: u64,
+    pub last_write_offset: u64,
     /// Lookups by readers that found a key, and that did not, since they were last added to the statistics.
     pub hits: Cell<u64>,
     pub misses: Cell<u64>,
@@ -104,10 +104,10 @@ impl Session {
             watched: HashSet::new(),
             reply_mode: ReplyMode::On,
             close_after_reply: false,
-            primary: false,
-            replica: None,
+            is_primary: false,
+            replica_info: None,
             sync: None,
-            written: 0,
+            last_write_offset: 0,
             hits: Cell::new(0),
             misses: Cell::new(0),
             input_bytes: Cell::new(0),
@@ -117,7 +117,7 @@ impl Session {
 
     /// Whether the client has asked for the data, and follows us from then on.
     pub fn is_replica(&self) -> bool {
-        self.replica
+        self.replica_info
             .as_ref()
             .is_some_and(|r| r.stage() != Stage::Talking || self.sync.is_some())
     }

@@ -28,7 +28,7 @@ use crate::util::clock;
 
 /// The options of SHUTDOWN.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Options {
+pub struct ShutdownOptions {
     /// Save the data, even if the settings do not ask for that.
     pub save: bool,
     /// Do not wait for replicas.
@@ -39,27 +39,27 @@ pub struct Options {
 
 /// The shutdown that waits for replicas, if there is one.
 pub struct Shutdown {
-    inner: Lock<Inner>,
+    inner: Lock<ShutdownState>,
 }
 
 impl Default for Shutdown {
     fn default() -> Shutdown {
         Shutdown {
-            inner: Lock::new(Rank::Shutdown, Inner::default()),
+            inner: Lock::new(Rank::Shutdown, ShutdownState::default()),
         }
     }
 }
 
 #[derive(Default)]
-struct Inner {
-    waiting: Option<Waiting>,
+struct ShutdownState {
+    waiting: Option<ShutdownInProgress>,
     /// The clients that asked for it.
     clients: Vec<Arc<Waiter>>,
 }
 
 #[derive(Clone, Copy)]
-struct Waiting {
-    options: Options,
+struct ShutdownInProgress {
+    options: ShutdownOptions,
     /// The offset that every replica must acknowledge.
     needed: u64,
     deadline: Instant,
@@ -72,7 +72,7 @@ impl Shutdown {
         waiting.map(|w| w.deadline.saturating_duration_since(Instant::now()))
     }
 
-    fn waiting(&self) -> Option<Waiting> {
+    fn waiting(&self) -> Option<ShutdownInProgress> {
         lock(&self.inner).waiting
     }
 
@@ -93,7 +93,7 @@ fn end_all(clients: &[Arc<Waiter>], outcome: &Outcome) {
 impl Shared {
     /// Shuts the server down, now or when the replicas have everything. `client` is the waiter of the client that asks for
     /// it. The caller holds no lock.
-    pub fn begin_shutdown(&self, options: Options, client: Option<&Arc<Waiter>>) {
+    pub fn begin_shutdown(&self, options: ShutdownOptions, client: Option<&Arc<Waiter>>) {
         let timeout = self.settings.current().shutdown_timeout;
         let timeout = Duration::from_secs(timeout.into());
         let needed;
@@ -114,7 +114,7 @@ impl Shared {
             waits = !options.now && !timeout.is_zero() && !have;
             if waits {
                 self.write_pause.begin(Reason::Shutdown);
-                inner.waiting = Some(Waiting {
+                inner.waiting = Some(ShutdownInProgress {
                     options,
                     needed,
                     deadline: Instant::now() + timeout,
@@ -174,7 +174,7 @@ impl State {
     }
 
     /// Stops the server, unless it must save its data and cannot.
-    fn finish_shutdown(&self, options: Options, needed: u64, clients: &[Arc<Waiter>]) {
+    fn finish_shutdown(&self, options: ShutdownOptions, needed: u64, clients: &[Arc<Waiter>]) {
         self.report_replicas(needed);
         if options.save && !options.force {
             let log = &self.log;

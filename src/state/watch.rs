@@ -89,7 +89,7 @@ impl Watches {
 
     /// Raises the flags of clients that watch a key that was modified. `exists` says whether the key is there now.
     /// Mirrors `touchWatchedKey`.
-    pub fn touch(&self, db: usize, key: &[u8], exists: bool) {
+    pub fn modified(&self, db: usize, key: &[u8], exists: bool) {
         if !self.any() {
             return;
         }
@@ -119,7 +119,7 @@ impl Watches {
     /// Raises the flags of clients that watch a key of a database whose contents were replaced, if the key was in `old` or
     /// is in `new`. Costs a lookup per watched key. Mirrors
     /// `touchAllWatchedKeysInDb`.
-    pub fn touch_replaced(&self, db: usize, old: &Keyspace, new: &Keyspace, now: i64) {
+    pub fn modified_by_replacement(&self, db: usize, old: &Keyspace, new: &Keyspace, now: i64) {
         if !self.any() {
             return;
         }

@@ -12,7 +12,7 @@
 //! * a writer meets it, and deletes it first;
 //! * the cron sweeps the keyspace ([`Db::sweep`]).
 //!
-//! A replica does not decide when keys expire, and one that is writable decides it for some keys ([`Expiry`]).
+//! A replica does not decide when keys expire, and one that is writable decides it for some keys ([`ExpiryPolicy`]).
 //!
 //! Each shard has a summary ([`Expiries`]): how many of its keys have an expiry, and a time before which none expires. So
 //! a sweep passes over shards in which nothing is due, and reads the entries of the others in the order in which they lie
@@ -47,7 +47,7 @@
 
 use super::dict::Entry;
 use super::keyspace::{Expiries, Keyspace};
-use super::object::{NEVER, Object, Usage, Value};
+use super::object::{AccessPolicy, NEVER, Object, Value};
 use super::reports::{Class, Reports};
 use super::sharded::{Sharded, Work};
 use super::small_bytes::SmallBytes;
@@ -62,11 +62,24 @@ pub enum Garbage {
 
 /// What setting a value does to the key's expiry.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Keep {
-    /// The expiry stays as it was.
-    Expiry,
+pub enum Ttl {
+    /// The key keeps its expiry.
+    Keep,
+    /// The key never expires.
+    Clear,
     /// The key expires at this Unix time in milliseconds, or never if it is [`NEVER`].
-    Until(i64),
+    At(i64),
+}
+
+impl Ttl {
+    /// The expiry of a key after the value was set. `before` is its expiry until then.
+    fn applied_to(self, before: i64) -> i64 {
+        match self {
+            Ttl::Keep => before,
+            Ttl::Clear => NEVER,
+            Ttl::At(at) => at,
+        }
+    }
 }
 
 /// One database.
@@ -74,17 +87,17 @@ pub enum Keep {
 pub struct Db {
     keys: Keyspace,
     /// What writers do with keys that have expired.
-    pub expiry: Expiry,
+    pub expiry: ExpiryPolicy,
     /// What happened since the reports were last taken.
     pub reports: Reports,
     garbage: Vec<Garbage>,
-    /// Names of keys that got an expiry under [`Expiry::DeleteHere`]: the primary does not know them.
+    /// Names of keys that got an expiry under [`ExpiryPolicy::DeleteHere`]: the primary does not know them.
     own_volatile: Sharded<()>,
 }
 
 /// What a writer does with an expired key that it meets.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
-pub enum Expiry {
+pub enum ExpiryPolicy {
     /// The key is deleted: this server decides when keys expire.
     #[default]
     Delete,
@@ -97,9 +110,9 @@ pub enum Expiry {
     Ignore,
 }
 
-impl Expiry {
+impl ExpiryPolicy {
     fn deletes(self) -> bool {
-        matches!(self, Expiry::Delete | Expiry::DeleteHere)
+        matches!(self, ExpiryPolicy::Delete | ExpiryPolicy::DeleteHere)
     }
 }
 
@@ -116,14 +129,16 @@ impl Db {
 
     /// Deletes a key if it has expired.
     pub fn expire_if_due(&mut self, key: &[u8], now: i64) {
-        if self.expiry == Expiry::Delete && self.get_any(key).is_some_and(|o| o.is_expired(now)) {
+        if self.expiry == ExpiryPolicy::Delete
+            && self.get_any(key).is_some_and(|o| o.is_expired(now))
+        {
             self.expire_key(key);
         }
     }
 
     /// Whether a key that is told to expire at `at` goes at once. On a replica it stays until the primary deletes it.
     pub fn goes_at_once(&self, at: i64, now: i64) -> bool {
-        at <= now && self.expiry == Expiry::Delete
+        at <= now && self.expiry == ExpiryPolicy::Delete
     }
 
     /// Handles an expired key that a writer meets: deletes it if this server may. Returns whether the key counts as absent.
@@ -131,7 +146,7 @@ impl Db {
         if self.expiry.deletes() {
             self.expire_key(key);
         }
-        self.expiry != Expiry::Ignore
+        self.expiry != ExpiryPolicy::Ignore
     }
 
     /// The object at `key`, even one that has expired.
@@ -190,16 +205,14 @@ impl Db {
     }
 
     /// Sets `key` to `value`, whatever was there before. One whose time had come counts as expired.
-    pub fn set(&mut self, key: &[u8], value: Value, keep: Keep, usage: Usage, now: i64) {
+    pub fn set(&mut self, key: &[u8], value: Value, ttl: Ttl, usage: AccessPolicy, now: i64) {
         let hash = self.hash(key);
         let can_be_awaited = value.can_be_awaited();
         let (is_new, is_ready) = match self.keys.0.get_with_summary(hash, key) {
             Some((object, expiries)) => {
                 let from = object.expire;
-                if let Keep::Until(to) = keep {
-                    object.expire = to;
-                }
-                let to = object.expire;
+                let to = ttl.applied_to(from);
+                object.expire = to;
                 object.set_used(usage.fresh());
                 let old = std::mem::replace(&mut object.value, value);
                 if from != to {
@@ -215,10 +228,7 @@ impl Db {
                 (false, was_awaited)
             }
             None => {
-                let expire = match keep {
-                    Keep::Until(at) => at,
-                    Keep::Expiry => NEVER,
-                };
+                let expire = ttl.applied_to(NEVER);
                 let object = Object::new(value, expire);
                 object.set_used(usage.fresh());
                 self.keys.0.insert_new(hash, key.into(), object);
@@ -267,7 +277,7 @@ impl Db {
     /// On a writable replica: notes that `key` expires at `at`. Mirrors `rememberSlaveKeyWithExpire`.
     #[inline]
     fn note_own_expiry(&mut self, key: &[u8], at: i64) {
-        if at != NEVER && self.expiry == Expiry::DeleteHere {
+        if at != NEVER && self.expiry == ExpiryPolicy::DeleteHere {
             let hash = self.own_volatile.hash(key);
             self.own_volatile.insert(hash, key, ());
         }
@@ -276,7 +286,7 @@ impl Db {
     /// Takes a key out. One that has expired counts as absent, except on a writable replica, as in Redis.
     pub fn remove(&mut self, key: &[u8], now: i64) -> Option<Object> {
         let is_expired = self.get_any(key)?.is_expired(now);
-        if is_expired && self.expiry != Expiry::DeleteHere && self.lets_go(key) {
+        if is_expired && self.expiry != ExpiryPolicy::DeleteHere && self.lets_go(key) {
             return None;
         }
         let object = self.take(key)?;
@@ -525,8 +535,8 @@ mod tests {
         db.set(
             key.as_bytes(),
             Value::Int(1),
-            Keep::Until(until),
-            Usage::Lru { now: 0 },
+            Ttl::At(until),
+            AccessPolicy::Lru { now: 0 },
             0,
         );
     }
@@ -610,24 +620,24 @@ mod tests {
     #[test]
     fn a_writable_replica_expires_the_keys_of_its_own_clients() {
         let mut db = Db {
-            expiry: Expiry::Ignore,
+            expiry: ExpiryPolicy::Ignore,
             ..Db::default()
         };
         put(&mut db, "theirs", 100);
-        db.expiry = Expiry::DeleteHere;
+        db.expiry = ExpiryPolicy::DeleteHere;
         put(&mut db, "ours", 100);
         put(&mut db, "later", NEVER);
         db.set_expiry(b"later", 200);
         put(&mut db, "kept", 100);
         db.set_expiry(b"kept", NEVER);
         assert!(!db.goes_at_once(50, 100));
-        db.expiry = Expiry::Hide; // it was made read-only since
+        db.expiry = ExpiryPolicy::Hide; // it was made read-only since
         assert_eq!(db.sweep_own(0, 150, Db::SWEEP_STEP), 0);
         let mut left: Vec<_> = db.keys().map(|(key, _)| key.to_vec()).collect();
         left.sort();
         assert_eq!(left, [&b"kept"[..], b"later", b"theirs"]);
         assert_eq!(db.own_volatile.len(), 1);
-        db.expiry = Expiry::DeleteHere;
+        db.expiry = ExpiryPolicy::DeleteHere;
         assert!(db.delete(b"theirs", 150) && db.get_mut(b"later", 250).is_none());
         assert_eq!(db.len(), 1);
         assert!(db.clear() == 1 && !db.has_own_volatile());
@@ -686,7 +696,7 @@ mod tests {
         assert!(db.get_mut(b"b", 5).is_none());
         assert_eq!(reports(&mut db), ["x:b", "expired:b", "m:b"]);
         let stream = || Value::Stream(Arc::default());
-        db.set(b"s", stream(), Keep::Until(NEVER), Usage::Lru { now: 0 }, 0);
+        db.set(b"s", stream(), Ttl::Clear, AccessPolicy::Lru { now: 0 }, 0);
         put(&mut db, "s", NEVER);
         assert_eq!(reports(&mut db), ["new:s", "m:s", "r:s", "m:s", "r:s"]);
         db.event(Class::String, "set", b"s");

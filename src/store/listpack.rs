@@ -283,13 +283,13 @@ impl Listpack {
     }
 
     /// All elements, from either end.
-    pub fn iter(&self) -> Iter<'_> {
+    pub fn iter(&self) -> ListpackIter<'_> {
         self.iter_from(Listpack::first())
     }
 
     /// The elements from position `at` on, from either end.
-    pub fn iter_from(&self, at: usize) -> Iter<'_> {
-        Iter {
+    pub fn iter_from(&self, at: usize) -> ListpackIter<'_> {
+        ListpackIter {
             list: self,
             front: at,
             back: self.end(),
@@ -320,10 +320,10 @@ impl Listpack {
     }
 
     /// Appends elements: `write` is handed a writer that takes them.
-    pub fn append(&mut self, write: impl FnOnce(&mut Writer<'_>)) {
+    pub fn append(&mut self, write: impl FnOnce(&mut ListpackWriter<'_>)) {
         let own = Arc::make_mut(&mut self.0);
         own.pop();
-        let mut writer = Writer { out: own, count: 0 };
+        let mut writer = ListpackWriter { out: own, count: 0 };
         write(&mut writer);
         let added = writer.count;
         own.push(END);
@@ -331,10 +331,10 @@ impl Listpack {
     }
 
     /// Inserts elements before position `at`, which may be the end.
-    pub fn insert_with(&mut self, at: usize, write: impl FnOnce(&mut Writer<'_>)) {
+    pub fn insert_with(&mut self, at: usize, write: impl FnOnce(&mut ListpackWriter<'_>)) {
         let own = Arc::make_mut(&mut self.0);
         let old = own.len();
-        let mut writer = Writer { out: own, count: 0 };
+        let mut writer = ListpackWriter { out: own, count: 0 };
         write(&mut writer);
         let added = writer.count;
         // They were written behind everything; this moves them to their place.
@@ -399,11 +399,11 @@ impl Listpack {
     }
 
     /// Puts what `write` writes, one element, in place of the one at `at`.
-    fn replace_with(&mut self, at: usize, write: impl FnOnce(&mut Writer<'_>)) {
+    fn replace_with(&mut self, at: usize, write: impl FnOnce(&mut ListpackWriter<'_>)) {
         let next = self.next(at);
         let own = Arc::make_mut(&mut self.0);
         let old = own.len();
-        write(&mut Writer { out: own, count: 0 });
+        write(&mut ListpackWriter { out: own, count: 0 });
         let bytes = own.len() - old;
         if bytes == next - at {
             own.copy_within(old.., at);
@@ -481,13 +481,13 @@ impl Listpack {
 
 /// Elements of a list, see [`Listpack::iter`].
 #[derive(Clone)]
-pub struct Iter<'a> {
+pub struct ListpackIter<'a> {
     list: &'a Listpack,
     front: usize,
     back: usize,
 }
 
-impl<'a> Iterator for Iter<'a> {
+impl<'a> Iterator for ListpackIter<'a> {
     type Item = Element<'a>;
 
     #[inline]
@@ -501,7 +501,7 @@ impl<'a> Iterator for Iter<'a> {
     }
 }
 
-impl<'a> DoubleEndedIterator for Iter<'a> {
+impl<'a> DoubleEndedIterator for ListpackIter<'a> {
     fn next_back(&mut self) -> Option<Element<'a>> {
         if self.front >= self.back {
             return None;
@@ -523,12 +523,12 @@ fn seal(bytes: &mut [u8], added: isize) {
 }
 
 /// Takes the elements that [`Listpack::append`] adds.
-pub struct Writer<'a> {
+pub struct ListpackWriter<'a> {
     out: &'a mut Vec<u8>,
     count: usize,
 }
 
-impl Writer<'_> {
+impl ListpackWriter<'_> {
     #[inline]
     pub fn int(&mut self, value: i64) {
         push_int(self.out, value);

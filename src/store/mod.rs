@@ -52,9 +52,9 @@ pub mod shared_map;
 pub mod small_bytes;
 pub mod stream;
 
-pub use db::{Db, Expiry, Garbage, Keep};
+pub use db::{Db, ExpiryPolicy, Garbage, Ttl};
 pub use keyspace::Keyspace;
-pub use object::{NEVER, Object, Type, Usage, Value, WrongType};
+pub use object::{AccessPolicy, NEVER, Object, Type, Value, WrongType};
 pub use reports::{Class, Report, Wanted};
 
 /// All databases of a server.

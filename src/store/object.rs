@@ -223,7 +223,7 @@ pub struct Object {
     pub value: Value,
     /// Unix time in milliseconds, or [`NEVER`]. Only [`super::Db`] changes it, since it counts such keys.
     pub(super) expire: i64,
-    /// See [`Usage`]. Readers note their visit under a shared lock, hence the atomic.
+    /// See [`AccessPolicy`]. Readers note their visit under a shared lock, hence the atomic.
     used: AtomicU32,
 }
 
@@ -248,7 +248,7 @@ impl Object {
 
     /// Notes a visit.
     #[inline]
-    pub fn visit(&self, usage: Usage) {
+    pub fn visit(&self, usage: AccessPolicy) {
         let old = self.used.load(Relaxed);
         let new = usage.visited(old);
         if new != old {
@@ -279,7 +279,7 @@ impl Clone for Object {
 /// How visits to keys are noted: as the time of the last one, or, under an LFU policy, as a
 /// counter that grows ever more slowly and decays.
 #[derive(Clone, Copy, Debug)]
-pub enum Usage {
+pub enum AccessPolicy {
     /// CLIENT NO-TOUCH: only the making of a key is.
     Ignored { now: u32 },
     /// Seconds of Unix time.
@@ -293,16 +293,16 @@ pub enum Usage {
     },
 }
 
-impl Usage {
+impl AccessPolicy {
     /// The counter of a key that was just made.
     const LFU_INIT: u32 = 5;
 
     #[inline]
     fn visited(self, old: u32) -> u32 {
         match self {
-            Usage::Ignored { .. } => old,
-            Usage::Lru { now } => now,
-            Usage::Lfu {
+            AccessPolicy::Ignored { .. } => old,
+            AccessPolicy::Lru { now } => now,
+            AccessPolicy::Lfu {
                 minute,
                 log_factor,
                 dice,
@@ -323,15 +323,15 @@ impl Usage {
     /// The mark of a new key.
     pub fn fresh(self) -> u32 {
         match self {
-            Usage::Ignored { now } | Usage::Lru { now } => now,
-            Usage::Lfu { minute, .. } => (u32::from(minute) << 8) | Self::LFU_INIT,
+            AccessPolicy::Ignored { now } | AccessPolicy::Lru { now } => now,
+            AccessPolicy::Lfu { minute, .. } => (u32::from(minute) << 8) | Self::LFU_INIT,
         }
     }
 
     /// The LFU counter of a mark, less its decay since then. OBJECT FREQ replies this.
     pub fn frequency(self, used: u32) -> u32 {
         match self {
-            Usage::Lfu {
+            AccessPolicy::Lfu {
                 minute, decay_time, ..
             } => {
                 let elapsed = u32::from(minute.wrapping_sub((used >> 8) as u16));
@@ -370,7 +370,7 @@ mod tests {
 
     #[test]
     fn lfu_counts_and_decays() {
-        let at = |minute| Usage::Lfu {
+        let at = |minute| AccessPolicy::Lfu {
             minute,
             log_factor: 10,
             decay_time: 1,

@@ -106,7 +106,7 @@ struct Leaf<K, V> {
 
 /// The place of an entry: branch, leaf within it, entry within that.
 #[derive(Clone, Copy, Default)]
-struct Place {
+struct Position {
     branch: usize,
     leaf: usize,
     entry: usize,
@@ -285,14 +285,14 @@ impl<K: Key, V: Clone> SharedMap<K, V> {
 
     /// Where `key` is, or would be put; tells whether it is there. `None` if the map has no leaf yet.
     #[inline]
-    fn locate(&self, key: &K::View) -> Option<(Place, bool)> {
+    fn locate(&self, key: &K::View) -> Option<(Position, bool)> {
         let first = self.branches.first()?.0.view();
         let (branch, node, span) = child_of(&self.branches, key, Span { first, end: None })?;
         let (leaf, node, span) = child_of(&node.leaves, key, span)?;
         let entry = node.lower_bound(key, span);
         let own = node.entries.get(entry);
         let found = own.is_some_and(|(own, _)| own.view() == key) && node.is_live(entry);
-        let place = Place {
+        let place = Position {
             branch,
             leaf,
             entry,
@@ -301,17 +301,17 @@ impl<K: Key, V: Clone> SharedMap<K, V> {
     }
 
     #[inline]
-    fn find(&self, key: &K::View) -> Option<Place> {
+    fn find(&self, key: &K::View) -> Option<Position> {
         self.locate(key)
             .and_then(|(place, found)| found.then_some(place))
     }
 
-    fn leaf(&self, place: Place) -> &Leaf<K, V> {
+    fn leaf(&self, place: Position) -> &Leaf<K, V> {
         &self.branches[place.branch].1.leaves[place.leaf].1
     }
 
     /// The leaf at `place`, copied first if a snapshot shares it.
-    fn leaf_mut(&mut self, place: Place) -> &mut Leaf<K, V> {
+    fn leaf_mut(&mut self, place: Position) -> &mut Leaf<K, V> {
         let branch = Arc::make_mut(&mut self.branches[place.branch].1);
         Arc::make_mut(&mut branch.leaves[place.leaf].1)
     }
@@ -334,7 +334,7 @@ impl<K: Key, V: Clone> SharedMap<K, V> {
                 let leaves = vec![(key.clone(), Arc::new(Leaf::with_capacity(0)))];
                 self.branches
                     .push((key.clone(), Arc::new(Branch { leaves })));
-                Place::default()
+                Position::default()
             }
         };
         let at = place.branch;
@@ -382,7 +382,7 @@ impl<K: Key, V: Clone> SharedMap<K, V> {
     }
 
     /// Takes out a leaf that has no live entry; other leaves have some.
-    fn remove_leaf(&mut self, place: Place) {
+    fn remove_leaf(&mut self, place: Position) {
         let branch = Arc::make_mut(&mut self.branches[place.branch].1);
         branch.leaves.remove(place.leaf);
         if branch.leaves.is_empty() {
@@ -393,7 +393,7 @@ impl<K: Key, V: Clone> SharedMap<K, V> {
     }
 
     /// Joins a leaf that has become small with the next one, if both together fill half a leaf at most.
-    fn merge_leaf(&mut self, place: Place) {
+    fn merge_leaf(&mut self, place: Position) {
         let branch = Arc::make_mut(&mut self.branches[place.branch].1);
         let left = place.leaf.min(branch.leaves.len().saturating_sub(2));
         let Some([(_, one), (_, other)]) = branch.leaves.get_mut(left..left + 2) else {
@@ -407,7 +407,7 @@ impl<K: Key, V: Clone> SharedMap<K, V> {
         other.compact();
         one.entries.append(&mut other.entries);
         one.live = ones(one.entries.len());
-        let right = Place {
+        let right = Position {
             leaf: left + 1,
             ..place
         };
@@ -439,14 +439,14 @@ impl<K: Key, V: Clone> SharedMap<K, V> {
     }
 
     /// All entries in order.
-    pub fn iter(&self) -> Iter<'_, K, V> {
-        Iter::new(self, Place::default())
+    pub fn iter(&self) -> MapIter<'_, K, V> {
+        MapIter::new(self, Position::default())
     }
 
     /// The entries from `start` on, in order.
-    pub fn range_from(&self, start: &K::View) -> Iter<'_, K, V> {
+    pub fn range_from(&self, start: &K::View) -> MapIter<'_, K, V> {
         match self.locate(start) {
-            Some((place, _)) => Iter::new(self, place),
+            Some((place, _)) => MapIter::new(self, place),
             None => self.iter(),
         }
     }
@@ -479,7 +479,7 @@ impl<K: Key, V: Clone> SharedMap<K, V> {
 
 impl<K: Key, V: Clone> Branch<K, V> {
     /// Sets the value of a key that belongs in this branch at `place`. The branch may then have one leaf too many.
-    fn insert(&mut self, place: Place, key: K, value: V, is_last: bool) -> Option<V> {
+    fn insert(&mut self, place: Position, key: K, value: V, is_last: bool) -> Option<V> {
         let (mut at, mut entry) = (place.leaf, place.entry);
         let is_last = is_last && at + 1 == self.leaves.len();
         let (first, leaf) = &mut self.leaves[at];
@@ -522,7 +522,7 @@ impl<K: Key, V: Clone> Branch<K, V> {
 }
 
 /// Entries in order, see [`SharedMap::iter`] and [`SharedMap::range_from`].
-pub struct Iter<'a, K, V> {
+pub struct MapIter<'a, K, V> {
     branches: std::slice::Iter<'a, (K, Arc<Branch<K, V>>)>,
     leaves: std::slice::Iter<'a, (K, Arc<Leaf<K, V>>)>,
     entries: &'a [(K, V)],
@@ -530,9 +530,9 @@ pub struct Iter<'a, K, V> {
     live: u128,
 }
 
-impl<'a, K, V> Iter<'a, K, V> {
-    fn new(map: &'a SharedMap<K, V>, place: Place) -> Iter<'a, K, V> {
-        let mut iter = Iter {
+impl<'a, K, V> MapIter<'a, K, V> {
+    fn new(map: &'a SharedMap<K, V>, place: Position) -> MapIter<'a, K, V> {
+        let mut iter = MapIter {
             branches: map.branches[place.branch..].iter(),
             leaves: [].iter(),
             entries: &[],
@@ -556,7 +556,7 @@ impl<'a, K, V> Iter<'a, K, V> {
     }
 }
 
-impl<'a, K, V> Iterator for Iter<'a, K, V> {
+impl<'a, K, V> Iterator for MapIter<'a, K, V> {
     type Item = (&'a K, &'a V);
 
     fn next(&mut self) -> Option<(&'a K, &'a V)> {

@@ -19,7 +19,7 @@ use crate::util::number;
 
 /// Which connections are closed: those for which every filter that is given holds.
 #[derive(Default)]
-struct Filter<'a> {
+struct KillFilter<'a> {
     id: Option<u64>,
     addr: Option<&'a [u8]>,
     laddr: Option<&'a [u8]>,
@@ -28,12 +28,12 @@ struct Filter<'a> {
     spared: Option<u64>,
 }
 
-impl<'a> Filter<'a> {
+impl<'a> KillFilter<'a> {
     /// Reads the filters of the new form. `me` is the own connection.
-    fn read(mut options: Cursor<'a, '_>, me: u64) -> Result<Filter<'a>, Error> {
-        let mut filter = Filter {
+    fn read(mut options: Cursor<'a, '_>, me: u64) -> Result<KillFilter<'a>, Error> {
+        let mut filter = KillFilter {
             spared: Some(me),
-            ..Filter::default()
+            ..KillFilter::default()
         };
         while let Some(option) = options.next() {
             let value = options.value()?;
@@ -77,12 +77,12 @@ pub fn kill(ctx: &mut Context) -> CommandResult {
     let me = ctx.session.client.id;
     let is_old_form = ctx.args.len() == 3;
     let filter = if is_old_form {
-        Filter {
+        KillFilter {
             addr: Some(&ctx.args[2]),
-            ..Filter::default()
+            ..KillFilter::default()
         }
     } else {
-        Filter::read(Cursor::new(&ctx.args, 2), me)?
+        KillFilter::read(Cursor::new(&ctx.args, 2), me)?
     };
     let mut chosen = ctx.server.clients.all();
     chosen.retain(|client| filter.admits(client));

@@ -26,8 +26,8 @@ use crate::state::lock;
 /// The letters of the field `flags`.
 fn flags(client: &Client) -> String {
     let marks = [
-        (client.replica.load(Relaxed), 'S'),
-        (client.primary.load(Relaxed), 'M'),
+        (client.is_replica.load(Relaxed), 'S'),
+        (client.is_primary.load(Relaxed), 'M'),
         (client.queued.load(Relaxed) >= 0, 'x'),
         (client.is_blocked(), 'b'),
         (client.watch_flag.load(Relaxed), 'd'),
@@ -65,7 +65,7 @@ fn describe(ctx: &Context, client: &Client) -> Vec<u8> {
     let seconds = |since: i64| (ctx.now - since).max(0) / 1000;
     let commands = &ctx.server.stats.commands;
     let command = commands.get(client.last_command.load(Relaxed) as usize);
-    let is_primary = client.primary.load(Relaxed);
+    let is_primary = client.is_primary.load(Relaxed);
     let mut line = format!(
         "id={} addr={} laddr={} fd={} name=",
         client.id,
@@ -118,8 +118,8 @@ pub type TypeTest = fn(&Client) -> bool;
 pub fn type_test(name: &[u8]) -> Result<TypeTest, Error> {
     match name.to_ascii_lowercase().as_slice() {
         b"normal" => Ok(|client| !client.is_peer()),
-        b"master" => Ok(|client| client.primary.load(Relaxed)),
-        b"slave" | b"replica" => Ok(|client| client.replica.load(Relaxed)),
+        b"master" => Ok(|client| client.is_primary.load(Relaxed)),
+        b"slave" | b"replica" => Ok(|client| client.is_replica.load(Relaxed)),
         b"pubsub" => Ok(|_| false),
         _ => {
             let name = c_text(name, usize::MAX);

@@ -61,7 +61,7 @@ pub fn quit(ctx: &mut Context) -> CommandResult {
 /// logged out if there is a password. Replies RESET. O(N) for N watched keys.
 pub fn reset(ctx: &mut Context) -> CommandResult {
     let session = &mut *ctx.session;
-    if session.primary || session.is_replica() {
+    if session.is_primary || session.is_replica() {
         return Err(Error::text("ERR can only reset normal client connections"));
     }
     session.set_multi(None);

@@ -58,12 +58,12 @@ pub fn keys(ctx: &mut Context, db: &Db) -> CommandResult {
 
 /// Which keys SCAN returns.
 #[derive(Default)]
-struct Filter<'a> {
+struct ScanFilter<'a> {
     pattern: Option<&'a [u8]>,
     type_name: Option<&'a [u8]>,
 }
 
-impl Filter<'_> {
+impl ScanFilter<'_> {
     /// Whether SCAN returns this key. An expired key is noted for deletion, unless the pattern leaves it out first.
     fn admits(&self, ctx: &Context, db: &Db, key: &[u8], object: &Object) -> bool {
         if (self.pattern).is_some_and(|pattern| !glob::matches(pattern, key, false)) {
@@ -88,7 +88,7 @@ impl Filter<'_> {
 pub fn scan(ctx: &mut Context, db: &Db) -> CommandResult {
     let cursor = number::parse_cursor(&ctx.args[1]);
     let cursor = cursor.ok_or(Error::text("ERR invalid cursor"))?;
-    let (mut filter, mut count) = (Filter::default(), 10);
+    let (mut filter, mut count) = (ScanFilter::default(), 10);
     let mut options = Cursor::new(&ctx.args, 2);
     while let Some(option) = options.next() {
         match option.to_ascii_uppercase().as_slice() {

@@ -22,7 +22,7 @@ pub static COMMANDS: &[Command] = &[
 
 /// What FAILOVER was told.
 #[derive(Default)]
-struct Options {
+struct FailoverOptions {
     /// A host, and a port that may be out of range.
     target: Option<(String, i64)>,
     timeout: Option<Duration>,
@@ -47,8 +47,8 @@ pub fn failover(ctx: &mut Context, _: &mut Store) -> CommandResult {
     Ok(())
 }
 
-fn parse(args: &Args<'_>) -> Result<Options, Error> {
-    let mut options = Options::default();
+fn parse(args: &Args<'_>) -> Result<FailoverOptions, Error> {
+    let mut options = FailoverOptions::default();
     let mut cursor = Cursor::new(args, 1);
     while cursor.remaining() > 0 {
         if options.timeout.is_none() && cursor.remaining() > 1 && cursor.keyword("TIMEOUT") {
@@ -71,7 +71,7 @@ fn parse(args: &Args<'_>) -> Result<Options, Error> {
 }
 
 /// Checks whether that can be done, and says how.
-fn plan(server: &State, options: Options) -> Result<Plan, Error> {
+fn plan(server: &State, options: FailoverOptions) -> Result<Plan, Error> {
     let refused = |text| Err(Error::text(text));
     if server.failover.is_active() {
         return refused("ERR FAILOVER already in progress.");

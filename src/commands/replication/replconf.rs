@@ -32,7 +32,7 @@ const MAX_ADDRESS: usize = 256;
 pub fn replica_of(session: &mut Session) -> &Arc<Replica> {
     let client = &session.client;
     session
-        .replica
+        .replica_info
         .get_or_insert_with(|| Arc::new(Replica::new(client.clone())))
 }
 

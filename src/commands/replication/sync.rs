@@ -90,7 +90,7 @@ fn check(ctx: &Context, takes_over: bool) -> CommandResult {
         ));
     }
     let cannot_filter = session
-        .replica
+        .replica_info
         .as_ref()
         .is_some_and(|replica| replica.without_keys.load(Relaxed) && !replica.eof.load(Relaxed));
     if cannot_filter {
@@ -118,6 +118,6 @@ fn take_over(ctx: &mut Context, replid: &str) -> CommandResult {
 fn begin_sync(ctx: &mut Context, request: SyncRequest) {
     let replica = replica_of(ctx.session);
     replica.acked_at.store(ctx.now, Relaxed);
-    replica.client.replica.store(true, Relaxed);
+    replica.client.is_replica.store(true, Relaxed);
     ctx.session.sync = Some(request);
 }

@@ -30,7 +30,7 @@ pub fn wait(ctx: &mut Context) -> CommandResult {
     }
     let wanted = int(&ctx.args[1])?;
     let timeout = timeout_ms(&ctx.args[2])?;
-    let (server, offset) = (ctx.server, ctx.session.written);
+    let (server, offset) = (ctx.server, ctx.session.last_write_offset);
     let acked = server.replicas.count_acked(offset);
     if acked as i64 >= wanted || !ctx.may_block {
         ctx.reply.int(acked as i64);

@@ -5,7 +5,7 @@ use crate::commands::command::flags::{ADMIN, ALLOW_BUSY, LOADING, NO_MULTI, NOSC
 use crate::commands::command::{Command, cmd};
 use crate::commands::context::{Action, CommandResult, Context};
 use crate::resp::Error;
-use crate::state::shutdown::Options;
+use crate::state::shutdown::ShutdownOptions;
 
 /// The commands of this file.
 #[rustfmt::skip]
@@ -19,7 +19,7 @@ pub static COMMANDS: &[Command] = &[
 /// `shutdown-timeout` is over. Replies only if that fails or is aborted. With NOW it does not wait; ABORT ends a shutdown
 /// that waits and replies OK. O(N) in the number of replicas.
 pub fn shutdown(ctx: &mut Context) -> CommandResult {
-    let (mut options, mut no_save, mut abort) = (Options::default(), false, false);
+    let (mut options, mut no_save, mut abort) = (ShutdownOptions::default(), false, false);
     for word in ctx.args.iter_from(1) {
         match word.to_ascii_uppercase().as_slice() {
             b"SAVE" => options.save = true,
@@ -30,7 +30,7 @@ pub fn shutdown(ctx: &mut Context) -> CommandResult {
             _ => return Err(Error::SYNTAX),
         }
     }
-    if abort && (no_save || options != Options::default()) || options.save && no_save {
+    if abort && (no_save || options != ShutdownOptions::default()) || options.save && no_save {
         return Err(Error::SYNTAX);
     }
     ctx.action = Some(if abort {

@@ -106,7 +106,9 @@ impl Cut {
             // The first ID that was ever put into the first node, even if that entry was deleted.
             Trim::MinId(_) => {
                 let first = stream.nodes().next();
-                first.map_or(StreamId::MAX, |node| node.master).to_string()
+                first
+                    .map_or(StreamId::MAX, |node| node.master_id)
+                    .to_string()
             }
         };
         Some(threshold)
@@ -155,7 +157,7 @@ impl CutOptions {
             (None, Some(1..), _) => Err(NO_CUT),
             (None, _, Some(required)) => Err(required),
             // The primary has made its approximate cut exact, and left the LIMIT in place.
-            (cut, _, _) if ctx.session.primary => Ok(cut),
+            (cut, _, _) if ctx.session.is_primary => Ok(cut),
             (None, None, None) => Ok(None),
             (None, Some(_), None) => Err(EXACT),
             (Some(cut), Some(_), _) if !cut.approximate => Err(EXACT),

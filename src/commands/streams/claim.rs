@@ -174,7 +174,7 @@ impl Claim<'_> {
             };
             let owned = (group.owner(nack), nack);
             propagate_claim(propagation, place, group.last_id, id, owned);
-            group.acknowledge(id);
+            group.remove_pending(id);
             done.changes += 1;
             return Claimed::Gone;
         }
@@ -186,7 +186,7 @@ impl Claim<'_> {
             None if self.force => 1,
             None => return Claimed::No,
         };
-        let (consumer, is_new) = group.meet(self.consumer, self.now);
+        let (consumer, is_new) = group.find_or_create_consumer(self.consumer, self.now);
         done.new_consumer |= is_new;
         let delivered_once_more = if self.just_id { count } else { count + 1 };
         let nack = Nack {

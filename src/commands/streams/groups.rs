@@ -181,7 +181,7 @@ pub fn createconsumer(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let group = group_of(ctx, db)?;
     let new = group.find_consumer(&ctx.args[4]).is_none();
     if new {
-        group.meet(&ctx.args[4], ctx.now);
+        group.find_or_create_consumer(&ctx.args[4], ctx.now);
         changed(ctx, db, "xgroup-createconsumer");
     }
     ctx.reply.int(new.into());

@@ -58,7 +58,7 @@ pub fn has_moved_past(stream: &Stream, after: StreamId) -> bool {
 
 /// Which command's arguments are read.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Reader {
+pub enum ReadKind {
     Xread,
     Xreadgroup,
 }
@@ -85,7 +85,7 @@ impl<'a> ReadOptions<'a> {
     /// # Errors
     ///
     /// Those of Redis, in its order: from left to right, then what is missing.
-    pub fn read(args: &'a Args<'_>, reader: Reader) -> Result<ReadOptions<'a>, Error> {
+    pub fn read(args: &'a Args<'_>, reader: ReadKind) -> Result<ReadOptions<'a>, Error> {
         let mut read = ReadOptions {
             count: usize::MAX,
             block: None,
@@ -116,7 +116,7 @@ impl<'a> ReadOptions<'a> {
         if read.streams.is_empty() {
             return Err(Error::SYNTAX);
         }
-        if reader == Reader::Xreadgroup && read.group.is_none() {
+        if reader == ReadKind::Xreadgroup && read.group.is_none() {
             return Err(Error::text("ERR Missing GROUP option for XREADGROUP"));
         }
         Ok(read)
@@ -142,12 +142,12 @@ fn streams<'a>(args: &'a Args<'_>, from: usize) -> Result<Vec<KeyAndId<'a>>, Err
     Ok((from..from + n).map(|i| (&args[i], &args[i + n])).collect())
 }
 
-impl Reader {
+impl ReadKind {
     /// Refuses an option that only XREADGROUP has.
     fn needs_group(self, option: &str) -> Result<(), Error> {
         match self {
-            Reader::Xreadgroup => Ok(()),
-            Reader::Xread => Err(Error::new(format!(
+            ReadKind::Xreadgroup => Ok(()),
+            ReadKind::Xread => Err(Error::new(format!(
                 "ERR The {option} option is only supported by XREADGROUP. You called XREAD instead."
             ))),
         }
@@ -159,7 +159,7 @@ impl Reader {
 /// Replies with the entries after each ID, by stream; streams without such entries are left out. If there are none at all
 /// it replies with null, or waits for them with BLOCK. O(log N + M) per stream for M entries.
 pub fn xread(ctx: &mut Context, db: &Db) -> CommandResult {
-    let options = ReadOptions::read(&ctx.args, Reader::Xread)?;
+    let options = ReadOptions::read(&ctx.args, ReadKind::Xread)?;
     let mut positions = Vec::with_capacity(options.streams.len());
     for &(key, id) in &options.streams {
         positions.push(position(id, ctx.get(db, key)?)?);

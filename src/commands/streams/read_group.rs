@@ -17,7 +17,7 @@
 //! XGROUP CREATECONSUMER for a consumer that is new.
 
 use super::ids;
-use super::read::{ReadOptions, Reader, has_entries_after, has_moved_past};
+use super::read::{ReadKind, ReadOptions, has_entries_after, has_moved_past};
 use super::replies::{
     complete_streams, no_group_to_read, propagate_claim, propagate_group_id, reply_entry, reply_id,
     reply_stream_key,
@@ -59,7 +59,7 @@ enum From {
 /// Replies as XREAD does. A stream whose pending entries are asked for is always part of the reply. O(log N) per entry.
 /// Logs one XCLAIM per entry that it delivers.
 pub fn xreadgroup(ctx: &mut Context, db: &mut Db) -> CommandResult {
-    let options = ReadOptions::read(&ctx.args, Reader::Xreadgroup)?;
+    let options = ReadOptions::read(&ctx.args, ReadKind::Xreadgroup)?;
     let (group, consumer) = options.group.ok_or(Error::SYNTAX)?;
     let mut wanted = Vec::with_capacity(options.streams.len());
     for &(key, id) in &options.streams {
@@ -170,7 +170,7 @@ impl Request<'_> {
         let Some(group) = stream.group_mut(self.group) else {
             return false; // the caller has made sure that it exists
         };
-        let (consumer, is_new) = group.meet(self.consumer, serving.now);
+        let (consumer, is_new) = group.find_or_create_consumer(self.consumer, serving.now);
         if is_new && self.no_ack {
             let command: [&[u8]; 2] = [b"XGROUP", b"CREATECONSUMER"];
             let [name, sub] = command;
@@ -316,7 +316,10 @@ pub fn xack(ctx: &mut Context, db: &mut Db) -> CommandResult {
         && let Some(group) = stream.group_mut(&ctx.args[2])
     {
         let ids = ids(&ctx.args, 3)?;
-        acknowledged = ids.into_iter().filter(|&id| group.acknowledge(id)).count();
+        acknowledged = ids
+            .into_iter()
+            .filter(|&id| group.remove_pending(id))
+            .count();
     }
     db.changed_silently(key);
     ctx.dirty += acknowledged as u64;

@@ -15,7 +15,7 @@ use crate::commands::context::{CommandResult, Context};
 use crate::commands::key_spec::flags::{ACCESS, RW, UPDATE};
 use crate::commands::key_spec::key;
 use crate::resp::Error;
-use crate::store::{Class, Db, Keep, Value};
+use crate::store::{Class, Db, Ttl, Value};
 use crate::util::long_double::LongDouble;
 use crate::util::number;
 
@@ -103,7 +103,7 @@ pub fn incrbyfloat(ctx: &mut Context, db: &mut Db) -> CommandResult {
     ctx.reply.bulk(&text);
     ctx.propagation.add(&[b"SET", key, &text, b"KEEPTTL"]);
     let value = Value::Str(text.into());
-    db.set(key, value, Keep::Expiry, ctx.usage, ctx.now);
+    db.set(key, value, Ttl::Keep, ctx.usage, ctx.now);
     db.event(Class::String, "incrbyfloat", key);
     ctx.dirty += 1;
     Ok(())

@@ -20,7 +20,7 @@ use crate::commands::command::{Command, acl, cmd};
 use crate::commands::context::{CommandResult, Context};
 use crate::commands::key_spec::flags::{ACCESS, DELETE, RO, RW, UPDATE};
 use crate::commands::key_spec::key;
-use crate::commands::strings::options::{Options, Syntax};
+use crate::commands::strings::options::{SetOptions, SetSyntax};
 use crate::commands::strings::value::{reply_old, reply_value, value_of};
 use crate::store::{Class, Db, NEVER};
 
@@ -62,7 +62,7 @@ pub fn getset(ctx: &mut Context, db: &mut Db) -> CommandResult {
 ///
 /// Propagates `PEXPIREAT key unix-time-milliseconds` or `PERSIST key`; `DEL key` for a Unix time that has passed.
 pub fn getex(ctx: &mut Context, db: &mut Db) -> CommandResult {
-    let options = Options::read(Cursor::new(&ctx.args, 2), Syntax::GetEx)?;
+    let options = SetOptions::read(Cursor::new(&ctx.args, 2), SetSyntax::GetEx)?;
     let key = &ctx.args[1];
     let Some(object) = ctx.find(db, key) else {
         ctx.reply.null();

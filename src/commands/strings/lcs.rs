@@ -70,7 +70,7 @@ impl Match {
 
 /// The options of the command.
 #[derive(Default)]
-struct Options {
+struct LcsOptions {
     len_only: bool,
     idx: bool,
     with_len: bool,
@@ -117,8 +117,8 @@ pub fn lcs(ctx: &mut Context, db: &Db) -> CommandResult {
     Ok(())
 }
 
-fn options(ctx: &Context) -> Result<Options, Error> {
-    let mut options = Options::default();
+fn options(ctx: &Context) -> Result<LcsOptions, Error> {
+    let mut options = LcsOptions::default();
     let mut i = 3;
     while i < ctx.args.len() {
         if ctx.args.is(i, "IDX") {

@@ -10,7 +10,7 @@
 //! # Invariant
 //!
 //! * All options are read before the key is looked at, so a syntax error has no effect. A number that is wrong is found
-//!   later, by [`Options::deadline`], because GETEX replies null for an absent key whatever the number is.
+//!   later, by [`SetOptions::deadline`], because GETEX replies null for an absent key whatever the number is.
 
 use crate::commands::args::{Cursor, int};
 use crate::commands::expiry::Form;
@@ -18,13 +18,13 @@ use crate::resp::Error;
 
 /// Which command's options are read.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Syntax {
+pub enum SetSyntax {
     Set,
     GetEx,
 }
 
 /// An expiry among the options.
-struct Expiry {
+struct TtlOption {
     form: Form,
     /// The number, or the error for something that is not one. GETEX looks at the key before it complains.
     amount: Result<i64, Error>,
@@ -32,7 +32,7 @@ struct Expiry {
 
 /// The options of SET and GETEX.
 #[derive(Default)]
-pub struct Options {
+pub struct SetOptions {
     /// NX: only if the key does not exist. XX: only if it does.
     pub only_new: bool,
     pub only_existing: bool,
@@ -40,18 +40,18 @@ pub struct Options {
     pub get: bool,
     pub keep_ttl: bool,
     pub persist: bool,
-    expiry: Option<Expiry>,
+    expiry: Option<TtlOption>,
 }
 
-impl Options {
+impl SetOptions {
     /// Reads the options from `options` on.
     ///
     /// # Errors
     ///
     /// A syntax error for an unknown option, one without its number, and options that exclude each other.
-    pub fn read(mut options: Cursor, syntax: Syntax) -> Result<Options, Error> {
-        let mut o = Options::default();
-        let is_set = syntax == Syntax::Set;
+    pub fn read(mut options: Cursor, syntax: SetSyntax) -> Result<SetOptions, Error> {
+        let mut o = SetOptions::default();
+        let is_set = syntax == SetSyntax::Set;
         while let Some(word) = options.next() {
             if let Some(form) = Form::of_option(word) {
                 // The same form may be given again, and then the last one counts; a second form may not.
@@ -60,7 +60,7 @@ impl Options {
                     return Err(Error::SYNTAX);
                 }
                 let amount = int(options.value()?);
-                o.expiry = Some(Expiry { form, amount });
+                o.expiry = Some(TtlOption { form, amount });
                 continue;
             }
             match word.to_ascii_uppercase().as_slice() {
@@ -87,7 +87,7 @@ impl Options {
     ///
     /// Redis's errors for something that is not an integer, is not positive, or is too large.
     pub fn deadline(&self, now: i64, command: &str) -> Result<Option<i64>, Error> {
-        let Some(Expiry { form, amount }) = &self.expiry else {
+        let Some(TtlOption { form, amount }) = &self.expiry else {
             return Ok(None);
         };
         let amount = amount.clone()?;

@@ -47,7 +47,7 @@ pub static COMMANDS: &[Command] = &[
 
 /// Refuses strings that a client could not have sent in one piece.
 fn check_length(ctx: &Context, len: usize) -> CommandResult {
-    if !ctx.session.primary && len as u64 > ctx.config.proto_max_bulk_len as u64 {
+    if !ctx.session.is_primary && len as u64 > ctx.config.proto_max_bulk_len as u64 {
         return Err(Error::text(
             "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
         ));

@@ -16,9 +16,9 @@ use crate::commands::context::{CommandResult, Context};
 use crate::commands::expiry::Form;
 use crate::commands::key_spec::flags::{ACCESS, INSERT, OW, RW, UPDATE, VARIABLE_FLAGS};
 use crate::commands::key_spec::key;
-use crate::commands::strings::options::{Options, Syntax};
+use crate::commands::strings::options::{SetOptions, SetSyntax};
 use crate::commands::strings::value::{reply_old, value_of};
-use crate::store::{Class, Db, Keep, NEVER};
+use crate::store::{Class, Db, Ttl};
 
 /// The commands of this file.
 #[rustfmt::skip]
@@ -38,12 +38,12 @@ pub static COMMANDS: &[Command] = &[
 ];
 
 /// Stores argument `value` at the key, and reports it.
-fn store(ctx: &mut Context, db: &mut Db, value: usize, keep: Keep) {
+fn store(ctx: &mut Context, db: &mut Db, value: usize, ttl: Ttl) {
     let value = value_of(ctx, value);
     let key = &ctx.args[1];
-    db.set(key, value, keep, ctx.usage, ctx.now);
+    db.set(key, value, ttl, ctx.usage, ctx.now);
     db.event(Class::String, "set", key);
-    if matches!(keep, Keep::Until(at) if at != NEVER) {
+    if matches!(ttl, Ttl::At(_)) {
         db.event(Class::Generic, "expire", key);
     }
     ctx.dirty += 1;
@@ -55,11 +55,11 @@ fn store(ctx: &mut Context, db: &mut Db, value: usize, keep: Keep) {
 /// With an expiry, propagates `SET key value PXAT unix-time-milliseconds`; without one it leaves GET out.
 pub fn set(ctx: &mut Context, db: &mut Db) -> CommandResult {
     if ctx.args.len() == 3 {
-        store(ctx, db, 2, Keep::Until(NEVER));
+        store(ctx, db, 2, Ttl::Clear);
         ctx.reply.ok();
         return Ok(());
     }
-    let options = Options::read(Cursor::new(&ctx.args, 3), Syntax::Set)?;
+    let options = SetOptions::read(Cursor::new(&ctx.args, 3), SetSyntax::Set)?;
     let until = options.deadline(ctx.now, "set")?;
     if options.get {
         reply_old(ctx, db)?;
@@ -71,12 +71,12 @@ pub fn set(ctx: &mut Context, db: &mut Db) -> CommandResult {
         }
         return Ok(());
     }
-    let keep = match until {
-        Some(at) => Keep::Until(at),
-        None if options.keep_ttl => Keep::Expiry,
-        None => Keep::Until(NEVER),
+    let ttl = match until {
+        Some(at) => Ttl::At(at),
+        None if options.keep_ttl => Ttl::Keep,
+        None => Ttl::Clear,
     };
-    store(ctx, db, 2, keep);
+    store(ctx, db, 2, ttl);
     match until {
         Some(at) => propagate_expiring_set(ctx, 2, at),
         None if options.get => propagate_without_get(ctx),
@@ -110,7 +110,7 @@ fn propagate_without_get(ctx: &mut Context) {
 pub fn setnx(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let is_free = db.get_mut(&ctx.args[1], ctx.now).is_none();
     if is_free {
-        store(ctx, db, 2, Keep::Until(NEVER));
+        store(ctx, db, 2, Ttl::Clear);
     }
     ctx.reply.int(is_free.into());
     Ok(())
@@ -131,7 +131,7 @@ pub fn psetex(ctx: &mut Context, db: &mut Db) -> CommandResult {
 fn set_expiring(ctx: &mut Context, db: &mut Db, form: Form, command: &str) -> CommandResult {
     let amount = int(&ctx.args[2])?;
     let at = form.positive_deadline(amount, ctx.now, command)?;
-    store(ctx, db, 3, Keep::Until(at));
+    store(ctx, db, 3, Ttl::At(at));
     propagate_expiring_set(ctx, 3, at);
     ctx.reply.ok();
     Ok(())

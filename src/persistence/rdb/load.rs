@@ -34,7 +34,7 @@ pub struct Loaded {
 ///
 /// Those of `source`; and [`io::ErrorKind::InvalidData`] with a reason, if this is no RDB that can be read here.
 pub fn load(source: &mut impl Read, databases: usize, fresh: u32) -> io::Result<Loaded> {
-    let mut reader = Reader::new(source)?;
+    let mut reader = RdbReader::new(source)?;
     let mut loaded = Loaded {
         dbs: (0..databases).map(|_| Db::default()).collect(),
         keys: 0,
@@ -115,16 +115,16 @@ enum Length {
     Compressed,
 }
 
-struct Reader<'a, R> {
+struct RdbReader<'a, R> {
     source: &'a mut R,
     crc: u64,
     version: u32,
 }
 
-impl<'a, R: Read> Reader<'a, R> {
+impl<'a, R: Read> RdbReader<'a, R> {
     /// Reads the first bytes, which name the version.
-    fn new(source: &'a mut R) -> io::Result<Reader<'a, R>> {
-        let mut reader = Reader {
+    fn new(source: &'a mut R) -> io::Result<RdbReader<'a, R>> {
+        let mut reader = RdbReader {
             source,
             crc: 0,
             version: 0,
@@ -323,7 +323,7 @@ impl<'a, R: Read> Reader<'a, R> {
     fn group(&mut self, kind: u8, stream: &Stream) -> io::Result<Group> {
         let last_id = self.id()?;
         let entries_read = match kind {
-            kind::STREAM_1 => stream.entries_before(last_id),
+            kind::STREAM_1 => stream.entries_up_to(last_id),
             _ => Some(self.length()?).filter(|&n| n != u64::MAX),
         };
         let mut group = Group::new(last_id, entries_read);
@@ -338,7 +338,7 @@ impl<'a, R: Read> Reader<'a, R> {
             if kind >= kind::STREAM_3 {
                 self.array::<8>()?; // when it last was given something, which 7.0 does not record
             }
-            let (consumer, is_new) = group.meet(&name, seen);
+            let (consumer, is_new) = group.find_or_create_consumer(&name, seen);
             if !is_new {
                 return flaw("a group has two consumers of one name");
             }
@@ -356,15 +356,15 @@ mod tests {
     use super::super::save::{self, Notes};
     use super::*;
     use crate::store::stream::{NewId, NodeLimits};
-    use crate::store::{Keep, Store, Type, Usage};
+    use crate::store::{AccessPolicy, Store, Ttl, Type};
 
-    const USAGE: Usage = Usage::Lru { now: 7 };
+    const USAGE: AccessPolicy = AccessPolicy::Lru { now: 7 };
 
     fn store() -> Store {
         let mut store = Store::new(4);
         let mut set = |db: usize, key: &[u8], value: &[u8], until| {
             let value = Value::string(value);
-            store.dbs[db].set(key, value, Keep::Until(until), USAGE, 0);
+            store.dbs[db].set(key, value, Ttl::At(until), USAGE, 0);
         };
         for n in [0, 1, -1, 127, 128, -129, 40_000, -40_000, 1 << 31, i64::MIN] {
             set(0, n.to_string().as_bytes(), n.to_string().as_bytes(), NEVER);
@@ -388,11 +388,14 @@ mod tests {
         stream.add_group(b"g", Group::new(StreamId::MIN, Some(0)));
         stream.add_group(b"empty", Group::new(StreamId::MAX, None));
         for (consumer, count) in [(&b"ann"[..], 3), (b"bob", 250), (b"zoe", 0)] {
-            let (consumer, _) = stream.group_mut(b"g").unwrap().meet(consumer, 99);
+            let (consumer, _) = stream
+                .group_mut(b"g")
+                .unwrap()
+                .find_or_create_consumer(consumer, 99);
             stream.deliver(b"g", consumer, count, false, 1234, |_| {});
         }
         let value = Value::Stream(Arc::new(stream));
-        store.dbs[1].set(b"stream", value, Keep::Until(NEVER), USAGE, 0);
+        store.dbs[1].set(b"stream", value, Ttl::Clear, USAGE, 0);
         store
     }
 

@@ -33,7 +33,7 @@ const WORTH_COMPRESSING: usize = 64;
 ///
 /// Those of `out`.
 pub fn write(dbs: &[Keyspace], notes: &Notes<'_>, out: &mut impl Write) -> io::Result<()> {
-    let mut w = Writer {
+    let mut w = RdbWriter {
         out,
         crc: 0,
         buffer: Vec::with_capacity(2 * BUFFER),
@@ -60,16 +60,16 @@ pub fn write(dbs: &[Keyspace], notes: &Notes<'_>, out: &mut impl Write) -> io::R
 
 /// How many bytes [`write()`] writes.
 pub fn len(dbs: &[Keyspace], notes: &Notes<'_>) -> u64 {
-    let mut counter = Counter(0);
+    let mut counter = ByteCounter(0);
     // Counting does not fail.
     let _ = write(dbs, notes, &mut counter);
     counter.0
 }
 
 /// Takes bytes and only counts them.
-struct Counter(u64);
+struct ByteCounter(u64);
 
-impl Write for Counter {
+impl Write for ByteCounter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0 += bytes.len() as u64;
         Ok(bytes.len())
@@ -83,13 +83,13 @@ impl Write for Counter {
 /// Bytes are passed on when so many have come together.
 const BUFFER: usize = 64 * 1024;
 
-struct Writer<'a, W> {
+struct RdbWriter<'a, W> {
     out: &'a mut W,
     crc: u64,
     buffer: Vec<u8>,
 }
 
-impl<W: Write> Writer<'_, W> {
+impl<W: Write> RdbWriter<'_, W> {
     fn flush(&mut self) -> io::Result<()> {
         self.crc = crc64::update(self.crc, &self.buffer);
         self.out.write_all(&self.buffer)?;
@@ -210,7 +210,7 @@ impl<W: Write> Writer<'_, W> {
     fn stream(&mut self, stream: &Stream) {
         self.length(stream.node_count() as u64);
         for node in stream.nodes() {
-            self.plain(&node.master.to_bytes());
+            self.plain(&node.master_id.to_bytes());
             self.string(node.list.as_bytes());
         }
         self.length(stream.len());

@@ -61,11 +61,11 @@ impl<'a> Stream<'a> {
         wire.forget(0); // what was the handshake's
         let shared = wire.shared;
         let client = Client::new(shared.clients.next_id(), wire.stream.try_clone()?)?;
-        client.primary.store(true, Relaxed);
+        client.is_primary.store(true, Relaxed);
         let client = Arc::new(client);
         shared.clients.add(&client);
         let mut session = Session::new(client, true);
-        session.primary = true;
+        session.is_primary = true;
         let selected = shared.journal.selected();
         session.select(selected);
         Ok(Stream {
@@ -123,7 +123,7 @@ impl<'a> Stream<'a> {
             // The bytes are needed as they came, in one piece.
             big: usize::MAX,
         };
-        let now = self.executor.begin();
+        let now = self.executor.begin_batch();
         self.session.client.last_seen.store(now, Relaxed);
         // Taken out for as long as its bytes are looked at.
         let buffer = std::mem::take(&mut self.wire.buffer);
@@ -148,7 +148,7 @@ impl<'a> Stream<'a> {
                 break run.map(|()| at);
             }
         };
-        self.executor.finish(&self.session);
+        self.executor.finish_batch(&self.session);
         let log = &self.wire.shared.log;
         self.notes.drain(..).for_each(|note| log.warning(&note));
         self.wire.buffer = buffer;

@@ -16,7 +16,7 @@ use crate::state::replication::LinkState;
 /// How long to wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long to wait for bytes before looking round.
-const LOOK_ROUND: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// How often the primary learns that we are there while its copy comes.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 /// The longest line that an answer may have.
@@ -57,7 +57,7 @@ impl<'a> Wire<'a> {
         let stream = result?;
         let timeout = Duration::from_secs(shared.settings.current().repl_timeout.max(1).into());
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(LOOK_ROUND))?;
+        stream.set_read_timeout(Some(POLL_INTERVAL))?;
         stream.set_write_timeout(Some(timeout))?;
         if !shared.link.set_socket(stream.try_clone()?, generation) {
             return Err(superseded());

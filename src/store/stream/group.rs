@@ -26,7 +26,7 @@
 //! # Invariants
 //!
 //! * An entry is in the group's list exactly if it is in the list of one consumer, the one that its [`Nack`] names.
-//!   [`Group::assign`], [`Group::acknowledge`] and [`Group::remove_consumer`] are the only ways to change either.
+//!   [`Group::assign`], [`Group::remove_pending`] and [`Group::remove_consumer`] are the only ways to change either.
 //! * A number that a [`Nack`] names has a consumer. Numbers are given again only after their entries are gone.
 //! * Only while a stream is restored, a pending entry may have no consumer; see [`Group::restore_pending`].
 //!
@@ -38,7 +38,7 @@
 //! `entries-read` is how many of the entries ever added the group has passed by. With it the lag is a subtraction:
 //! entries-added − entries-read. The counter is exact as long as the group goes forward entry by entry. It is *unknown*
 //! when the group was set to some ID in the middle, because the entries before that ID were not counted; and entries
-//! deleted from ahead of the group make the subtraction wrong. Then [`Stream::entries_before`] may still know the
+//! deleted from ahead of the group make the subtraction wrong. Then [`Stream::entries_up_to`] may still know the
 //! number, from the ends of the stream:
 //!
 //! ```text
@@ -166,7 +166,7 @@ impl Group {
 
     /// Notes that a consumer sent a command, and creates it if there is none of that name. Returns its number, and whether
     /// it is new.
-    pub fn meet(&mut self, name: &[u8], now: i64) -> (ConsumerId, bool) {
+    pub fn find_or_create_consumer(&mut self, name: &[u8], now: i64) -> (ConsumerId, bool) {
         if let Some(&known) = self.names.get(name) {
             if let Some(consumer) = self.consumer_mut(known) {
                 consumer.seen = now;
@@ -209,7 +209,7 @@ impl Group {
     }
 
     /// Removes an entry from the pending entries. Returns whether it was there.
-    pub fn acknowledge(&mut self, id: StreamId) -> bool {
+    pub fn remove_pending(&mut self, id: StreamId) -> bool {
         let Some(nack) = self.pel.remove(&id) else {
             return false;
         };
@@ -280,13 +280,13 @@ impl Group {
     }
 
     /// Passes by an entry that is handed out, and keeps count if that is possible.
-    fn pass(&mut self, id: StreamId, history: &History) {
+    fn pass(&mut self, id: StreamId, history: &DeletionHistory) {
         if id <= self.last_id {
             return;
         }
         self.entries_read = match self.entries_read {
             Some(n) if !history.has_tombstone_from(id) => known(n.wrapping_add(1)),
-            _ if history.entries_added > 0 => history.entries_before(id),
+            _ if history.entries_added > 0 => history.entries_up_to(id),
             unchanged => unchanged,
         };
         self.last_id = id;
@@ -307,7 +307,7 @@ impl Group {
 
 /// What a stream remembers of entries that are gone, as far as counting needs it.
 #[derive(Clone, Copy)]
-pub struct History {
+pub struct DeletionHistory {
     len: u64,
     entries_added: u64,
     first_id: StreamId,
@@ -315,7 +315,7 @@ pub struct History {
     max_deleted_id: StreamId,
 }
 
-impl History {
+impl DeletionHistory {
     /// Whether an entry from `start` on was deleted out of the midst of the stream.
     fn has_tombstone_from(&self, start: StreamId) -> bool {
         self.len > 0
@@ -325,7 +325,7 @@ impl History {
     }
 
     /// How many entries were ever added up to `id`, if that can be told.
-    fn entries_before(&self, id: StreamId) -> Option<u64> {
+    fn entries_up_to(&self, id: StreamId) -> Option<u64> {
         if self.entries_added == 0 {
             return Some(0);
         }
@@ -351,8 +351,8 @@ fn known(n: u64) -> Option<u64> {
 }
 
 impl Stream {
-    fn history(&self) -> History {
-        History {
+    fn history(&self) -> DeletionHistory {
+        DeletionHistory {
             len: self.len,
             entries_added: self.entries_added,
             first_id: self.first_id,
@@ -362,8 +362,8 @@ impl Stream {
     }
 
     /// How many entries were ever added up to `id`, if that can be told.
-    pub fn entries_before(&self, id: StreamId) -> Option<u64> {
-        self.history().entries_before(id)
+    pub fn entries_up_to(&self, id: StreamId) -> Option<u64> {
+        self.history().entries_up_to(id)
     }
 
     /// How many entries a group has still to read, if that is known. The result can be negative: a group that was moved
@@ -373,7 +373,7 @@ impl Stream {
         let read = match group.entries_read {
             _ if self.entries_added == 0 => Some(0),
             Some(n) if !history.has_tombstone_from(group.last_id) => Some(n),
-            _ => history.entries_before(group.last_id),
+            _ => history.entries_up_to(group.last_id),
         };
         read.map(|n| self.entries_added.wrapping_sub(n) as i64)
     }
@@ -471,7 +471,10 @@ mod tests {
     }
 
     fn read(stream: &mut Stream, consumer: &str, count: usize) -> Vec<u64> {
-        let (consumer, _) = stream.group_mut(b"g").unwrap().meet(consumer.as_bytes(), 0);
+        let (consumer, _) = stream
+            .group_mut(b"g")
+            .unwrap()
+            .find_or_create_consumer(consumer.as_bytes(), 0);
         let mut ids = vec![];
         stream.deliver(b"g", consumer, count, false, 7, |e| ids.push(e.id.ms));
         ids
@@ -493,7 +496,9 @@ mod tests {
             (vec![1, 2], vec![3, 4, 5], vec![])
         );
         let group = s.group_mut(b"g").unwrap();
-        assert!(group.acknowledge(StreamId::new(1, 0)) && !group.acknowledge(StreamId::new(1, 0)));
+        assert!(
+            group.remove_pending(StreamId::new(1, 0)) && !group.remove_pending(StreamId::new(1, 0))
+        );
         let bob = group.pel.get(&StreamId::new(3, 0)).unwrap().consumer;
         group.assign(
             StreamId::new(2, 0),

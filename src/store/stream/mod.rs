@@ -189,7 +189,7 @@ impl Stream {
 
     /// The same entries, newest first.
     pub fn range_backwards(&self, start: StreamId, end: StreamId) -> RangeBackwards<'_> {
-        let node = self.nodes.partition_point(|n| n.master <= end);
+        let node = self.nodes.partition_point(|n| n.master_id <= end);
         RangeBackwards {
             stream: self,
             start,
@@ -215,7 +215,7 @@ impl Stream {
     /// The index of the node that holds `id`, if any does.
     fn node_of(&self, id: StreamId) -> usize {
         self.nodes
-            .partition_point(|n| n.master <= id)
+            .partition_point(|n| n.master_id <= id)
             .saturating_sub(1)
     }
 
@@ -309,7 +309,7 @@ impl Stream {
 
     /// How many nodes Redis's radix tree of the same IDs would have. XINFO STREAM shows the number.
     pub fn radix_nodes(&self) -> usize {
-        let keys: Vec<[u8; 16]> = self.nodes.iter().map(|n| n.master.to_bytes()).collect();
+        let keys: Vec<[u8; 16]> = self.nodes.iter().map(|n| n.master_id.to_bytes()).collect();
         radix_nodes(&keys, 0)
     }
 
@@ -575,7 +575,7 @@ mod tests {
         assert!(stream.get(StreamId::new(9, 0)).is_none());
         let nodes = stream
             .nodes()
-            .map(|n| (n.master, n.list.as_bytes().to_vec()));
+            .map(|n| (n.master_id, n.list.as_bytes().to_vec()));
         let restored = Stream::restore(restore::Parts {
             nodes: nodes.collect(),
             len: 3,

@@ -29,7 +29,7 @@ const SAME_FIELDS: i64 = 2;
 #[derive(Clone)]
 pub struct Node {
     /// The ID of the first entry that was put in, even if that was deleted since.
-    pub master: StreamId,
+    pub master_id: StreamId,
     pub list: Listpack,
 }
 
@@ -59,7 +59,7 @@ pub struct EntryRef<'a> {
 }
 
 /// An entry's place: its flags and its neighbours, whether or not it is deleted.
-pub struct Place<'a> {
+pub struct EntryPlace<'a> {
     /// The position of the entry, which is that of its flags.
     pub at: usize,
     /// The position of the next entry, or of the end.
@@ -68,7 +68,7 @@ pub struct Place<'a> {
     pub entry: EntryRef<'a>,
 }
 
-impl Place<'_> {
+impl EntryPlace<'_> {
     pub fn is_deleted(&self) -> bool {
         self.flags & DELETED != 0
     }
@@ -89,7 +89,10 @@ impl Node {
             fields.clone().for_each(|(name, _)| w.string(name));
             w.int(0);
         });
-        let mut node = Node { master: id, list };
+        let mut node = Node {
+            master_id: id,
+            list,
+        };
         node.append(id, fields);
         node
     }
@@ -106,8 +109,8 @@ impl Node {
         // The count's encoding may have another length now, so what follows it may have moved.
         master.names = master.names + self.list.end() - end;
         let (n, same) = self.compare_names(&master, fields.clone());
-        let ms = id.ms.wrapping_sub(self.master.ms) as i64;
-        let seq = id.seq.wrapping_sub(self.master.seq) as i64;
+        let ms = id.ms.wrapping_sub(self.master_id.ms) as i64;
+        let seq = id.seq.wrapping_sub(self.master_id.seq) as i64;
         self.list.append(|w| {
             w.int(if same { SAME_FIELDS } else { 0 });
             w.int(ms);
@@ -160,14 +163,14 @@ impl Node {
 
     /// The entry at position `at`.
     #[inline]
-    pub fn place(&self, master: &Master, at: usize) -> Place<'_> {
+    pub fn place(&self, master: &Master, at: usize) -> EntryPlace<'_> {
         let list = &self.list;
         let (flags, p) = list.int(at);
         let (ms, p) = list.int(p);
         let (seq, p) = list.int(p);
         let id = StreamId {
-            ms: self.master.ms.wrapping_add(ms as u64),
-            seq: self.master.seq.wrapping_add(seq as u64),
+            ms: self.master_id.ms.wrapping_add(ms as u64),
+            seq: self.master_id.seq.wrapping_add(seq as u64),
         };
         let (fields, values, names, elements) = if flags & SAME_FIELDS != 0 {
             (master.fields, p, Some(master.names), master.fields)
@@ -176,7 +179,7 @@ impl Node {
             (n as usize, p, None, n as usize * 2)
         };
         let next = list.skip(values, elements + 1);
-        Place {
+        EntryPlace {
             at,
             next,
             flags,
@@ -191,7 +194,7 @@ impl Node {
     }
 
     /// All entries, oldest first, deleted ones included.
-    pub fn places<'a>(&'a self, master: &'a Master) -> impl Iterator<Item = Place<'a>> {
+    pub fn places<'a>(&'a self, master: &'a Master) -> impl Iterator<Item = EntryPlace<'a>> {
         let mut at = master.entries;
         std::iter::from_fn(move || {
             if at >= self.list.end() {
@@ -204,7 +207,7 @@ impl Node {
     }
 
     /// The entry before position `at`, which may be the end.
-    pub fn place_before(&self, master: &Master, at: usize) -> Option<Place<'_>> {
+    pub fn place_before(&self, master: &Master, at: usize) -> Option<EntryPlace<'_>> {
         if at <= master.entries {
             return None;
         }
@@ -219,7 +222,7 @@ impl Node {
     /// The largest ID that was ever put in here.
     pub fn last_id(&self) -> StreamId {
         self.place_before(&self.read_master(), self.list.end())
-            .map_or(self.master, |p| p.entry.id)
+            .map_or(self.master_id, |p| p.entry.id)
     }
 
     /// Marks the entry at `at` as deleted, which it must not be yet.

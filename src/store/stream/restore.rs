@@ -37,12 +37,12 @@ impl Stream {
     pub fn restore(parts: Parts) -> Result<Stream, Flaw> {
         let mut stream = Stream::default();
         let mut previous = None;
-        for (master, bytes) in parts.nodes {
-            if previous.is_some_and(|previous| master <= previous) {
+        for (master_id, bytes) in parts.nodes {
+            if previous.is_some_and(|previous| master_id <= previous) {
                 return Err("stream nodes are not in order");
             }
             let list = Listpack::from_bytes(bytes).ok_or("a stream node is no listpack")?;
-            let node = Node { master, list };
+            let node = Node { master_id, list };
             let (live, last) = check(&node).ok_or("a stream node is inconsistent")?;
             previous = Some(last);
             stream.len += live;
@@ -108,8 +108,8 @@ fn check(node: &Node) -> Option<(u64, StreamId)> {
             return None;
         };
         let id = StreamId {
-            ms: node.master.ms.checked_add_signed(int!())?,
-            seq: node.master.seq.wrapping_add(int!() as u64),
+            ms: node.master_id.ms.checked_add_signed(int!())?,
+            seq: node.master_id.seq.wrapping_add(int!() as u64),
         };
         let (values, parts) = match flags & 2 {
             0 => {
@@ -119,7 +119,7 @@ fn check(node: &Node) -> Option<(u64, StreamId)> {
             _ => (names, names + 3),
         };
         (0..values).try_for_each(|_| next().map(drop))?;
-        if values < 0 || int!() != parts || id < node.master {
+        if values < 0 || int!() != parts || id < node.master_id {
             return None;
         }
         if flags & 1 != 0 {
@@ -144,7 +144,7 @@ mod tests {
         let nodes = stream.nodes();
         Parts {
             nodes: nodes
-                .map(|n| (n.master, n.list.as_bytes().to_vec()))
+                .map(|n| (n.master_id, n.list.as_bytes().to_vec()))
                 .collect(),
             len: stream.len(),
             last_id: stream.last_id,
@@ -235,7 +235,10 @@ mod tests {
         let lag = |s: &Stream| s.groups().map(|(_, g)| s.lag(g)).collect();
         let before = lag(&stream);
         for name in [b"0", b"3", b"5", b"6"] {
-            let (consumer, _) = stream.group_mut(name).unwrap().meet(b"c", 0);
+            let (consumer, _) = stream
+                .group_mut(name)
+                .unwrap()
+                .find_or_create_consumer(b"c", 0);
             assert_eq!(stream.deliver(name, consumer, 1, false, 0, |_| {}), 1);
         }
         let after = lag(&stream);
