@@ -122,20 +122,13 @@ impl Side {
     }
 
     /// Waits until the waiting client either has its reply or is blocked: until then its command may not have begun. A
-    /// wait with a timeout is waited out, because the time is not over at both servers at the same moment. Redis looks
-    /// whether it is over after each event, so PINGs save it from waiting for its next timer event.
-    fn settle(&mut self, forever: bool) {
-        if !forever {
-            wait_for(|| {
-                self.control.ask("PING");
-                self.clients[WAITER].has_reply(Duration::from_millis(1))
-            });
-            return;
-        }
+    /// wait of a few milliseconds is waited out, because they are not over at both servers at the same moment. Redis
+    /// looks whether they are over after each event, so the questions save it from waiting for its next timer event.
+    fn settle(&mut self, waits_out: bool) {
         let line = format!("CLIENT LIST ID {}", self.waiter);
         wait_for(|| {
-            self.clients[WAITER].has_reply_now()
-                || show(&self.control.ask(&line)).contains(" flags=b ")
+            let blocked = show(&self.control.ask(&line)).contains(" flags=b ");
+            blocked && !waits_out || self.clients[WAITER].has_reply(Duration::from_millis(1))
         });
     }
 
@@ -183,9 +176,10 @@ impl Session {
         self.real.send(step);
         if step.client == WAITER {
             self.waiting = true;
-            let forever = step.line.contains(" BLOCK 0 ");
-            self.ours.settle(forever);
-            self.real.settle(forever);
+            let short = |ms| step.line.contains(&format!(" BLOCK {ms} "));
+            let waits_out = (1..=10).any(short);
+            self.ours.settle(waits_out);
+            self.real.settle(waits_out);
             return self.look_at_waiter();
         }
         let replies = [self.ours.reply(step.client), self.real.reply(step.client)];
