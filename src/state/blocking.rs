@@ -404,6 +404,10 @@ impl Blocking {
     ) -> Option<Arc<Waiter>> {
         let mut queues = lock(&self.queues);
         let queue = queues.get(&index)?.get(key)?;
+        // As in Redis, looking the key up for its waiters deletes it if it has expired.
+        if ticket == 0 && queue.values().any(|waiter| waiter.is_waiting()) {
+            db.expire_if_due(key, now);
+        }
         let mut waiters = queue.range(ticket + 1..).map(|(_, waiter)| waiter);
         let served = waiters.find(|waiter| waiter.serve(db, key, propagation, now))?;
         let served = served.clone();

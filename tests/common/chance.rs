@@ -49,7 +49,7 @@ const TEMPLATES: &[&str] = &[
     "RENAME $ANY $ANY",
     "RENAMENX $ANY $ANY",
     "COPY $ANY $ANY [REPLACE] [DB $INT]",
-    "EXPIRE $ANY 100000 [$WHEN] [$WHEN]",
+    "EXPIRE $ANY $LATER [$WHEN] [$WHEN]",
     "EXPIRE $ANY $INT0",
     "EXPIREAT $ANY $INT0 [$WHEN] [$WHEN]",
     "PERSIST $ANY",
@@ -134,7 +134,9 @@ const MORE: &[&str] = &[
     "PEXPIRE $ANY 1",
     "PEXPIREAT $ANY $MOMENT [$WHEN] [$WHEN]",
     "EXPIREAT $ANY $MOMENT [$WHEN]",
-    "EXPIRE $ANY $SECONDS $WHEN",
+    "EXPIRE $ANY $SECONDS",
+    "EXPIRE $ANY $LATER $WHEN",
+    "EXPIRE $ANY $INT0 $WHEN",
     "~TTL $ANY",
     "~PTTL $ANY",
     "~EXPIRETIME $ANY",
@@ -174,7 +176,7 @@ const MORE: &[&str] = &[
     "XGROUP SETID $STREAM $GROUP $ID0 [ENTRIESREAD $INT]",
     "XGROUP DESTROY $STREAM $GROUP",
     "XGROUP $JUNK $STREAM $GROUP",
-    "XCLAIM $STREAM $GROUP $WHO $INT $ID0 $CLAIMOPT [$CLAIMOPT] [$CLAIMOPT]",
+    "XCLAIM $STREAM $GROUP $WHO $MINIDLE $ID0 $CLAIMOPT [$CLAIMOPT] [$CLAIMOPT]",
     "XCLAIM $STREAM $GROUP $WHO 0 $ID0 $ID0 $CLAIMOPT [$CLAIMOPT] [$CLAIMOPT]",
     "XAUTOCLAIM $STREAM $GROUP $WHO 0 $ID [$CLAIMOPT] [COUNT $INT]",
     "XACK $STREAM $GROUP $ID",
@@ -207,7 +209,7 @@ const MORE: &[&str] = &[
     "CLIENT NO-EVICT $JUNK",
     "CLIENT UNBLOCK {C} [$UNBLOCK]",
     "CLIENT UNBLOCK {C}",
-    "CLIENT UNBLOCK $INT $UNBLOCK",
+    "CLIENT UNBLOCK $NOCLIENT $UNBLOCK",
     "%COMMAND INFO $JUNK $INFOED",
     "COMMAND GETKEYS $NAMED $ANY $ANY $ANY",
     "COMMAND GETKEYSANDFLAGS $NAMED $ANY $ANY [GET]",
@@ -370,6 +372,17 @@ fn choices(name: &str) -> &'static [&'static str] {
         ],
         "NAME" => &["ann", "\"\"", "\"a b\"", "\"a\\n\"", "~", "bob"],
         "PROTOCOL" => &["2", "3", "2", "4", "abc", "\"\""],
+        // Two servers count their clients differently, so none of these is the ID of a client.
+        "NOCLIENT" => &[
+            "0",
+            "-1",
+            "abc",
+            "9223372036854775807",
+            "9223372036854775808",
+            "1.5",
+            "\"\"",
+            "007",
+        ],
         "UNBLOCK" => &["TIMEOUT", "ERROR", "FOO", "timeout"],
         "FLUSH" => &["ASYNC", "SYNC", "FOO"],
         "XADDOPT" => &[
@@ -405,6 +418,16 @@ fn choices(name: &str) -> &'static [&'static str] {
             "GROUP g ann",
             "FOO",
             "COUNT",
+        ],
+        // None of a few milliseconds: an entry reaches it at the two servers at different times.
+        "MINIDLE" => &[
+            "0",
+            "-1",
+            "abc",
+            "9223372036854775807",
+            "9223372036854775808",
+            "1.5",
+            "\"\"",
         ],
         "CLAIMOPT" => &[
             "IDLE 0",
@@ -561,6 +584,9 @@ fn fill(template: &str, dice: &mut Dice, clock: &mut usize) -> String {
                 _ => format!("{clock}-{}", dice.below(4)),
             }
         }
+        // GT and LT compare with the expiry time that the key has. If both were set with the same number of seconds, the
+        // answer would depend on the millisecond in which a server gets the command.
+        Some("LATER") => (100_000 + dice.below(1_000_000)).to_string(),
         Some(name) => dice.pick(choices(name)).to_string(),
         None => word.to_string(),
     };

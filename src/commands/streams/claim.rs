@@ -322,6 +322,8 @@ pub fn xautoclaim(ctx: &mut Context, db: &mut Db) -> CommandResult {
     const NO_COUNT: Error = Error::text("ERR COUNT must be > 0");
     const NO_MEMORY: Error =
         Error::text("ERR Insufficient memory, failed allocating transient memory, COUNT too high.");
+    // The errors of the options come first, but a key that has expired is deleted before them.
+    let stream = stream_with_group(ctx, db);
     let min_idle = min_idle(ctx, "ERR Invalid min-idle-time argument for XAUTOCLAIM")?;
     let start = bound(&ctx.args[5], End::Start)?;
     let (mut count, mut just_id) = (DEFAULT_COUNT, false);
@@ -338,7 +340,7 @@ pub fn xautoclaim(ctx: &mut Context, db: &mut Db) -> CommandResult {
             return Err(Error::SYNTAX);
         }
     }
-    let stream = stream_with_group(ctx, db)?;
+    let stream = stream?;
     if count >= TOO_MANY {
         return Err(NO_MEMORY);
     }

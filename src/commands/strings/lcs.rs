@@ -35,7 +35,7 @@ use std::borrow::Cow;
 use crate::commands::args::int;
 use crate::commands::context::{CommandResult, Context};
 use crate::resp::{Error, Reply};
-use crate::store::Db;
+use crate::store::{Db, Object};
 
 /// The commands of this file.
 #[rustfmt::skip]
@@ -84,8 +84,9 @@ struct LcsOptions {
 ///
 /// O(N*M). A word of the processor handles 64 cells at once.
 pub fn lcs(ctx: &mut Context, db: &Db) -> CommandResult {
-    let a = string_at(ctx, db, 1)?;
-    let b = string_at(ctx, db, 2)?;
+    // Both keys are looked up before the first error: a key that has expired is deleted in any case.
+    let found = [1, 2].map(|i| ctx.find(db, &ctx.args[i]));
+    let (a, b) = (string_of(found[0])?, string_of(found[1])?);
     let options = options(ctx)?;
     check_size(a.len(), b.len(), ctx.config.proto_max_bulk_len)?;
     if options.len_only {
@@ -156,9 +157,9 @@ fn check_size(a: usize, b: usize, limit: i64) -> Result<(), Error> {
     }
 }
 
-fn string_at<'d>(ctx: &Context, db: &'d Db, i: usize) -> Result<Cow<'d, [u8]>, Error> {
+fn string_of(found: Option<&Object>) -> Result<Cow<'_, [u8]>, Error> {
     const WRONG: Error = Error::text("ERR The specified keys must contain string values");
-    match ctx.find(db, &ctx.args[i]) {
+    match found {
         Some(object) => object.value.as_string().map_err(|_| WRONG),
         None => Ok(Cow::Borrowed(b"")),
     }
