@@ -4,7 +4,7 @@
 //!   the standard library's `RandomState`.
 //! * [`Random::hex40`] makes names that nobody can guess, from bytes of the kernel (`/dev/urandom`). A peer that could
 //!   guess a replication ID could ask for a partial resync. A client that could guess the mark at the end of a diskless
-//!   copy could store the mark in a value, and the replica would end the copy there.
+//!   copy could store it in a value, and a replica might take this value for the end.
 //!
 //! Invariant: the numbers of [`Random::next`] reveal nothing about the names of [`Random::hex40`].
 
