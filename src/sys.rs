@@ -1,6 +1,6 @@
 //! System calls that the standard library lacks. This is the only file with `unsafe` code.
 //!
-//! Each function calls the C library directly, with declarations written here, because this server has no dependencies.
+//! The functions call the C library directly, with declarations written here, because this server has no dependencies.
 //! The numbers are those of Linux. The functions are for:
 //!
 //! * signals: SIGTERM and Ctrl-C start an orderly shutdown;
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn figures() {
+    fn allocation_and_file_limit_are_plausible() {
         assert!(allocated_bytes() > 0 && raise_open_files(64) >= 64);
     }
 }

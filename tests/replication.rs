@@ -653,41 +653,51 @@ fn a_waiting_client_is_freed_by_unblock_and_by_a_change_of_roles() {
     assert!(show(&client.reply().unwrap()).contains("UNBLOCKED"));
 }
 
-#[test]
-fn a_copy_that_breaks_off_leaves_the_old_data() {
-    let replica = Node::ours();
-    replica.client().ask("SET mine 1");
-    let copy = b"REDIS0010\xFE\x00\x00\x01k\x01v\xFF\0\0\0\0\0\0\0\0";
-    let mark = "m".repeat(40);
-    let eof = |mark: &str| format!("$EOF:{mark}\r\n").into_bytes();
-    let bodies: Vec<Vec<u8>> = vec![
+/// A small RDB: one key, `k`.
+const RDB: &[u8] = b"REDIS0010\xFE\x00\x00\x01k\x01v\xFF\0\0\0\0\0\0\0\0";
+
+/// The announcement of a copy with an end mark.
+fn eof(mark: &str) -> Vec<u8> {
+    format!("$EOF:{mark}\r\n").into_bytes()
+}
+
+/// Announcements and copies that are invalid or incomplete.
+fn broken_copies(mark: &str) -> Vec<Vec<u8>> {
+    vec![
         vec![],
         b"-ERR no\r\n".to_vec(),
         b"rubbish\r\n".to_vec(),
         b"$abc\r\n".to_vec(),
         b"$-5\r\n".to_vec(),
         b"$99999999999999999\r\nREDIS".to_vec(),
-        [b"$26\r\n".as_slice(), &copy[..20]].concat(),
-        [b"$8\r\n".as_slice(), copy].concat(),
+        [b"$26\r\n".as_slice(), &RDB[..20]].concat(),
+        [b"$8\r\n".as_slice(), RDB].concat(),
         b"$EOF:short\r\n".to_vec(),
-        [eof(&mark), copy[..15].to_vec()].concat(),
-        [eof(&mark), copy.to_vec(), b"n".repeat(40)].concat(),
-        [eof(&mark), b"REDIS0099".to_vec()].concat(),
+        [eof(mark), RDB[..15].to_vec()].concat(),
+        [eof(mark), RDB.to_vec(), b"n".repeat(40)].concat(),
+        [eof(mark), b"REDIS0099".to_vec()].concat(),
         [
-            eof(&mark),
+            eof(mark),
             b"REDIS0010\xFE\x00\x00\x81\x7f\xff\xff\xff\xff\xff\xff\xffx".to_vec(),
         ]
         .concat(),
         [
-            eof(&mark),
+            eof(mark),
             b"REDIS0010\xFE\x00\x01\x01k\x01\x01a\xFF\0\0\0\0\0\0\0\0".to_vec(),
         ]
         .concat(),
         b"\n".repeat(100_000),
-    ];
+    ]
+}
+
+#[test]
+fn a_copy_that_breaks_off_leaves_the_old_data() {
+    let replica = Node::ours();
+    replica.client().ask("SET mine 1");
+    let mark = "m".repeat(40);
     let primary = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = primary.local_addr().unwrap().port();
-    for body in &bodies {
+    for body in &broken_copies(&mark) {
         // A new REPLICAOF makes the replica connect at once, without a pause after the failure.
         replica.client().ask("REPLICAOF NO ONE");
         replica.client().ask(&format!("REPLICAOF 127.0.0.1 {port}"));
@@ -704,7 +714,7 @@ fn a_copy_that_breaks_off_leaves_the_old_data() {
     let (mut stream, _) = primary.accept().unwrap();
     shake_hands(&mut stream);
     stream
-        .write_all(&[eof(&mark), copy.to_vec(), mark.clone().into_bytes()].concat())
+        .write_all(&[eof(&mark), RDB.to_vec(), mark.clone().into_bytes()].concat())
         .unwrap();
     wait_for(|| show(&replica.client().ask("GET k")) == "\"v\"");
     assert_eq!(show(&replica.client().ask("GET mine")), "(nil)");
@@ -755,16 +765,15 @@ fn hear_psync(stream: &mut TcpStream) -> (String, i64) {
 /// A full copy of one key, `k`, with an end mark.
 fn small_copy() -> Vec<u8> {
     let mark = "m".repeat(40);
-    let mut copy = format!("$EOF:{mark}\r\n").into_bytes();
-    copy.extend_from_slice(b"REDIS0010\xFE\x00\x00\x01k\x01v\xFF\0\0\0\0\0\0\0\0");
+    let mut copy = eof(&mark);
+    copy.extend_from_slice(RDB);
     copy.extend_from_slice(mark.as_bytes());
     copy
 }
 
 /// A full copy of one key, `k`, with its length at the beginning.
 fn short_copy_of_known_length() -> Vec<u8> {
-    let copy = b"REDIS0010\xFE\x00\x00\x01k\x01v\xFF\0\0\0\0\0\0\0\0";
-    [format!("${}\r\n", copy.len()).as_bytes(), copy].concat()
+    [format!("${}\r\n", RDB.len()).as_bytes(), RDB].concat()
 }
 
 #[test]

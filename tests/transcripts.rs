@@ -171,21 +171,12 @@ fn play(steps: &[Step], address: SocketAddr, recording: bool) -> String {
         } else if name == "stats" {
             statistics(client, rest)
         } else {
-            if line.as_bytes()[at] == b'>' {
+            let sends = line.as_bytes()[at] == b'>';
+            if sends {
                 client.send(&words);
             }
-            let waits = expected == &["(waiting)"];
-            let patience = if recording && line.as_bytes()[at] == b'>' || waits {
-                PATIENCE
-            } else {
-                20 * PATIENCE
-            };
-            match client.has_reply(patience) {
-                true => client
-                    .reply()
-                    .map_or("(closed)".to_string(), |reply| show(&reply)),
-                false => "(waiting)".to_string(),
-            }
+            let may_wait = recording && sends || expected == &["(waiting)"];
+            next_reply(client, if may_wait { PATIENCE } else { 20 * PATIENCE })
         };
         let answer = if masked { mask_digits(&answer) } else { answer };
         out += &format!("{line}\n");
@@ -194,6 +185,15 @@ fn play(steps: &[Step], address: SocketAddr, recording: bool) -> String {
         }
     }
     out
+}
+
+/// The next reply, if it arrives within this time.
+fn next_reply(client: &mut Client, patience: Duration) -> String {
+    if !client.has_reply(patience) {
+        return "(waiting)".to_string();
+    }
+    let reply = client.reply();
+    reply.map_or("(closed)".to_string(), |reply| show(&reply))
 }
 
 /// Replaces `{A}` by the client ID of the connection A. CLIENT LIST shows the ID together with the address.

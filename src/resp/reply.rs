@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_counted_late() {
+    fn an_array_of_unknown_length() {
         let text = written(false, |r| {
             r.int(7);
             r.array_of(|r| {

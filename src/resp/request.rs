@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_input_has_the_words_of_redis() {
+    fn errors_have_the_texts_of_redis() {
         let stranger = Limits {
             authenticated: false,
             ..OPEN

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_value_everyone_checks() {
+    fn the_standard_check_value_and_any_cut() {
         assert_eq!(update(0, b"123456789"), 0xE9C6_D914_C4B8_D9CA);
         let text = b"This is a test of the emergency broadcast system.";
         let whole = update(0, text);

@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn lies_are_found_out() {
+    fn invalid_input_is_rejected() {
         let short = compress(&[b'a'; 100]).unwrap();
         assert_eq!(decompress(&short, 99), None);
         assert_eq!(decompress(&short, 101), None);

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stays_below_the_bound_and_reaches_it() {
+    fn below_reaches_every_number_below_the_bound() {
         let random = Random::default();
         let mut seen = [false; 5];
         for _ in 0..500 {

@@ -489,7 +489,7 @@ mod tests {
     }
 
     #[test]
-    fn no_change_of_a_byte_does_harm() {
+    fn a_changed_or_cut_rdb_is_rejected() {
         let bytes = written(&mut store());
         for at in (0..bytes.len()).step_by(3) {
             for change in [0x01, 0xFF] {
@@ -505,7 +505,7 @@ mod tests {
     }
 
     #[test]
-    fn what_we_do_not_have_is_named() {
+    fn an_error_names_an_unsupported_type_or_version() {
         let list = b"REDIS0010\xFE\x00\x01\x01k\x01\x01a\xFF\0\0\0\0\0\0\0\0";
         let error = load(&mut &list[..], 1, 0).err().unwrap().to_string();
         assert!(
