@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds the server, quietly, and becomes it: every flag is passed on, and the
-# server runs in the directory this script was called from.
+# Builds the server in release mode and runs it with the given flags, in the current directory.
+# The server replaces this shell, so signals to this process reach the server.
 set -e
 here=$(cd -- "$(dirname -- "$0")" && pwd)
 cargo build --quiet --release --manifest-path "$here/Cargo.toml" --target-dir "$here/target"

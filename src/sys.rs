@@ -1,13 +1,18 @@
-//! System calls that the standard library lacks. This is the only file with `unsafe` in it.
+//! System calls that the standard library lacks. This is the only file with `unsafe` code.
 //!
-//! Each is one call into the C library, declared here by hand, because this server has no dependencies:
+//! The functions call the C library directly, with declarations written here, because this server has no dependencies.
+//! The numbers are those of Linux. The functions are for:
 //!
-//! * signals, so that SIGTERM and Ctrl-C end the server in order;
-//! * `poll`, to find out whether a peer has hung up while its thread sleeps, and to wait for a connection for a limited
-//!   time; `send` without waiting, to send to a client whose thread sleeps;
-//! * the keepalive options of a socket, the backlog of a listener, the limit on open files;
-//! * the priority of a thread;
-//! * a count of what is allocated, for INFO ([`Counting`]).
+//! * signals: SIGTERM and Ctrl-C start an orderly shutdown;
+//! * sockets without blocking: `poll` with a timeout, and `send` that never waits;
+//! * options of sockets: keepalive probes, the backlog of a listener;
+//! * the limit on open files, and the priority of a thread;
+//! * a count of the allocated memory, for INFO ([`Counting`]).
+//!
+//! # Invariants
+//!
+//! * No function keeps a pointer or a file descriptor longer than its call.
+//! * The only global state is what belongs to the whole process: the last signal, and the count of allocated bytes.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -18,6 +23,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicI32, AtomicIsize, Ordering::Relaxed};
 
+/// C's `struct pollfd`.
 #[repr(C)]
 struct PollFd {
     fd: c_int,
@@ -25,6 +31,7 @@ struct PollFd {
     revents: i16,
 }
 
+/// C's `struct rlimit`.
 #[repr(C)]
 struct RLimit {
     current: u64,
@@ -42,6 +49,7 @@ unsafe extern "C" {
     fn setrlimit(resource: c_int, limit: *const RLimit) -> c_int;
 }
 
+// From the C headers of Linux: signal.h, poll.h, sys/socket.h, netinet/tcp.h, sys/resource.h.
 const SIGHUP: c_int = 1;
 const SIGINT: c_int = 2;
 const SIGTERM: c_int = 15;
@@ -61,14 +69,15 @@ const MSG_DONTWAIT: c_int = 0x40;
 const MSG_NOSIGNAL: c_int = 0x4000;
 const RLIMIT_NOFILE: c_int = 7;
 
-/// The last of SIGTERM and SIGINT that came; 0 is none. A signal is sent to a process, so this cannot belong to one server.
+/// The last SIGTERM or SIGINT that arrived, or 0. A signal goes to the process, so this cannot belong to one server.
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
 
+/// The signal handler.
 extern "C" fn on_signal(number: c_int) {
     SIGNAL.store(number, Relaxed);
 }
 
-/// Lets SIGTERM and SIGINT be noted instead of ending the process, and SIGHUP be ignored.
+/// From now on SIGTERM and SIGINT do not end the process but are recorded for [`take_signal`], and SIGHUP is ignored.
 pub fn watch_signals() {
     let handler = on_signal as extern "C" fn(c_int) as usize;
     // SAFETY: the handler only stores to an atomic, which a signal handler may do.
@@ -88,7 +97,7 @@ pub enum Signal {
     Interrupt,
 }
 
-/// The signal that arrived since the last call, if any.
+/// Returns the last signal that has arrived since the previous call, if any.
 pub fn take_signal() -> Option<Signal> {
     match SIGNAL.swap(0, Relaxed) {
         0 => None,
@@ -97,6 +106,8 @@ pub fn take_signal() -> Option<Signal> {
     }
 }
 
+/// Waits for `events` of one descriptor, at most `timeout_ms` milliseconds (-1: without limit). Returns the events that
+/// have happened: none if the time is over or a signal ended the wait.
 fn poll_one(fd: c_int, events: i16, timeout_ms: i32) -> i16 {
     let mut entry = PollFd {
         fd,
@@ -113,27 +124,28 @@ pub fn has_hung_up(stream: &TcpStream) -> bool {
     poll_one(stream.as_raw_fd(), POLLRDHUP, 0) & (POLLRDHUP | POLLHUP | POLLERR) != 0
 }
 
-/// Waits until a connection can be accepted, for `timeout_ms` at most. Returns whether one can.
+/// Waits until a connection can be accepted, at most `timeout_ms` milliseconds. Returns whether one can.
 pub fn wait_for_connection(listener: &TcpListener, timeout_ms: i32) -> bool {
     poll_one(listener.as_raw_fd(), POLLIN, timeout_ms) != 0
 }
 
-/// Waits until the stream can be written to, or read from if `or_read`. Returns whether there is something to read.
+/// Waits until the stream can take bytes, at most `timeout_ms` milliseconds. With `or_read`, bytes that arrive end the wait
+/// too. Returns whether there are bytes to read.
 pub fn wait_to_write(stream: &TcpStream, or_read: bool, timeout_ms: i32) -> bool {
     let events = if or_read { POLLIN | POLLOUT } else { POLLOUT };
     poll_one(stream.as_raw_fd(), events, timeout_ms) & POLLIN != 0
 }
 
-/// The same as [`try_send`] for callers to whom it does not matter why nothing was sent.
+/// The same as [`try_send`], but an error counts as 0 bytes sent.
 pub fn send_now(stream: &TcpStream, bytes: &[u8]) -> usize {
     try_send(stream, bytes).unwrap_or(0)
 }
 
-/// Sends what the stream takes without waiting, and returns how many bytes that was.
+/// Sends as many bytes as the socket takes without waiting, and returns their number: 0 if the socket's buffer is full.
 ///
 /// # Errors
 ///
-/// Those of the socket, except that it takes nothing now.
+/// Those of the socket, for example a connection that the peer has reset.
 pub fn try_send(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     let flags = MSG_DONTWAIT | MSG_NOSIGNAL;
     loop {
@@ -158,16 +170,17 @@ pub fn try_send(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     }
 }
 
-/// Sets how nice the calling thread is to others: from -20, preferred to all, to 19. Without privileges a thread can only
-/// become nicer. A refusal by the system is ignored.
+/// Sets the nice value of the calling thread: from -20, the highest priority, to 19, the lowest. Without privileges a
+/// thread can only lower its priority; a refusal by the system is ignored.
 pub fn set_nice(nice: i32) {
-    const PROCESS: c_int = 0; // to Linux each thread is one, and 0 is the caller
+    const PROCESS: c_int = 0; // Linux sets it for one thread, and thread 0 is the caller.
     // SAFETY: no memory is involved.
     unsafe {
         setpriority(PROCESS, 0, nice);
     }
 }
 
+/// Sets one option of a socket. A failure is ignored: the connection works without the option.
 fn set_option(stream: &TcpStream, level: c_int, name: c_int, value: c_int) {
     // SAFETY: the value is an int, as all options set here have, and lives through the call.
     unsafe {
@@ -181,8 +194,8 @@ fn set_option(stream: &TcpStream, level: c_int, name: c_int, value: c_int) {
     };
 }
 
-/// Makes the system probe a connection that was silent for `seconds`, and close it when three probes in a row are not
-/// answered. 0 seconds: no probes.
+/// Makes the system probe a connection that was silent for `seconds`, and close it when three probes in a row get no
+/// answer. With 0 seconds, there are no probes.
 pub fn set_keepalive(stream: &TcpStream, seconds: u32) {
     if seconds == 0 {
         return;
@@ -194,13 +207,14 @@ pub fn set_keepalive(stream: &TcpStream, seconds: u32) {
     set_option(stream, IPPROTO_TCP, TCP_KEEPCNT, 3);
 }
 
-/// Sets how many connections may wait to be accepted. The standard library listens with a number of its own.
+/// Sets how many connections may wait to be accepted. The standard library has chosen a number of its own.
 pub fn set_backlog(listener: &TcpListener, backlog: i32) {
     // SAFETY: the descriptor is a listening socket's; listening again only changes the number.
     unsafe { listen(listener.as_raw_fd(), backlog) };
 }
 
-/// Raises the limit on open files to `wanted` if the system allows, and returns what it is then.
+/// Raises the limit on open files to `wanted`, or as far as the system allows. Returns the limit after that; `wanted` if
+/// the system does not tell.
 pub fn raise_open_files(wanted: u64) -> u64 {
     let mut limit = RLimit {
         current: 0,
@@ -224,22 +238,25 @@ pub fn raise_open_files(wanted: u64) -> u64 {
     limit.current
 }
 
-/// The system's allocator, with a count of what it has given out. A program that wants the count exact makes this its
-/// global allocator, as `main.rs` does. (The C library can report the figure too, but it holds its lock while it visits every
-/// free block, and all other threads wait.)
+/// The system's allocator with a count of the allocated bytes. `main.rs` makes it the global allocator.
+///
+/// Each thread counts for itself and adds its figure to the common sum when it reaches 4 KB, so that threads do not compete
+/// for one cache line. The sum is therefore wrong by up to 4 KB per thread. (The C library can report the figure, too. But
+/// it holds its lock while it visits every free block, and all other threads wait.)
 pub struct Counting;
 
-/// Bytes that all threads have allocated, without the bytes that a thread has not added yet.
+/// The common sum: the bytes that all threads have allocated, less the freed bytes, without the [`NOT_ADDED`] of each.
 static ALLOCATED: AtomicIsize = AtomicIsize::new(0);
 
 thread_local! {
-    /// Bytes that this thread has allocated, less those it has freed, since it last added to the sum.
+    /// The bytes that this thread has allocated, less the freed bytes, since it last added to the sum.
     static NOT_ADDED: Cell<isize> = const { Cell::new(0) };
 }
 
-/// A thread adds to the sum when it has this many bytes to add.
+/// A thread adds to the sum when its own figure reaches this many bytes, in either direction.
 const ADD_AT: usize = 4096;
 
+/// Counts `bytes` that the calling thread has allocated, or freed if negative.
 fn count(bytes: isize) {
     NOT_ADDED.with(|not_added| {
         let sum = not_added.get() + bytes;
@@ -252,22 +269,23 @@ fn count(bytes: isize) {
     });
 }
 
-/// The memory that an allocation takes: the allocator stores the size before the block, and rounds up to 16 bytes.
+/// The memory that an allocation of `size` bytes takes. The C library stores 8 bytes before the block, rounds up to a
+/// multiple of 16, and takes 32 bytes at least.
 fn taken(size: usize) -> isize {
     ((size + 8).next_multiple_of(16)).max(32) as isize
 }
 
-/// Adds what this thread has allocated to the sum: it is about to end.
+/// Adds the calling thread's figure to the sum. A thread calls this when it is about to end.
 pub fn add_allocated() {
     let rest = NOT_ADDED.with(Cell::take);
     ALLOCATED.fetch_add(rest, Relaxed);
 }
 
-// SAFETY: everything is done by the system's allocator; the count touches no memory that is allocated.
+// SAFETY: the system's allocator does the work. The count allocates nothing and touches no allocated memory.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(taken(layout.size()));
-        // SAFETY: the caller keeps the promises.
+        // SAFETY: the caller keeps the contract of `GlobalAlloc`, which is that of `System` too.
         unsafe { System.alloc(layout) }
     }
 
@@ -290,7 +308,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// Bytes that are allocated. In a program that does not use [`Counting`], the resident memory of the process.
+/// The allocated bytes of the process. In a program without [`Counting`] as its allocator, the resident memory.
 pub fn allocated_bytes() -> u64 {
     match ALLOCATED.load(Relaxed) {
         counted @ 1.. => counted as u64,
@@ -319,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn figures() {
+    fn allocation_and_file_limit_are_plausible() {
         assert!(allocated_bytes() > 0 && raise_open_files(64) >= 64);
     }
 }

@@ -1,4 +1,4 @@
-//! The server as an application sees it: through the `redis` crate, in the same process.
+//! The server as an application uses it: through the `redis` crate, in the same process.
 
 mod common;
 
@@ -14,6 +14,7 @@ use redis::streams::{StreamRangeReply, StreamReadOptions, StreamReadReply};
 use redis::{Commands, Connection, RedisResult};
 use redis_clone::{Config, Server};
 
+/// Starts a server with the settings for tests.
 fn start() -> Server {
     Server::start(Config::for_tests()).unwrap()
 }
@@ -25,6 +26,7 @@ fn connect(server: &Server) -> Connection {
         .unwrap()
 }
 
+/// A field of INFO.
 fn info(connection: &mut Connection, field: &str) -> String {
     let text: String = redis::cmd("INFO")
         .arg("everything")
@@ -110,7 +112,7 @@ fn the_last_entry_can_be_read_again() {
 
 #[test]
 fn transfers_between_accounts_lose_nothing() {
-    // Four threads move money with WATCH, MULTI and EXEC; the sum must stay.
+    // Four threads move money with WATCH, MULTI and EXEC. The sum must stay the same.
     let server = start();
     let mut c = connect(&server);
     let _: () = c.mset(&[("from", 400), ("to", 0)]).unwrap();
@@ -185,7 +187,7 @@ fn every_reader_gets_every_entry_once_and_in_order() {
 
 #[test]
 fn each_job_is_handed_to_one_worker() {
-    // Twenty workers of one group, who wait, work and acknowledge; every job is done exactly once.
+    // Twenty workers of one consumer group block for jobs and acknowledge them. Every job must be done exactly once.
     let server = start();
     let (workers, jobs) = (20, 500);
     let mut c = Client::connect(server.address());
@@ -354,17 +356,17 @@ fn a_call_that_waits_is_counted_once_and_its_failure_when_it_ends() {
         assert_eq!(show(&other.ask(&unblock)), "(integer) 1");
         waiting.reply().unwrap();
     }
-    // As in Redis, a wait that CLIENT UNBLOCK ends has failed; and CLIENT UNBLOCK ERROR itself.
+    // As in Redis, a call that CLIENT UNBLOCK ends counts as failed, and so does CLIENT UNBLOCK ERROR itself.
     assert_eq!(figures(&mut c, "xread"), pair("2", "2"));
     assert_eq!(figures(&mut c, "client|unblock"), pair("2", "1"));
 }
 
 #[test]
-fn a_waiter_that_hangs_up_is_noticed_within_a_second() {
+fn a_blocked_client_that_hangs_up_is_noticed_within_two_seconds() {
     let server = start();
     let mut c = connect(&server);
     let mut waiter = Client::connect(server.address());
-    // Even with another request behind the one that waits.
+    // The request behind the blocking one must not hide the end of the connection.
     waiter.send_raw(b"XREAD BLOCK 0 STREAMS s $\r\nPING\r\n");
     wait_for(|| info(&mut c, "blocked_clients") == "1");
     let began = Instant::now();
@@ -388,7 +390,7 @@ fn a_pipeline_waits_in_its_order() {
 
 #[test]
 fn a_pipeline_may_be_longer_than_all_buffers() {
-    // 64 MB of requests are sent before the first reply is read; the replies are as large.
+    // The client sends 64 MB of requests before it reads the first reply. The replies are as large.
     let server = start();
     let mut stream = TcpStream::connect(server.address()).unwrap();
     let value = vec![b'x'; 64 * 1024];
@@ -441,7 +443,7 @@ fn an_announced_length_costs_nothing_until_the_bytes_come() {
         })
         .collect();
     thread::sleep(Duration::from_millis(100));
-    // Other tests run in this process as well; 25 GB would still be seen.
+    // The limit is loose, because other tests run in the same process. The announced lengths add up to 25 GB.
     assert!(memory(&mut c) < before + (2 << 30));
     drop(liars);
 }
@@ -458,7 +460,7 @@ fn a_half_closed_peer_still_gets_its_replies() {
 }
 
 #[test]
-fn a_client_that_dies_in_the_midst_of_a_request_is_nobody_elses_trouble() {
+fn a_client_that_disconnects_in_the_middle_of_a_request_does_no_harm() {
     let server = start();
     for piece in [
         &b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$10\r\nabc"[..],
@@ -474,7 +476,7 @@ fn a_client_that_dies_in_the_midst_of_a_request_is_nobody_elses_trouble() {
 }
 
 #[test]
-fn many_keys_that_expire_together_go_by_themselves_and_nobody_waits() {
+fn many_keys_that_expire_together_are_deleted_by_the_expiry_cycle() {
     let server = start();
     let mut c = connect(&server);
     for batch in 0..50 {
@@ -528,7 +530,7 @@ fn idle_clients_are_closed() {
     let mut waiting = Client::connect(server.address());
     waiting.send_raw(b"XREAD BLOCK 0 STREAMS s $\r\n");
     assert!(idle.reply().is_err());
-    // Who waits for a key is not idle.
+    // A blocked client is not idle.
     Client::connect(server.address()).ask("XADD s 1-1 f v");
     assert!(waiting.reply().is_ok());
 }
@@ -711,7 +713,7 @@ fn help_and_docs_have_their_shape() {
 }
 
 #[test]
-fn nobody_is_stopped_by_a_client_that_does_not_read() {
+fn a_client_that_does_not_read_stops_no_other_client() {
     let server = start();
     let mut big = connect(&server);
     let _: () = big.set("big", vec![b'x'; 10 << 20]).unwrap();

@@ -1,4 +1,4 @@
-//! The program as a person starts it: flags, files, signals, errors.
+//! The program as a person starts it: options, configuration files, signals and errors.
 
 mod common;
 
@@ -12,14 +12,14 @@ use std::time::{Duration, Instant};
 use assert_cmd::prelude::*;
 use common::{Client, Reply, free_port, show, wait_for};
 
-/// The program, with these arguments.
+/// This program with these arguments.
 fn program(args: &[&str]) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("redis-clone"));
     command.args(args);
     command
 }
 
-/// A running program, which ends with this value.
+/// A server in a process of its own. Dropping this value ends the process.
 struct Running {
     process: Child,
     address: SocketAddr,
@@ -55,7 +55,7 @@ impl Running {
             .success();
     }
 
-    /// Waits for the end, and tells how long that took and the exit code.
+    /// Waits until the process ends. Returns how long that took, and the exit code.
     fn ends(&mut self) -> (Duration, Option<i32>) {
         let began = Instant::now();
         let status = self.process.wait().unwrap();
@@ -70,7 +70,7 @@ impl Drop for Running {
     }
 }
 
-/// A directory of this test's own.
+/// An empty directory for one test.
 fn directory(name: &str) -> PathBuf {
     let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = fs::remove_dir_all(&dir);
@@ -86,7 +86,7 @@ fn version_and_help() {
     assert!(String::from_utf8_lossy(&help.get_output().stdout).contains("Usage"));
 }
 
-/// What a program says on standard error when it fails with exit code 1.
+/// Runs a program that must fail with exit code 1, within a second. Returns the text that it writes to standard error.
 fn failure(mut command: Command) -> String {
     let began = Instant::now();
     let failed = command.stdin(Stdio::null()).assert().failure().code(1);
@@ -94,7 +94,7 @@ fn failure(mut command: Command) -> String {
     String::from_utf8(failed.get_output().stderr.clone()).unwrap()
 }
 
-/// The real redis-server, with these arguments, if there is one on this machine.
+/// The real redis-server with these arguments, if it is installed.
 fn real(args: &[&str]) -> Option<Command> {
     let mut command = Command::new("redis-server");
     let exists = Command::new("redis-server").arg("--version").output();
@@ -103,11 +103,13 @@ fn real(args: &[&str]) -> Option<Command> {
     exists.is_ok().then_some(command)
 }
 
+// Error texts of Redis.
 const DIRECTIVE: &str = "Bad directive or wrong number of arguments";
 const INTEGER: &str = "argument couldn't be parsed into an integer";
 const NUMBER: &str = "wrong number of arguments";
 
-/// Arguments that are refused: the number of the line, the line, and what is wrong with it.
+/// Invalid arguments. Redis turns arguments into lines of a configuration file; for each, the error shows the number of the
+/// line, the line, and what is wrong with it.
 const BAD_ARGUMENTS: &[(&[&str], usize, &str, &str)] = &[
     (&["--nosuch", "1"], 2, "nosuch \"1\"", DIRECTIVE),
     (&["--port", "abc"], 2, "port \"abc\"", INTEGER),
@@ -185,7 +187,8 @@ const BAD_ARGUMENTS: &[(&[&str], usize, &str, &str)] = &[
     ),
 ];
 
-/// This program, and the real one, show which line is wrong, and why.
+/// Checks that this program and the real redis-server fail with the same error, which shows line number `line`, its text
+/// `shown`, and the reason `why`.
 fn assert_shown(args: &[&str], line: usize, shown: &str, why: &str) {
     let expected = format!(
         "\n*** FATAL CONFIG FILE ERROR (Redis 7.0.15) ***\nReading the configuration file, at line {line}\n\
@@ -294,7 +297,7 @@ fn what_this_server_does_not_do_is_refused_with_a_reason() {
     }
 }
 
-/// A setting of a server, as CONFIG GET shows it.
+/// The value of a setting, as CONFIG GET shows it.
 fn setting(client: &mut Client, name: &str) -> String {
     match client.ask(&format!("CONFIG GET {name}")) {
         Reply::List(_, Some(pair)) if pair.len() == 2 => show(&pair[1]),
@@ -302,7 +305,7 @@ fn setting(client: &mut Client, name: &str) -> String {
     }
 }
 
-/// Arguments, and what a setting is with them.
+/// Arguments, the name of a setting, and the value that the setting has with these arguments.
 const GOOD_ARGUMENTS: &[(&[&str], &str, &str)] = &[
     (&["--hz 20"], "hz", "20"),
     (&["--HZ", "20"], "hz", "20"),
@@ -380,7 +383,7 @@ fn a_password_is_bytes() {
         assert_eq!(c.ask(set), Reply::Simple("OK".into()));
         assert_eq!(c.ask("CONFIG REWRITE"), Reply::Simple("OK".into()));
     }
-    // The comment has stayed, and what was written is read again.
+    // CONFIG REWRITE has kept the comment, and a new server reads the new passwords.
     let rewritten = fs::read_to_string(&file).unwrap();
     assert!(rewritten.starts_with("# \u{e9}\n"), "{rewritten}");
     let server = Running::spawn(program(&[file_name]), port);
@@ -390,7 +393,7 @@ fn a_password_is_bytes() {
 }
 
 #[test]
-fn the_directory_is_entered_where_the_file_says_so() {
+fn the_working_directory_changes_at_the_line_dir_of_the_file() {
     let dir = directory("enter").canonicalize().unwrap();
     fs::create_dir(dir.join("inner")).unwrap();
     fs::write(dir.join("inner/more.conf"), "hz 33\n").unwrap();
@@ -405,7 +408,7 @@ fn the_directory_is_entered_where_the_file_says_so() {
     assert_eq!(setting(&mut c, "dir"), format!("\"{}\"", inner.display()));
     assert_eq!(setting(&mut c, "hz"), "\"33\"");
     assert!(inner.join("here.log").exists());
-    // The file is found again from the new directory.
+    // The server was started with a relative path of the file, and must find the file from the new directory.
     assert_eq!(c.ask("CONFIG REWRITE"), Reply::Simple("OK".into()));
 }
 
@@ -482,7 +485,7 @@ fn settings_come_from_flags() {
 }
 
 #[test]
-fn a_replica_is_one_from_its_first_moment() {
+fn a_server_started_as_a_replica_never_accepts_writes() {
     for flags in [
         &["--replicaof", "127.0.0.1 1"][..],
         &["--replicaof", "127.0.0.1", "1"],
@@ -551,7 +554,7 @@ fn settings_come_from_standard_input() {
         wait_for(|| TcpStream::connect(address).is_ok());
         let mut c = running.client();
         assert_eq!(setting(&mut c, "maxclients"), "\"12\"");
-        // Options win over what is read.
+        // Options override what is read from standard input.
         assert_eq!(setting(&mut c, "timeout"), "\"7\"");
     }
 }
@@ -584,7 +587,7 @@ fn the_script_runs_the_server_where_it_is_called() {
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("your_program.sh");
     let text = fs::read_to_string(&script).unwrap();
     assert!(text.starts_with("#!/bin/sh\n"));
-    // Building it in release mode is the script's own business; here its last line counts.
+    // The test does not run the script, which would build in release mode. It checks the script's last line.
     assert!(text.trim_end().ends_with("\"$@\""));
     let port = free_port();
     let mut command = program(&["--port", &port.to_string()]);

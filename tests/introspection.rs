@@ -1,6 +1,7 @@
-//! What a server tells about itself: INFO, CLIENT LIST, DEBUG OBJECT and its log, at moments that a transcript cannot catch.
+//! What a server tells about itself in INFO, CLIENT LIST, DEBUG OBJECT and its log, where the exact moment matters; a
+//! transcript cannot express that.
 //!
-//! Each test runs against this server and, where there is one, against the real redis-server.
+//! Each test runs against this server and, if it is installed, against the real redis-server.
 
 mod common;
 
@@ -46,7 +47,7 @@ fn info(client: &mut Client, field: &str) -> String {
     found.map(|(_, value)| value.to_string()).unwrap()
 }
 
-/// A field of the line that CLIENT LIST shows of `of`.
+/// A field of the line that CLIENT LIST shows for the client `of`.
 fn listed(client: &mut Client, of: &Client, field: &str) -> String {
     let its_address = format!(" addr={} ", of.stream.local_addr().unwrap());
     let list = text(client.ask("CLIENT LIST"));
@@ -143,7 +144,7 @@ fn an_idle_client_holds_no_arguments() {
         ] {
             assert_eq!(listed(&mut other, &big, field), value, "{field}");
         }
-        // The buffer for input shrinks once the client has been idle for a while.
+        // The input buffer shrinks after the client has been idle for a while.
         wait_for(|| {
             let total = listed(&mut other, &big, "tot-mem");
             total.parse::<usize>().unwrap() < 100_000
@@ -182,7 +183,7 @@ fn debug_object_shows_an_expired_key_that_is_still_stored() {
     });
 }
 
-/// A server in a process of its own, whose log can be read.
+/// A server in a process of its own, so that its log can be read. Dropping this value ends the process.
 struct Logged(Child);
 
 impl Drop for Logged {
@@ -231,8 +232,7 @@ fn the_log_warns_once_of_requests_of_http() {
     }
 }
 
-/// Commands that wait for each other's locks for too long would show here: a reader waits, many writers write, and every
-/// entry arrives once and in order.
+/// Four writers add entries while a reader blocks for them. The reader must get each entry once, and lose no wake-up.
 #[test]
 fn a_waiting_reader_misses_nothing_while_many_write() {
     on_both(|address| {
@@ -274,7 +274,7 @@ fn a_waiting_reader_misses_nothing_while_many_write() {
     });
 }
 
-/// A client whose reply exceeds the limit of its class is closed, and the others go on.
+/// Only the client whose output exceeds the limit of its class is closed.
 #[test]
 fn a_normal_client_with_too_much_output_is_closed() {
     on_both(|address| {
@@ -297,7 +297,7 @@ fn a_normal_client_with_too_much_output_is_closed() {
     });
 }
 
-/// One big argument counts as part of the query buffer.
+/// A big argument counts as part of the query buffer.
 #[test]
 fn a_client_whose_argument_exceeds_the_query_buffer_is_closed() {
     on_both(|address| {
@@ -312,7 +312,8 @@ fn a_client_whose_argument_exceeds_the_query_buffer_is_closed() {
     });
 }
 
-/// Redis keeps the connection of a silenced client open until the peer closes it; this server closes it at once.
+/// After a protocol error of a client with CLIENT REPLY OFF, Redis keeps the connection open until the peer closes it. This
+/// server closes it at once.
 #[test]
 fn a_silenced_client_gets_no_protocol_error() {
     on_both(|address| {

@@ -1,4 +1,4 @@
-//! The README keeps its word: its table lists every command of the server, and nothing else.
+//! Checks the README: its table of commands lists every command of the server, and nothing else.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,8 @@ fn the_readme_lists_every_command() {
         .arg("LIST")
         .query(&mut connection)
         .unwrap();
-    // A subcommand is `container|name`. DEBUG reads the names of its subcommands itself.
+    // COMMAND LIST names a subcommand `container|name`; the README lists the name alone. The subcommands of DEBUG are not in
+    // COMMAND LIST.
     let names = names.iter().map(|n| n.rsplit('|').next().unwrap());
     let debug = ["sleep", "set-active-expire", "object"];
     let all: BTreeSet<String> = names.chain(debug).map(String::from).collect();

@@ -1,7 +1,8 @@
-//! Replication, with this server and the real redis-server in every place: as primary, as replica, and in between.
+//! Replication between this server and the real redis-server, each as the primary, as the replica, and in the middle of a
+//! chain.
 //!
-//! Whatever happens on the way — links that break, transactions, a server that takes another's place — in the end the
-//! contents must be the same on both sides.
+//! The tests break links, run transactions and promote replicas. In the end the contents of all servers must be equal.
+//! Some tests play a primary or a replica themselves, on a plain socket.
 
 mod common;
 
@@ -16,13 +17,16 @@ use common::words;
 use common::{Client, RealRedis, Reply, encode, show, wait_for};
 use redis_clone::{Config, Server};
 
-/// A server of either kind.
+/// A server of either kind. Dropping this value stops the server.
 enum Node {
+    /// This server, in the process of the test.
     Ours(Server),
+    /// The real redis-server, in a process of its own.
     Real(RealRedis),
 }
 
 impl Node {
+    /// Starts this server.
     fn ours() -> Node {
         let config = Config {
             enable_debug_command: "yes",
@@ -33,7 +37,7 @@ impl Node {
         Node::Ours(Server::start(config).unwrap())
     }
 
-    /// The real one, if there is one on this machine.
+    /// Starts the real redis-server, if it is installed.
     fn real() -> Option<Node> {
         let options = [
             "--repl-diskless-sync-delay",
@@ -68,17 +72,19 @@ impl Node {
         found.map_or(String::new(), |(_, value)| value.to_string())
     }
 
+    /// Makes this server a replica of `primary`. Does not wait.
     fn follow(&self, primary: &Node) {
         let address = primary.address();
         let line = format!("REPLICAOF {} {}", address.ip(), address.port());
         assert_eq!(self.client().ask(&line), Reply::Simple("OK".into()));
     }
 
+    /// Whether the link to the primary is up.
     fn follows(&self) -> bool {
         self.info("master_link_status") == "up"
     }
 
-    /// Waits until it has all that `primary` has.
+    /// Waits until this replica is at the same offset as `primary`.
     fn catch_up(&self, primary: &Node) {
         let began = std::time::Instant::now();
         let offset = |node: &Node| node.info("master_repl_offset");
@@ -94,7 +100,7 @@ impl Node {
         }
     }
 
-    /// Everything that it holds: what can be asked of each key, by database and key.
+    /// Everything that the server holds.
     fn contents(&self) -> Contents {
         let (mut client, mut all) = (self.client(), BTreeMap::new());
         for db in 0..16 {
@@ -128,11 +134,12 @@ impl Node {
     }
 }
 
-/// What there is to say of each key, by database and key.
+/// For each database and key: the expiry, the value, and for a stream the facts that XINFO shows.
 type Contents = BTreeMap<(usize, Vec<u8>), Vec<String>>;
 
-/// What XINFO STREAM FULL says, without what differs between a primary and its replica in Redis, too: how its tree is
-/// built, and what no command carries over — entries read by XREADGROUP, and consumers that have nothing pending.
+/// The reply to XINFO STREAM FULL, without facts that differ between a primary and its replica in Redis, too: the size of the
+/// radix tree, and facts that the replication stream does not carry (how many entries a group has read, and consumers
+/// without pending entries).
 fn comparable(mut full: Vec<Reply>) -> Vec<String> {
     let Some(Reply::List(_, Some(groups))) = full.pop() else {
         panic!("no groups");
@@ -153,7 +160,7 @@ fn comparable(mut full: Vec<Reply>) -> Vec<String> {
     facts
 }
 
-/// Every pair of a primary and a replica that this machine has.
+/// Pairs of a primary and a replica of which at least one is this server: all kinds that this machine can start.
 fn pairs() -> Vec<(Node, Node)> {
     let mut pairs = vec![(Node::ours(), Node::ours())];
     if let (Some(primary), Some(replica)) = (Node::real(), Node::real()) {
@@ -163,6 +170,7 @@ fn pairs() -> Vec<(Node, Node)> {
     pairs
 }
 
+/// Panics if the contents of two servers differ, and shows the first difference.
 fn assert_equal(a: &Node, b: &Node) {
     let (a, b) = (a.contents(), b.contents());
     assert!(a.keys().eq(b.keys()), "{:?}\n{:?}", a.keys(), b.keys());
@@ -176,7 +184,7 @@ fn assert_equal(a: &Node, b: &Node) {
     }
 }
 
-/// Random commands, so many of them, on a connection of their own.
+/// Sends this many random commands on a connection of its own.
 fn disturb(node: &Node, seed: u64, commands: usize) {
     let (mut client, mut dice, mut clock) = (node.client(), Dice(seed), 0);
     for _ in 0..commands {
@@ -186,13 +194,14 @@ fn disturb(node: &Node, seed: u64, commands: usize) {
     }
 }
 
-/// So many seeds; `SEEDS=n` makes it n.
+/// The seeds 1 to `usual`, or 1 to n if the environment has `SEEDS=n`.
 fn seeds(usual: u64) -> impl Iterator<Item = u64> {
     let wanted = std::env::var("SEEDS").ok();
     1..=wanted.map_or(usual, |n| n.parse().unwrap())
 }
 
-/// One of everything: types, times to live, databases, binary and big values, groups with work in every state.
+/// Fills a server with data of every sort: both types, expiries, two databases, binary and big values, consumer groups with
+/// entries in every state.
 fn fill(node: &Node) {
     let mut client = node.client();
     let mut ask = |line: &str| {
@@ -252,13 +261,14 @@ fn a_replica_gets_everything_and_then_every_change() {
     }
 }
 
-/// Becomes a replica of a node: takes the copy, and leaves the stream of changes to be read.
+/// Plays a replica of `node`: reads the full copy. The next bytes on the connection are the replication stream.
 fn listen(node: &Node) -> Client {
     listen_as(node.client())
 }
 
+/// The same on a connection that has already sent something.
 fn listen_as(mut client: Client) -> Client {
-    // Without `capa eof` the copy has a length, and the stream follows at once.
+    // Without `REPLCONF capa eof`, the primary announces the length of the copy, and sends the stream right after the copy.
     client.send_raw(b"PSYNC ? -1\r\n");
     while !client.line().starts_with("+FULLRESYNC") {}
     let announced = loop {
@@ -270,7 +280,8 @@ fn listen_as(mut client: Client) -> Client {
     client
 }
 
-/// The changes that have come, up to a mark that the node is made to send. Times and automatic IDs are made alike.
+/// The commands in the replication stream so far, without times. To find the end, this function makes `node` send a SET of
+/// the key `the-end`.
 fn changes(stream: &mut Client, node: &Node) -> Vec<String> {
     node.client().ask("SET the-end 1");
     let mut changes = vec![];
@@ -289,7 +300,7 @@ fn changes(stream: &mut Client, node: &Node) -> Vec<String> {
     }
 }
 
-/// Every run of digits as long as a time is replaced.
+/// Replaces every number of 13 digits, which is a time in milliseconds, by `TIME`.
 fn without_times(text: &str) -> String {
     let is_digit = |c: char| c.is_ascii_digit();
     let mut out = String::new();
@@ -302,7 +313,7 @@ fn without_times(text: &str) -> String {
     out
 }
 
-/// Commands whose effect is not what was sent.
+/// Commands, most of which are propagated in a form that differs from the command that the client sent.
 const TRANSLATED: &str = "
     SET a 1 EX 100
     SET a 2 PX 100000 NX
@@ -481,12 +492,12 @@ fn a_broken_link_is_mended_without_a_second_copy() {
 }
 
 #[test]
-fn who_has_missed_too_much_begins_anew() {
+fn a_replica_that_has_missed_too_much_gets_a_new_copy() {
     for (primary, replica) in pairs() {
         primary.client().ask("CONFIG SET repl-backlog-size 16384");
         replica.follow(&primary);
         wait_for(|| replica.follows());
-        // It cannot come back while it follows nobody.
+        // While the replica follows a primary that does not answer, it misses the changes.
         let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = nobody.local_addr().unwrap().port();
         replica.client().ask(&format!("REPLICAOF 127.0.0.1 {port}"));
@@ -523,7 +534,7 @@ fn a_replica_logs_in_and_says_where_it_is() {
     }
 }
 
-/// Every way to put three servers in a row.
+/// Three servers, in two arrangements of the real redis-server and this server, and all of this server.
 fn rows() -> Vec<[Node; 3]> {
     let mut rows = vec![[Node::ours(), Node::ours(), Node::ours()]];
     if let (Some(a), Some(b), Some(c)) = (Node::real(), Node::real(), Node::real()) {
@@ -572,7 +583,7 @@ fn a_promoted_replica_is_followed_without_a_copy() {
         second.client().ask("REPLICAOF NO ONE");
         assert_eq!(second.info("master_replid2"), old);
         disturb(&second, 3, 500);
-        // The sibling goes on, and so does the old primary, which has seen nothing since.
+        // Both the other replica and the old primary can continue without a copy: the old primary has accepted no write since.
         third.follow(&second);
         first.follow(&second);
         disturb(&second, 4, 500);
@@ -588,7 +599,7 @@ fn a_promoted_replica_is_followed_without_a_copy() {
 #[test]
 fn wait_counts_the_replicas_that_have_this_client_s_writes() {
     for [first, second, third] in rows() {
-        // Nothing was written, so nobody lacks anything.
+        // This client has written nothing, and there are no replicas.
         assert_eq!(first.client().ask("WAIT 0 100"), Reply::Int(0));
         assert_eq!(first.client().ask("WAIT 1 50"), Reply::Int(0));
         second.follow(&first);
@@ -642,42 +653,52 @@ fn a_waiting_client_is_freed_by_unblock_and_by_a_change_of_roles() {
     assert!(show(&client.reply().unwrap()).contains("UNBLOCKED"));
 }
 
-#[test]
-fn a_copy_that_breaks_off_leaves_the_old_data() {
-    let replica = Node::ours();
-    replica.client().ask("SET mine 1");
-    let copy = b"REDIS0010\xFE\x00\x00\x01k\x01v\xFF\0\0\0\0\0\0\0\0";
-    let mark = "m".repeat(40);
-    let eof = |mark: &str| format!("$EOF:{mark}\r\n").into_bytes();
-    let bodies: Vec<Vec<u8>> = vec![
+/// A small RDB: one key, `k`.
+const RDB: &[u8] = b"REDIS0010\xFE\x00\x00\x01k\x01v\xFF\0\0\0\0\0\0\0\0";
+
+/// The announcement of a copy with an end mark.
+fn eof(mark: &str) -> Vec<u8> {
+    format!("$EOF:{mark}\r\n").into_bytes()
+}
+
+/// Announcements and copies that are invalid or incomplete.
+fn broken_copies(mark: &str) -> Vec<Vec<u8>> {
+    vec![
         vec![],
         b"-ERR no\r\n".to_vec(),
         b"rubbish\r\n".to_vec(),
         b"$abc\r\n".to_vec(),
         b"$-5\r\n".to_vec(),
         b"$99999999999999999\r\nREDIS".to_vec(),
-        [b"$26\r\n".as_slice(), &copy[..20]].concat(),
-        [b"$8\r\n".as_slice(), copy].concat(),
+        [b"$26\r\n".as_slice(), &RDB[..20]].concat(),
+        [b"$8\r\n".as_slice(), RDB].concat(),
         b"$EOF:short\r\n".to_vec(),
-        [eof(&mark), copy[..15].to_vec()].concat(),
-        [eof(&mark), copy.to_vec(), b"n".repeat(40)].concat(),
-        [eof(&mark), b"REDIS0099".to_vec()].concat(),
+        [eof(mark), RDB[..15].to_vec()].concat(),
+        [eof(mark), RDB.to_vec(), b"n".repeat(40)].concat(),
+        [eof(mark), b"REDIS0099".to_vec()].concat(),
         [
-            eof(&mark),
+            eof(mark),
             b"REDIS0010\xFE\x00\x00\x81\x7f\xff\xff\xff\xff\xff\xff\xffx".to_vec(),
         ]
         .concat(),
         [
-            eof(&mark),
+            eof(mark),
             b"REDIS0010\xFE\x00\x01\x01k\x01\x01a\xFF\0\0\0\0\0\0\0\0".to_vec(),
         ]
         .concat(),
         b"\n".repeat(100_000),
-    ];
+    ]
+}
+
+#[test]
+fn a_copy_that_breaks_off_leaves_the_old_data() {
+    let replica = Node::ours();
+    replica.client().ask("SET mine 1");
+    let mark = "m".repeat(40);
     let primary = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = primary.local_addr().unwrap().port();
-    for body in &bodies {
-        // Said anew each time, so that it does not wait before it tries again.
+    for body in &broken_copies(&mark) {
+        // A new REPLICAOF makes the replica connect at once, without a pause after the failure.
         replica.client().ask("REPLICAOF NO ONE");
         replica.client().ask(&format!("REPLICAOF 127.0.0.1 {port}"));
         let (mut stream, _) = primary.accept().unwrap();
@@ -687,17 +708,17 @@ fn a_copy_that_breaks_off_leaves_the_old_data() {
         wait_for(|| show(&replica.client().ask("ROLE")).contains("\"connect\""));
         assert_eq!(show(&replica.client().ask("GET mine")), "\"1\"", "{body:?}");
     }
-    // And now in earnest.
+    // Now a complete copy.
     replica.client().ask("REPLICAOF NO ONE");
     replica.client().ask(&format!("REPLICAOF 127.0.0.1 {port}"));
     let (mut stream, _) = primary.accept().unwrap();
     shake_hands(&mut stream);
     stream
-        .write_all(&[eof(&mark), copy.to_vec(), mark.clone().into_bytes()].concat())
+        .write_all(&[eof(&mark), RDB.to_vec(), mark.clone().into_bytes()].concat())
         .unwrap();
     wait_for(|| show(&replica.client().ask("GET k")) == "\"v\"");
     assert_eq!(show(&replica.client().ask("GET mine")), "(nil)");
-    // What makes no sense in the stream ends the link; what is only unknown is passed over.
+    // The replica skips an unknown command in the stream. Bytes that are not RESP end the link.
     stream
         .write_all(b"*2\r\n$7\r\nPUBLISH\r\n$1\r\nx\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nw\r\n")
         .unwrap();
@@ -712,14 +733,14 @@ fn a_copy_that_breaks_off_leaves_the_old_data() {
     assert_eq!(show(&replica.client().ask("GET k")), "\"x\"");
 }
 
-/// Plays a primary up to the announcement of a copy.
+/// Plays a primary: does the handshake and announces a full copy.
 fn shake_hands(stream: &mut TcpStream) {
     hear_psync(stream);
     let answer = format!("+FULLRESYNC {} 0\r\n", "a".repeat(40));
     stream.write_all(answer.as_bytes()).unwrap();
 }
 
-/// Plays a primary up to the replica's PSYNC, and returns the replid and the offset that PSYNC names.
+/// Plays a primary: does the handshake up to the replica's PSYNC. Returns the replication ID and the offset of PSYNC.
 fn hear_psync(stream: &mut TcpStream) -> (String, i64) {
     let mut piece = [0; 1024];
     stream
@@ -741,19 +762,18 @@ fn hear_psync(stream: &mut TcpStream) -> (String, i64) {
     }
 }
 
-/// A copy of one key, `k`, with an end mark.
+/// A full copy of one key, `k`, with an end mark.
 fn small_copy() -> Vec<u8> {
     let mark = "m".repeat(40);
-    let mut copy = format!("$EOF:{mark}\r\n").into_bytes();
-    copy.extend_from_slice(b"REDIS0010\xFE\x00\x00\x01k\x01v\xFF\0\0\0\0\0\0\0\0");
+    let mut copy = eof(&mark);
+    copy.extend_from_slice(RDB);
     copy.extend_from_slice(mark.as_bytes());
     copy
 }
 
-/// A copy of one key, `k`, whose length is told.
+/// A full copy of one key, `k`, with its length at the beginning.
 fn short_copy_of_known_length() -> Vec<u8> {
-    let copy = b"REDIS0010\xFE\x00\x00\x01k\x01v\xFF\0\0\0\0\0\0\0\0";
-    [format!("${}\r\n", copy.len()).as_bytes(), copy].concat()
+    [format!("${}\r\n", RDB.len()).as_bytes(), RDB].concat()
 }
 
 #[test]
@@ -773,7 +793,7 @@ fn the_first_acknowledgement_comes_at_once_only_after_an_end_mark() {
             hear_psync(&mut stream);
             stream.write_all(&answer).unwrap();
             let (mut heard, began) = (vec![], Instant::now());
-            // Empty lines only say that it is there.
+            // The replica may send empty lines before; they are signs of life.
             while !heard.ends_with(b"REPLCONF\r\n$3\r\nACK\r\n$3\r\n100\r\n") {
                 let mut piece = [0; 100];
                 let n = stream.read(&mut piece).unwrap();
@@ -849,7 +869,7 @@ fn a_replica_that_sends_a_command_with_a_reply_is_disconnected() {
             let mut replica = listen(&primary);
             replica.send_raw(format!("{command}\r\nx\r\n").as_bytes());
             let (bytes, closed) = replica.raw_reply(Duration::from_secs(2));
-            // The primary's own signs of life may come; a reply does not.
+            // The primary may send its own PING, but no reply.
             let text = String::from_utf8_lossy(&bytes);
             assert!(
                 closed && !text.contains(['+', '-', ':']),
@@ -857,7 +877,7 @@ fn a_replica_that_sends_a_command_with_a_reply_is_disconnected() {
             );
         }
         assert_eq!(show(&primary.client().ask("GET a")), "(nil)");
-        // What has no reply does not matter.
+        // Commands without a reply are accepted.
         let mut replica = listen(&primary);
         replica.send_raw(b"CLIENT REPLY OFF\r\nPING\r\nPSYNC ? -1\r\nREPLCONF GETACK *\r\n");
         let (_, closed) = replica.raw_reply(Duration::from_millis(200));
@@ -865,7 +885,7 @@ fn a_replica_that_sends_a_command_with_a_reply_is_disconnected() {
     }
 }
 
-/// A stream of changes in which the database changes outside of transactions, inside of them, and both.
+/// A replication stream with SELECTs outside and inside of transactions.
 const STREAM: &[&str] = &[
     "SELECT 2", "SET s 0", "MULTI", "INCR x", "SELECT 5", "INCR y", "EXEC", "INCR z", "MULTI",
     "SELECT 3", "INCR a", "SELECT 4", "INCR b", "EXEC", "ping", "INCR c",
@@ -873,11 +893,12 @@ const STREAM: &[&str] = &[
 
 #[test]
 fn a_stream_that_is_cut_anywhere_goes_on_in_its_database() {
-    // The same commands, run by a client.
+    // The expected contents: a client runs the same commands.
     let model = Node::ours();
     let mut client = model.client();
     client.ask("SET k v");
-    // The stream, and the offsets from which it can go on: those outside of transactions.
+    // The bytes of the stream, and the offsets between commands but outside of transactions. A replica must ask for the
+    // rest of the stream from the last such offset before the cut.
     let (mut text, mut boundaries, mut open) = (vec![], vec![0], false);
     for line in STREAM {
         client.ask(line);
@@ -904,16 +925,21 @@ fn a_stream_that_is_cut_anywhere_goes_on_in_its_database() {
     });
 }
 
-/// A replica, and two replicas of it: one that follows before the cut, and one that makes its copy after it.
+/// A replica of the test, and two replicas of that replica.
 struct CutChain {
+    /// The replica of the test.
     replica: Node,
+    /// It follows `replica` before the cut.
     early: Node,
+    /// It gets its copy from `replica` after the cut.
     late: Node,
-    /// Two addresses of one primary, so that the replica connects anew at once when it is told the other one.
+    /// The two addresses of the test, which plays the primary. REPLICAOF with the other address makes the replica connect
+    /// again at once.
     primaries: [TcpListener; 2],
 }
 
 impl CutChain {
+    /// Starts the three servers.
     fn new() -> CutChain {
         let listen = || TcpListener::bind("127.0.0.1:0").unwrap();
         CutChain {
@@ -924,7 +950,7 @@ impl CutChain {
         }
     }
 
-    /// Has the replica connect to one of the primary's addresses, and returns the connection and what PSYNC asks for.
+    /// Makes the replica connect to one of the addresses. Returns the connection, and the arguments of the replica's PSYNC.
     fn connect(&self, primary: usize) -> (TcpStream, (String, i64)) {
         let port = self.primaries[primary].local_addr().unwrap().port();
         let line = format!("REPLICAOF 127.0.0.1 {port}");
@@ -934,14 +960,15 @@ impl CutChain {
         (stream, asked)
     }
 
-    /// Has another server begin anew as a replica of the replica.
+    /// Makes another server follow the replica with a new copy.
     fn add(&self, node: &Node, replid: &str) {
         node.client().ask("REPLICAOF NO ONE");
         node.follow(&self.replica);
         wait_for(|| node.follows() && node.info("master_replid") == replid);
     }
 
-    /// Sends the stream up to `cut`, and the rest on another connection.
+    /// Sends the stream up to `cut`, and the rest from `boundary` on another connection. All three servers must have the
+    /// expected contents in the end.
     fn check(&self, text: &[u8], cut: usize, boundary: usize, expected: &Contents) {
         let replid = format!("{cut:040}");
         let (mut stream, _) = self.connect(0);
@@ -970,7 +997,7 @@ impl CutChain {
     }
 }
 
-/// Writes for a while, in several databases, in transactions and without.
+/// Writes for this time: in all databases, with and without transactions.
 fn write_everywhere(node: &Node, seed: u64, time: Duration) {
     let (mut client, mut dice) = (node.client(), Dice(seed));
     let began = Instant::now();
@@ -999,7 +1026,7 @@ fn write_everywhere(node: &Node, seed: u64, time: Duration) {
     }
 }
 
-/// Has a replica break its link off and connect anew at once: the primary has two names.
+/// Makes a replica drop its link and connect again at once, by giving it the other name of the same primary.
 fn reconnect(replica: &Node, primary: &Node, times: usize) {
     let host = ["localhost", "127.0.0.1"][times % 2];
     let line = format!("REPLICAOF {host} {}", primary.address().port());
@@ -1038,7 +1065,7 @@ fn links_that_break_again_and_again_do_not_mix_databases_up() {
     }
 }
 
-/// Asks for everything, as a replica that takes a copy with an end mark.
+/// Plays a replica that accepts an end mark, and asks for a full copy.
 fn ask_for_copy(node: &Node) -> Client {
     let mut client = node.client();
     client.ask("REPLCONF capa eof");
@@ -1046,7 +1073,7 @@ fn ask_for_copy(node: &Node) -> Client {
     client
 }
 
-/// The line in which a node announces a copy, and how many empty lines came before it.
+/// Reads the line that announces a copy. Returns it, and the number of empty lines before it, which are signs of life.
 fn announcement(client: &mut Client) -> (String, usize) {
     let mut signs = 0;
     loop {
@@ -1088,7 +1115,7 @@ fn replicas_that_come_together_share_one_copy() {
             client.ask("SET between 1");
         }
         assert!(primary.info("slave2").contains("state=wait_bgsave"));
-        // Who leaves is not missed.
+        // A replica that disconnects does not matter.
         drop(ask_for_copy(&primary));
         let announced: Vec<_> = replicas.iter_mut().map(announcement).collect();
         let time = began.elapsed();
@@ -1115,7 +1142,7 @@ fn a_copy_begins_when_enough_replicas_have_come() {
             announcement(replica);
             read_copy(replica);
         });
-        // One that takes no end mark is not kept waiting, unless a copy is still on its way.
+        // A replica that accepts no end mark gets its copy without a delay, as soon as no other copy is being sent.
         wait_for(|| primary.info("rdb_bgsave_in_progress") == "0");
         client.ask("CONFIG SET repl-diskless-sync-max-replicas 0");
         listen(&primary);
@@ -1129,7 +1156,7 @@ fn a_slow_replica_does_not_hold_up_those_that_share_its_copy() {
     client.ask("CONFIG SET repl-diskless-sync-delay 1");
     client.ask("CONFIG SET proto-max-bulk-len 64mb");
     for i in 0..40 {
-        // Bytes that do not get shorter.
+        // A random value, because LZF cannot compress it.
         let mut dice = Dice(i);
         let value: String = (0..1 << 20)
             .map(|_| char::from(b'!' + dice.below(90) as u8))
@@ -1148,9 +1175,10 @@ fn a_slow_replica_does_not_hold_up_those_that_share_its_copy() {
 }
 
 #[test]
-fn a_replica_that_does_not_read_costs_little_and_holds_nobody_up() {
+fn a_replica_that_does_not_read_costs_little_and_delays_no_other_client() {
     let big = format!("SET big {}", "x".repeat(1 << 20));
-    // While the copy is sent, when it has been sent, and afterwards.
+    // Three replicas stop reading at different moments: in the middle of the copy, before its end mark is confirmed, and
+    // after the copy.
     let asks: [fn(&Node) -> Client; 3] = [
         |node| {
             (0..40).for_each(|i| {
@@ -1181,7 +1209,7 @@ fn a_replica_that_does_not_read_costs_little_and_holds_nobody_up() {
 }
 
 #[test]
-fn a_client_that_wants_nothing_but_a_copy_has_nothing_kept_for_it() {
+fn the_backlog_keeps_nothing_for_a_client_that_wants_only_a_copy() {
     let primary = Node::ours();
     let mut client = primary.client();
     client.ask("SET k v");
@@ -1244,7 +1272,8 @@ fn a_primary_hands_over_and_no_acknowledged_write_is_lost() {
             let writer = |i: usize| {
                 let mut client = primary.client();
                 let mut n = 0;
-                // Until the server has become a replica; what comes in between has to wait.
+                // The writer stops at the first error, which comes when the server has become a replica. During the failover,
+                // the server delays the writes.
                 while client.ask(&format!("SET writer:{i}:{n} 1")) == Reply::Simple("OK".into()) {
                     n += 1;
                 }
@@ -1268,18 +1297,18 @@ fn a_primary_hands_over_and_no_acknowledged_write_is_lost() {
         let keys = replica.client().ask("DBSIZE");
         assert_eq!(keys, Reply::Int(written.iter().sum::<usize>() as i64));
         assert_equal(&primary, &replica);
-        // It went on from where it was.
+        // The old primary continued with a partial resync.
         assert_eq!(replica.info("sync_full"), "0");
     }
 }
 
 #[test]
-fn a_handing_over_that_cannot_be_is_given_up() {
+fn a_failover_to_a_replica_that_never_catches_up_is_given_up() {
     let (primary, replica) = (Node::ours(), Node::ours());
     replica.follow(&primary);
     replica.catch_up(&primary);
     let mut client = primary.client();
-    // A replica that is there and never has everything.
+    // The test plays a replica that is online but never acknowledges anything.
     client.ask("SET a 0");
     let mut deaf = primary.client();
     deaf.ask("REPLCONF listening-port 7");

@@ -1,6 +1,6 @@
-//! The end of a server that has replicas: nothing that was acknowledged is lost.
+//! Shutdown of a server that has replicas: no acknowledged write is lost.
 //!
-//! The servers are processes, so that they can be stopped for a while and end by themselves.
+//! The servers are processes of their own, so that a test can suspend them with SIGSTOP and see their exit codes.
 
 mod common;
 
@@ -13,21 +13,23 @@ use std::time::{Duration, Instant};
 use assert_cmd::prelude::*;
 use common::{Client, Reply, free_port, show, wait_for};
 
-/// A server process, which ends with this value.
+/// A server in a process of its own. Dropping this value ends the process.
 struct Running {
     process: Child,
     address: SocketAddr,
+    /// The path of the server's log file.
     log: PathBuf,
 }
 
 impl Running {
-    /// Starts the program with these settings; the real redis-server if `real`, and if there is one.
+    /// Starts this server with these settings, or the real redis-server if `real` is set. `None` if the machine has no
+    /// redis-server.
     fn start(real: bool, settings: &[&str]) -> Option<Running> {
         loop {
             let mut running = Running::spawn(real, settings)?;
             let address = running.address;
             wait_for(|| TcpStream::connect(address).is_ok());
-            // If it has ended, another process has taken its port.
+            // If the server has ended, another process has taken its port. Then try again.
             if !running.has_ended() {
                 return Some(running);
             }
@@ -93,14 +95,14 @@ impl Running {
         self.process.try_wait().unwrap().is_some()
     }
 
-    /// Waits for the end, and returns how long that took and the exit code.
+    /// Waits until the process ends. Returns how long that took, and the exit code.
     fn ends(&mut self) -> (Duration, Option<i32>) {
         let began = Instant::now();
         wait_for(|| self.has_ended());
         (began.elapsed(), self.process.wait().unwrap().code())
     }
 
-    /// Starts a replica, and waits until it has acknowledged everything.
+    /// Starts a replica of this server, and waits until it has acknowledged everything.
     fn replica(&self, real: bool) -> Option<Running> {
         let replica = Running::start(real, &[])?;
         let line = format!("REPLICAOF 127.0.0.1 {}", self.address.port());
@@ -126,7 +128,7 @@ impl Drop for Running {
     }
 }
 
-/// Every primary and replica of which one is ours.
+/// Every pair of a primary and a replica of which at least one is this server.
 fn pairs() -> Vec<(Running, Running)> {
     let mut pairs = vec![];
     for (real_primary, real_replica) in [(false, false), (true, false), (false, true)] {
@@ -178,7 +180,7 @@ fn replicas_that_have_everything_are_not_waited_for() {
 }
 
 #[test]
-fn while_it_waits_there_are_reads_and_no_writes() {
+fn a_server_that_waits_for_its_replicas_serves_reads_but_no_writes() {
     for (primary, replica) in pairs() {
         let mut client = primary.client();
         replica.signal("STOP");
@@ -208,7 +210,7 @@ fn while_it_waits_there_are_reads_and_no_writes() {
 }
 
 #[test]
-fn keys_do_not_expire_while_it_waits() {
+fn keys_do_not_expire_while_a_server_waits_for_its_replicas() {
     let primary = Running::start(false, &[]).unwrap();
     let replica = primary.replica(false).unwrap();
     replica.signal("STOP");
@@ -216,7 +218,7 @@ fn keys_do_not_expire_while_it_waits() {
     let mut client = primary.client();
     client.send(&[b"SHUTDOWN".to_vec()]);
     wait_for(|| primary.info("shutdown_in_milliseconds").is_some());
-    // What it has asked the replicas is in the log by now.
+    // By now the question of the primary to its replicas (GETACK) is in the log of changes.
     std::thread::sleep(Duration::from_millis(50));
     let end = primary.info("master_repl_offset");
     std::thread::sleep(Duration::from_millis(600));
@@ -224,14 +226,14 @@ fn keys_do_not_expire_while_it_waits() {
     assert_eq!(primary.info("master_repl_offset"), end);
     assert_eq!(primary.ask("SHUTDOWN ABORT"), "OK");
     wait_for(|| primary.info("expired_keys").as_deref() == Some("1"));
-    // The client that asked for it is there as before. (In Redis 7.0 its next command is the end of the server.)
+    // The client that sent SHUTDOWN can go on. (Redis 7.0 may crash at a later command of this client.)
     assert_eq!(show(&client.reply().unwrap()), NOT_SHUT_DOWN);
     assert_eq!(show(&client.ask("PING")), "PONG");
     replica.signal("CONT");
 }
 
 #[test]
-fn signals_wait_too() {
+fn a_shutdown_by_a_signal_waits_for_replicas_too() {
     for (mut primary, replica) in pairs() {
         replica.signal("STOP");
         primary.ask("SET k 2");
@@ -268,7 +270,7 @@ fn a_second_interrupt_does_not_wait() {
 }
 
 #[test]
-fn the_waiting_has_an_end() {
+fn waiting_for_replicas_has_a_time_limit() {
     for (settings, how, longest, in_time) in [
         (&["--shutdown-timeout", "1"][..], "SHUTDOWN", 2500, false),
         (&["--shutdown-timeout", "0"], "SHUTDOWN", 900, true),

@@ -1,14 +1,15 @@
-//! Replays the sessions under `tests/transcripts/` against this server, and against the real redis-server where
-//! there is one.
+//! Replays the sessions under `tests/transcripts/` against this server, and against the real redis-server if it is
+//! installed.
 //!
-//! A transcript is a session as a person sees it in redis-cli:
+//! A transcript is a session as redis-cli shows it. It consists of scenes, and the sentence above a scene tells what the
+//! scene shows:
 //!
 //! ```text
-//! # A sentence that says what the scene shows.
+//! # SET stores a string.
 //! > SET greeting hello
 //! OK
 //!
-//! # Several clients are named by a letter; one that gets no answer yet is "(waiting)".
+//! # XREAD BLOCK waits for an entry. Here two clients, A and B, take part. "A<" shows the next reply to A.
 //! A> XREAD BLOCK 0 STREAMS s $
 //! (waiting)
 //! B> XADD s 1-1 f v
@@ -18,27 +19,38 @@
 //!    ...
 //! ```
 //!
-//! Beside that: `~>` compares with every run of digits made `N`, for replies that hold a time; `raw>` sends
-//! quoted bytes as they are and shows the bytes that come back; `wait 50` waits so many milliseconds; and
-//! a line `! --setting value` at the head gives the server an option. `raw` and the letters may be followed by a digit
-//! (`raw2>`, `A2>`), which names another connection. `{A}` within a line stands for the client ID of connection A.
+//! Each line of the syntax:
 //!
-//! Two names stand for more than a connection:
+//! | line | meaning |
+//! |---|---|
+//! | `# text` | prose |
+//! | `! --setting value` | an option for the server |
+//! | `> GET k` | sends a command and shows the reply |
+//! | `A> GET k` | the same on the connection A. A name has one or two letters, and may have a digit (`A2`). |
+//! | `A<` | shows the next reply on the connection A |
+//! | `~> TTL k` | shows the reply with `N` in place of every run of digits, because they hold a time |
+//! | `raw> "GET k\r\n"` | sends the quoted bytes as they are, and shows the bytes that come back (also `raw2>`) |
+//! | `wait 50` | waits for 50 milliseconds |
+//! | `{A}` inside a command | the client ID of the connection A |
+//! | `(waiting)` as a reply | no reply has arrived |
+//! | `(closed)` as a reply | the server has closed the connection |
+//!
+//! Two names have a special meaning:
 //!
 //! ```text
-//! # "replica" does the handshake of a replica at its first line, and shows each command that the primary sends.
+//! # The first line of "replica" does the handshake of a replica. Each line shows the commands that the primary has sent.
 //! replica<
 //! "SELECT" "0"
 //! "SET" "greeting" "hello"
 //!
-//! # "stats" shows sections of INFO that count, sorted, without times and without its own commands; "reset" clears them.
+//! # "stats" shows the counters of a section of INFO, sorted, without times and without the commands that "stats" sends
+//! # itself. "stats> reset" sets them to zero.
 //! stats> commandstats
 //! get: calls=1, rejected_calls=0, failed_calls=0
 //! ```
 //!
-//! The expected text is recorded from the real redis-server, never typed:
-//! `RECORD=1 cargo test --test transcripts` rewrites every file (`RECORD=streams` those with `streams` in their path).
-//! `ONLY=streams` replays only the files with `streams` in their path.
+//! The expected text is recorded from the real redis-server, never typed. `RECORD=1 cargo test --test transcripts` rewrites
+//! every file, and `RECORD=streams` only the files with `streams` in their path. `ONLY=streams` replays only these files.
 
 mod common;
 
@@ -52,21 +64,25 @@ use common::words;
 use common::{Client, RealRedis, Reply, encode, show};
 use redis_clone::{Config, Server};
 
-/// Nothing has come for so long: the client waits.
+/// A client that has received nothing for this time is shown as "(waiting)".
 const PATIENCE: Duration = Duration::from_millis(150);
 
 /// A step of a transcript.
 enum Step {
-    /// Prose, blank lines, options: kept as they are.
+    /// Prose, a blank line or an option.
     Text(String),
+    /// `wait`, in milliseconds.
     Wait(u64),
-    /// A line that does something, and the lines that are expected after it.
+    /// A line for a connection.
     Act {
+        /// The line.
         line: String,
+        /// The lines of the reply.
         expected: Vec<String>,
     },
 }
 
+/// The steps of a transcript.
 fn parse(text: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = vec![];
     for line in text.lines() {
@@ -93,6 +109,7 @@ fn parse(text: &str) -> Vec<Step> {
     steps
 }
 
+/// The words of the lines that begin with `!`.
 fn options(steps: &[Step]) -> Vec<String> {
     let lines = steps.iter().filter_map(|s| match s {
         Step::Text(line) => line.strip_prefix("! "),
@@ -102,6 +119,7 @@ fn options(steps: &[Step]) -> Vec<String> {
     words.map(|w| String::from_utf8(w).unwrap()).collect()
 }
 
+/// Replaces every run of digits by `N`.
 fn mask_digits(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
@@ -113,10 +131,11 @@ fn mask_digits(text: &str) -> String {
     out
 }
 
-/// Plays a transcript against a server. Returns it with the answers that came in place of the expected ones.
+/// Plays a transcript against a server. Returns the transcript with the replies that came, in place of the expected ones.
+/// While recording, every command may turn out to block, so the time to wait for its reply is shorter.
 fn play(steps: &[Step], address: SocketAddr, recording: bool) -> String {
     let mut clients: HashMap<String, Client> = HashMap::new();
-    // How far the connection that stands for a replica has read.
+    // The replication offset up to which the connection "replica" has read.
     let mut offset = 0;
     let mut out = String::new();
     for step in steps {
@@ -152,21 +171,12 @@ fn play(steps: &[Step], address: SocketAddr, recording: bool) -> String {
         } else if name == "stats" {
             statistics(client, rest)
         } else {
-            if line.as_bytes()[at] == b'>' {
+            let sends = line.as_bytes()[at] == b'>';
+            if sends {
                 client.send(&words);
             }
-            let waits = expected == &["(waiting)"];
-            let patience = if recording && line.as_bytes()[at] == b'>' || waits {
-                PATIENCE
-            } else {
-                20 * PATIENCE
-            };
-            match client.has_reply(patience) {
-                true => client
-                    .reply()
-                    .map_or("(closed)".to_string(), |reply| show(&reply)),
-                false => "(waiting)".to_string(),
-            }
+            let may_wait = recording && sends || expected == &["(waiting)"];
+            next_reply(client, if may_wait { PATIENCE } else { 20 * PATIENCE })
         };
         let answer = if masked { mask_digits(&answer) } else { answer };
         out += &format!("{line}\n");
@@ -177,7 +187,16 @@ fn play(steps: &[Step], address: SocketAddr, recording: bool) -> String {
     out
 }
 
-/// Puts client IDs in place of `{A}`. CLIENT LIST tells the ID of a connection by its port.
+/// The next reply, if it arrives within this time.
+fn next_reply(client: &mut Client, patience: Duration) -> String {
+    if !client.has_reply(patience) {
+        return "(waiting)".to_string();
+    }
+    let reply = client.reply();
+    reply.map_or("(closed)".to_string(), |reply| show(&reply))
+}
+
+/// Replaces `{A}` by the client ID of the connection A. CLIENT LIST shows the ID together with the address.
 fn with_ids(line: &str, clients: &HashMap<String, Client>, address: SocketAddr) -> String {
     let mut line = line.to_string();
     for (name, client) in clients {
@@ -197,7 +216,7 @@ fn with_ids(line: &str, clients: &HashMap<String, Client>, address: SocketAddr) 
     line
 }
 
-/// Sends these bytes as they are, and shows those that come back, and whether the connection is closed.
+/// Sends bytes as they are, and shows the bytes that come back and whether the connection is closed.
 fn raw_answer(client: &mut Client, bytes: &[u8]) -> String {
     client.send_raw(bytes);
     let (bytes, closed) = client.raw_reply(PATIENCE);
@@ -208,7 +227,8 @@ fn raw_answer(client: &mut Client, bytes: &[u8]) -> String {
     lines.join("\n")
 }
 
-/// Becomes a replica of the server: after this, the connection carries the changes. Returns the offset at which they begin.
+/// Does the handshake of a replica. After that, the connection carries the replication stream. Returns the offset at which
+/// the stream begins.
 fn follow(client: &mut Client) -> usize {
     client.ask("REPLCONF listening-port 1");
     client.ask("REPLCONF capa psync2");
@@ -227,7 +247,7 @@ fn follow(client: &mut Client) -> usize {
     offset
 }
 
-/// The commands, without PING, that follow in the primary's stream up to the offset that the primary has now.
+/// The commands, without PING, in the primary's stream from `offset` up to the primary's current offset.
 fn changes(client: &mut Client, offset: &mut usize, address: SocketAddr) -> String {
     let Reply::Bulk(Some(info)) = Client::connect(address).ask("INFO replication") else {
         panic!("no INFO");
@@ -255,8 +275,8 @@ fn changes(client: &mut Client, offset: &mut usize, address: SocketAddr) -> Stri
     lines.join("\n")
 }
 
-/// Sections of INFO that hold counters, sorted and without times. "reset" sets all counters to zero, and
-/// "auth" gives the password first.
+/// The counters of sections of INFO, sorted and without times. "reset" sets all counters to zero. "auth" with a password
+/// authenticates.
 fn statistics(client: &mut Client, sections: &str) -> String {
     if sections == "reset" {
         client.ask("CONFIG RESETSTAT");
@@ -286,6 +306,7 @@ fn statistics(client: &mut Client, sections: &str) -> String {
     shown.join("\n")
 }
 
+/// The paths of all transcripts.
 fn transcripts() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
     let families = fs::read_dir(root).unwrap().map(|f| f.unwrap().path());
@@ -298,7 +319,7 @@ fn transcripts() -> Vec<PathBuf> {
     files
 }
 
-/// Every line of a transcript that was answered otherwise than expected, under the sentence of its scene.
+/// Every line of a transcript with an unexpected reply, below the sentence of its scene.
 fn differences(expected: &str, got: &str) -> String {
     let (expected, got) = (parse(expected), parse(got));
     let (mut scene, mut out) = ("", vec![]);
@@ -317,7 +338,8 @@ fn differences(expected: &str, got: &str) -> String {
     out.join("\n")
 }
 
-/// Replays every transcript, several at a time, against the servers that `start` starts.
+/// Replays every transcript, four at a time, each against a server that `start` starts with the options of the transcript.
+/// `start` returns `None` if there is no such server; then nothing is replayed.
 fn replay(start: impl Fn(&[String]) -> Option<(Box<dyn Send>, SocketAddr)> + Sync) {
     let mut files = transcripts();
     let only = std::env::var("ONLY").unwrap_or_default();
@@ -354,7 +376,7 @@ fn replay(start: impl Fn(&[String]) -> Option<(Box<dyn Send>, SocketAddr)> + Syn
     );
 }
 
-/// This server with options as the command line would give them.
+/// Starts this server with these options of a command line.
 fn ours(options: &[String]) -> Server {
     let mut config = Config::for_tests();
     for group in options.chunk_by(|_, next| !next.starts_with("--")) {
@@ -389,7 +411,7 @@ fn the_real_redis_plays_every_transcript() {
     });
 }
 
-/// Rewrites the transcripts with the answers of the real redis-server.
+/// Rewrites the transcripts with the replies of the real redis-server.
 fn record(filter: &str) {
     for file in transcripts() {
         if filter != "1" && !file.display().to_string().contains(filter) {

@@ -1,5 +1,5 @@
-//! The data in a form that outlives the process or leaves the machine.
+//! The data in a form that can leave the process.
 //!
-//! * [`rdb`], Redis's snapshot format: a full copy for a replica.
+//! * [`rdb`] is Redis's snapshot format. A primary sends its replicas a full copy in this form.
 
 pub mod rdb;

@@ -1,12 +1,12 @@
 //! The arguments of one command, without copying them.
 //!
 //! A request lies in the client's read buffer. An argument is a [`Span`] of this buffer, and [`Args`] is the buffer
-//! and the spans together: handlers index it like a list of byte strings, `&args[0]` being the command's name.
+//! and the spans together. Handlers index it like a list of byte strings: `&args[0]` is the command's name.
 //!
-//! A *big* argument is different (see [`super::request`]): it has its own `Vec`. A handler that stores it
-//! takes this `Vec` with [`Args::take_big`] instead of copying it. So a value of 512 MB is stored without being moved.
+//! A *big* argument has a `Vec` of its own (see [`super::request`]). A handler that stores the argument takes this `Vec`
+//! with [`Args::take_big`]. So a value of 512 MB is stored without a copy.
 //!
-//! A command that outlives its buffer, because MULTI queues it, becomes [`OwnedArgs`].
+//! A command that must outlive its buffer, for example one that MULTI queues, is copied into [`OwnedArgs`].
 //!
 //! Invariant: every span lies inside its buffer, or is an index into `big`.
 
@@ -15,18 +15,21 @@ use std::ops::Index;
 /// The place of one argument.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
-    /// The position of the first byte in the buffer; for a big argument its index in the list of big arguments.
+    /// The position of the first byte in the buffer. For a big argument, its index in the list of big arguments.
     pub start: usize,
     /// The length in bytes.
     pub len: usize,
-    /// The argument has its own `Vec`.
+    /// Whether the argument has a `Vec` of its own.
     pub big: bool,
 }
 
 /// The arguments of one command. The first is the command's name.
 pub struct Args<'a> {
+    /// The client's read buffer.
     buffer: &'a [u8],
+    /// The place of each argument.
     spans: &'a [Span],
+    /// The big arguments of all requests of the batch.
     big: &'a mut [Vec<u8>],
 }
 
@@ -36,7 +39,7 @@ impl<'a> Args<'a> {
         Args { buffer, spans, big }
     }
 
-    /// The number of arguments, with the command's name.
+    /// The number of arguments, including the command's name.
     pub fn len(&self) -> usize {
         self.spans.len()
     }
@@ -61,13 +64,13 @@ impl<'a> Args<'a> {
         OwnedArgs::from_slices(self.iter_from(0))
     }
 
-    /// True if argument `i` is `word`; ASCII case does not matter. Panics if there are fewer arguments.
+    /// True if argument `i` is `word`, in upper or lower case. Panics if there are fewer arguments.
     pub fn is(&self, i: usize, word: &str) -> bool {
         self[i].eq_ignore_ascii_case(word.as_bytes())
     }
 
-    /// Takes the `Vec` of big argument `i` and leaves an empty one. `None` if the argument is not big: the caller
-    /// must copy it.
+    /// Takes the `Vec` of big argument `i` and leaves an empty one in its place. `None` if the argument is not big; then
+    /// the caller must copy it. Panics if there are fewer arguments.
     pub fn take_big(&mut self, i: usize) -> Option<Vec<u8>> {
         let span = self.spans[i];
         span.big.then(|| std::mem::take(&mut self.big[span.start]))
@@ -119,7 +122,7 @@ impl OwnedArgs {
         }
     }
 
-    /// The allocated size in bytes.
+    /// The allocated memory in bytes.
     pub fn memory(&self) -> usize {
         self.buffer.capacity() + self.spans.capacity() * size_of::<Span>()
     }

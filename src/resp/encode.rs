@@ -1,4 +1,4 @@
-//! Writes requests: the form in which commands travel to replicas and to a primary.
+//! Writes requests, the form in which commands travel to replicas and to a primary.
 //!
 //! `SET k hello` becomes
 //!
@@ -6,12 +6,14 @@
 //! *3 ␍␊ $3 ␍␊ SET ␍␊ $1 ␍␊ k ␍␊ $5 ␍␊ hello ␍␊
 //! ```
 //!
-//! The journal's effects, the replication handshake and the files of commands all have this form. Invariant: what
-//! [`push_request`] writes, [`super::Parser`] reads back. Replies are the business of [`super::reply`].
+//! The changes in the journal and the commands of the replication handshake have this form. [`super::reply`] writes
+//! replies.
+//!
+//! Invariant: [`super::Parser`] reads back what [`push_request`] writes.
 
 use crate::util::number;
 
-/// Appends a request of `words` arguments to `out`, as a client sends it. `args` must yield exactly `words` items.
+/// Appends a request of `words` arguments to `out`. `args` must yield exactly `words` items.
 pub fn push_request<'a>(out: &mut Vec<u8>, words: usize, args: impl Iterator<Item = &'a [u8]>) {
     push_header(out, b'*', words);
     for arg in args {

@@ -1,11 +1,11 @@
 //! Writes replies.
 //!
-//! A [`Reply`] is the output buffer of a client, with one method for each kind of answer. A handler says what it
-//! means (`null`, `map`, `set`), and the buffer writes it in the client's protocol version. Where RESP3 has a
-//! type of its own, RESP2 gets the type that Redis has always sent: `map(1)` is `%1␍␊` in RESP3 and `*2␍␊` in RESP2.
+//! A [`Reply`] is the output buffer of a client, with one method for each type of reply. A handler names the type
+//! (`null`, `map`, `set`), and the buffer writes it in the client's protocol version. A type that only RESP3 has is
+//! replaced in RESP2 by the nearest older type, as Redis does: `map(1)` is `%1␍␊` in RESP3 and `*2␍␊` in RESP2.
 //!
-//! Errors are values: a handler returns an [`Error`] with `?`, and the executor writes it in place of what the
-//! handler had written before.
+//! Errors are values: a handler returns an [`Error`] with `?`. The executor then removes what the handler has already
+//! written and writes the error.
 //!
 //! Invariant: an error or a simple string is one line, so its text has no line break. [`Reply::error`] replaces line
 //! breaks; [`Reply::simple`] takes only texts of the server itself.
@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use super::encode::push_header;
 use crate::util::number;
 
-/// An error reply: its code and text, without the leading `-`.
+/// An error reply: its code and text, without the leading `-`. For example, `ERR syntax error`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Error(pub Cow<'static, [u8]>);
 
@@ -39,13 +39,12 @@ impl Error {
         Error(Cow::Borrowed(text.as_bytes()))
     }
 
-    /// An error with a text made at run time, perhaps from a client's bytes: line breaks are replaced by
-    /// blanks when it is written.
+    /// An error whose text is made at run time and may hold bytes of a client. [`Reply::error`] replaces line breaks.
     pub fn new(text: impl Into<Vec<u8>>) -> Error {
         Error(Cow::Owned(text.into()))
     }
 
-    /// The code: the first word. INFO counts errors by it.
+    /// The code, which is the first word. INFO counts errors by their codes.
     pub fn code(&self) -> &[u8] {
         self.0.split(|&b| b == b' ').next().unwrap_or_default()
     }
@@ -54,13 +53,14 @@ impl Error {
 /// The output buffer of one client.
 #[derive(Default)]
 pub struct Reply {
-    /// The bytes that are still to be sent.
+    /// The bytes to send.
     pub out: Vec<u8>,
-    /// The client has chosen RESP3 with HELLO.
+    /// Whether the client has chosen RESP3, with HELLO.
     pub resp3: bool,
 }
 
 impl Reply {
+    /// Appends `<kind><n>\r\n`.
     fn header(&mut self, kind: u8, n: usize) {
         push_header(&mut self.out, kind, n);
     }
@@ -104,7 +104,7 @@ impl Reply {
         self.out.extend_from_slice(b"\r\n");
     }
 
-    /// A bulk string: the decimal form of `value`.
+    /// A bulk string with the decimal form of `value`.
     pub fn bulk_int(&mut self, value: i64) {
         self.header(b'$', number::digits_i64(value));
         number::push_i64(&mut self.out, value);
@@ -162,8 +162,8 @@ impl Reply {
         }
     }
 
-    /// An array whose length is not known before it is written: `body` writes the elements and returns their number.
-    /// Moves the elements once.
+    /// An array whose length is known only after its elements are written. `body` writes the elements and returns their
+    /// number, and so does this function. Cost: the elements are moved once, to make room for the header.
     pub fn array_of(&mut self, body: impl FnOnce(&mut Reply) -> usize) -> usize {
         let start = self.out.len();
         let n = body(self);
@@ -171,7 +171,7 @@ impl Reply {
         n
     }
 
-    /// Writes something in front of what was written since the buffer had `start` bytes. Moves those bytes once.
+    /// Inserts what `write` writes at position `start` of the buffer. Cost: the bytes after `start` are moved once.
     pub fn insert(&mut self, start: usize, write: impl FnOnce(&mut Reply)) {
         let end = self.out.len();
         write(self);
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_counted_late() {
+    fn an_array_of_unknown_length() {
         let text = written(false, |r| {
             r.int(7);
             r.array_of(|r| {

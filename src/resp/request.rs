@@ -1,8 +1,8 @@
-//! Takes requests out of the bytes that have arrived.
+//! Finds requests in the bytes that have arrived.
 //!
-//! Bytes arrive in pieces. The boundaries of the pieces have nothing to do with the boundaries of the
-//! requests. The [`Parser`] reads the caller's buffer and finds every complete request in it. It does not
-//! copy arguments: it records where each argument lies ([`Span`]).
+//! A client's bytes arrive in pieces, and a piece may end anywhere inside a request. The [`Parser`] reads the caller's
+//! buffer and finds every complete request in it. It does not copy arguments: it records where each argument lies
+//! ([`Span`]).
 //!
 //! ```text
 //!  *3 ␍␊ $3 ␍␊ SET ␍␊ $1 ␍␊ k ␍␊ $5 ␍␊ hello ␍␊ *2 ␍␊ $3 ␍␊ GET ␍␊ $1 ␍␊
@@ -11,55 +11,55 @@
 //!  one complete request                           one incomplete request: 1 of its 2 arguments is known
 //! ```
 //!
-//! An incomplete request stays in the parser. The next call continues at `at`, and a search for the end
-//! of a line continues where the last search stopped. So the cost of parsing is O(bytes), however small the
-//! pieces are.
+//! The parser keeps what it knows of an incomplete request. The next call continues at `at`, and a search for the end of
+//! a line continues where the last search stopped. So the cost of parsing is O(bytes), however small the pieces are.
 //!
 //! # The life of a batch
 //!
-//! 1. [`Parser::parse`] finds requests; the caller runs them.
-//! 2. [`Parser::forget`] drops those requests. The buffer does not move, so the caller can go back to step 1
-//!    with the same buffer. A client that has not authenticated needs this: its requests are parsed one by one,
-//!    because AUTH changes the limits of the next request.
-//! 3. [`Parser::consume`] tells how many bytes at the start of the buffer are used up; the caller removes them.
+//! 1. [`Parser::parse`] finds requests, and the caller runs them.
+//! 2. [`Parser::forget`] drops those requests and leaves the buffer as it is, so that the caller can repeat step 1 with
+//!    the same buffer. This is for clients that have not authenticated: their requests are parsed one by one, because
+//!    AUTH changes the limits of the next request.
+//! 3. [`Parser::consume`] tells how many bytes at the start of the buffer are used up, and the caller removes them.
 //!
 //! # Big arguments
 //!
-//! An announced length allocates nothing. When an argument of 32 KB or more has not arrived completely, the
-//! parser returns [`Step::Big`]. The caller then reads the argument from the socket into its own `Vec`, which grows
-//! as the bytes arrive. This `Vec` becomes the stored value (see [`super::Args::take_big`]).
+//! An announced length allocates nothing. If an argument of 32 KB or more has not arrived completely, the parser returns
+//! [`Step::Big`]. The caller then reads the argument from the socket into a `Vec` of its own, which grows as the bytes
+//! arrive. A handler can store this `Vec` as the value (see [`super::Args::take_big`]).
 //!
 //! # Invariants
 //!
 //! * `begin <= at <= buffer.len()`. The bytes before `begin` belong to complete requests, or to no request.
-//! * The spans of complete requests come first in `spans`; the spans of the incomplete one follow. The arguments
+//! * The spans of complete requests come first in `spans`, and the spans of the incomplete request follow. The arguments
 //!   in `big` have the same order.
 //! * `searched` never decreases between two calls of [`Parser::consume`].
-//! * The error texts are those of Redis's `networking.c`. After an error the connection must be closed: the
-//!   start of the next request is unknown.
+//! * The error texts are those of Redis's `networking.c`. After an error the caller must close the connection, because
+//!   nobody knows where the next request starts.
 //!
 //! Read next: [`super::args`] for how handlers see a request.
 
 use super::args::{Args, Span};
 use crate::util::{number, words};
 
-/// The maximum length of an unfinished line (an inline request, or a length): 64 KB.
+/// The maximum length in bytes of an unfinished line: an inline request, or a line with a length.
 const MAX_LINE: usize = 64 * 1024;
-/// The usual value of [`Limits::big`].
+/// The usual value of [`Limits::big`], in bytes.
 pub const BIG_ARGUMENT: usize = 32 * 1024;
 /// The maximum number of arguments in one request.
 const MAX_ARGUMENTS: i64 = i32::MAX as i64;
-/// A list of spans with more room than this is freed when it is empty.
+/// An empty list of spans, or of big arguments, is freed if it has room for more than this many.
 const KEEP_SPANS: usize = 8192;
 
-/// What a client may send. A client that has not authenticated may send 10 arguments of 16 KB.
+/// What a client may send. A client that has not authenticated may send requests of at most 10 arguments of at most
+/// 16 KB each.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Maximum length of an argument in bytes (`proto-max-bulk-len`).
+    /// The maximum length of an argument in bytes (`proto-max-bulk-len`).
     pub bulk_len: i64,
-    /// The client has authenticated, or needs no password.
+    /// Whether the client has authenticated, or needs no password.
     pub authenticated: bool,
-    /// Minimum length of an argument that gets its own buffer ([`Step::Big`]).
+    /// An argument of at least this many bytes gets a `Vec` of its own if it has not arrived completely ([`Step::Big`]).
     pub big: usize,
 }
 
@@ -68,21 +68,26 @@ pub struct Limits {
 pub enum Step {
     /// All complete requests were found, or as many as the caller asked for.
     NeedMore,
-    /// A big argument comes next. It has `len` bytes, and two more bytes end it. The buffer holds its first
-    /// bytes, from `at` on; the rest is still to come from the socket.
-    Big { at: usize, len: usize },
-    /// The bytes are not RESP. The text is that of the error reply, without `ERR`.
+    /// A big argument comes next, followed by two more bytes (`\r\n`). The buffer holds only its first bytes.
+    Big {
+        /// The position in the buffer where the argument begins.
+        at: usize,
+        /// The length of the argument in bytes.
+        len: usize,
+    },
+    /// The bytes are not RESP. Holds the text of the error reply, without `ERR`.
     Broken(Vec<u8>),
 }
 
-/// The complete requests of a batch: spans of the read buffer, one request after the other.
+/// The complete requests of a batch.
 #[derive(Default)]
 pub struct Requests {
+    /// The place of each argument, one request after the other.
     spans: Vec<Span>,
-    /// The index in `spans` at which each request ends.
+    /// The index in `spans` at which each complete request ends.
     ends: Vec<usize>,
-    /// Arguments with their own buffer: big arguments, and the words of inline requests (quotes and
-    /// escapes make a word differ from the bytes that were sent).
+    /// The arguments with a `Vec` of their own: big arguments, and the words of inline requests (because of quotes and
+    /// escapes, a word can differ from the bytes that were sent).
     big: Vec<Vec<u8>>,
 }
 
@@ -103,7 +108,7 @@ impl Requests {
         Args::new(buffer, &self.spans[from..self.ends[i]], &mut self.big)
     }
 
-    /// The total length of the arguments of the last request.
+    /// The total length in bytes of the arguments of the last complete request.
     pub fn last_size(&self) -> usize {
         let last = self.ends.len().saturating_sub(1);
         let begin = if last == 0 { 0 } else { self.ends[last - 1] };
@@ -111,8 +116,8 @@ impl Requests {
         self.spans[begin..end].iter().map(|span| span.len).sum()
     }
 
-    /// The first argument after the name, of each request from `from` on. Requests without such an argument, or with
-    /// a big one, are skipped.
+    /// The first argument after the command's name, for each request from `from` on. It usually is a key, so that the
+    /// caller can look ahead. Requests without such an argument, or with a big one, are skipped.
     pub fn first_arguments<'a>(
         &'a self,
         from: usize,
@@ -135,7 +140,7 @@ impl Requests {
         };
         self.spans.drain(..done);
         self.ends.clear();
-        // The owned arguments of complete requests come first; the others get new indexes.
+        // The big arguments of complete requests come first. Those that remain get new indexes.
         let kept = self.spans.iter().filter(|span| span.big).count();
         let gone = self.big.len() - kept;
         self.big.drain(..gone);
@@ -151,26 +156,26 @@ impl Requests {
     }
 }
 
-/// Takes requests out of a buffer. Each connection has its own.
+/// Finds requests in a buffer. Each connection has one parser.
 #[derive(Default)]
 pub struct Parser {
     /// The position up to which the buffer has been parsed.
     at: usize,
     /// The position where the current request begins.
     begin: usize,
-    /// The line at `at` has no end before this position.
+    /// The search for the end of the line at `at` has come to this position.
     searched: usize,
-    /// How many arguments of the current request are still to come; `None` between requests.
+    /// How many arguments of the current request are still to come. `None` between requests.
     missing: Option<usize>,
-    /// The announced length of the next argument.
+    /// The length of the next argument in bytes. `None` if its `$` line is still to come.
     bulk: Option<usize>,
-    /// The complete requests, and after them the spans of the current one.
+    /// The complete requests, and after them the spans of the current request.
     requests: Requests,
 }
 
 impl Parser {
-    /// Finds complete requests in `buffer` until there are `limit` of them. Since the last call the buffer may have
-    /// grown at its end, and may have lost at its start exactly what [`Parser::consume`] returned.
+    /// Finds complete requests in `buffer` until there are `limit` of them. Between two calls, the caller may append bytes
+    /// to the buffer, and must remove from its start exactly as many bytes as [`Parser::consume`] returned.
     pub fn parse(&mut self, buffer: &[u8], limits: Limits, limit: usize) -> Step {
         loop {
             if self.requests.len() == limit {
@@ -203,13 +208,14 @@ impl Parser {
         self.missing.is_some()
     }
 
-    /// Adds a big argument that [`Step::Big`] asked for. The caller must have cut the buffer at `at`, and must
-    /// append only what follows the argument and its two end bytes on the wire.
+    /// Adds a big argument that [`Step::Big`] asked for. The caller must cut the buffer at `at` before, and the next byte
+    /// that it appends must be the first one after the argument and its `\r\n`.
     pub fn put_big(&mut self, argument: Vec<u8>) {
         self.push_owned(argument);
-        self.settle();
+        self.end_if_complete();
     }
 
+    /// Adds an argument with a `Vec` of its own to the current request.
     fn push_owned(&mut self, argument: Vec<u8>) {
         let start = self.requests.big.len();
         self.push(Span {
@@ -220,13 +226,13 @@ impl Parser {
         self.requests.big.push(argument);
     }
 
-    /// Forgets the complete requests. The buffer stays as it is, so parsing can continue in it.
+    /// Drops the complete requests. The buffer stays as it is, so parsing can continue in it.
     pub fn forget(&mut self) {
         self.requests.clear_complete();
     }
 
-    /// Forgets the complete requests, and returns how many bytes at the start of the buffer are used up. The caller
-    /// must remove exactly these bytes. The spans of the incomplete request move with the buffer.
+    /// Drops the complete requests, and returns how many bytes at the start of the buffer are used up. The caller must
+    /// remove exactly these bytes, because the spans of the incomplete request are moved by as many.
     pub fn consume(&mut self) -> usize {
         self.forget();
         let gone = std::mem::take(&mut self.begin);
@@ -240,14 +246,14 @@ impl Parser {
         gone
     }
 
-    /// Frees spare memory. For idle connections.
+    /// Frees spare memory of an idle connection.
     pub fn shrink(&mut self) {
         self.requests.spans.shrink_to(16);
         self.requests.ends.shrink_to(8);
         self.requests.big.shrink_to(0);
     }
 
-    /// `*<count>`: the header of a request.
+    /// Reads `*<count>`, the header of a request. Returns why parsing cannot go on, or `None`.
     fn header(&mut self, buffer: &[u8], limits: Limits) -> Option<Step> {
         let (line, next) = match self.line(buffer, "too big mbulk count string") {
             Ok(found) => found,
@@ -268,7 +274,7 @@ impl Parser {
         None
     }
 
-    /// `$<length>` and the bytes: one argument.
+    /// Reads one argument: `$<length>` and the bytes. Returns why parsing cannot go on, or `None`.
     fn argument(&mut self, buffer: &[u8], limits: Limits) -> Option<Step> {
         let len = match self.bulk {
             Some(len) => len,
@@ -277,7 +283,7 @@ impl Parser {
                 Err(step) => return Some(step),
             },
         };
-        // The two bytes after an argument are skipped without a check, as Redis does.
+        // The two bytes after an argument are skipped without a check, as in Redis.
         if buffer.len() - self.at >= len + 2 {
             self.push(Span {
                 start: self.at,
@@ -285,10 +291,10 @@ impl Parser {
                 big: false,
             });
             self.at += len + 2;
-            self.settle();
+            self.end_if_complete();
             return None;
         }
-        // Complete requests are run first; the caller calls again after that.
+        // If there are complete requests, the caller runs them first and then calls again.
         if len >= limits.big && self.requests.is_empty() {
             return Some(Step::Big { at: self.at, len });
         }
@@ -318,7 +324,8 @@ impl Parser {
         Ok(len)
     }
 
-    /// An inline request: one line of words, as a person types it into telnet.
+    /// Reads an inline request: one line of words, as a person types it into telnet. Returns why parsing cannot go on, or
+    /// `None`.
     fn inline(&mut self, buffer: &[u8]) -> Option<Step> {
         let Some(end) = self.find(buffer, b'\n') else {
             let too_long = buffer.len() - self.at > MAX_LINE;
@@ -339,7 +346,7 @@ impl Parser {
         }
         self.missing = Some(words.len());
         words.into_iter().for_each(|word| self.push_owned(word));
-        self.settle();
+        self.end_if_complete();
         None
     }
 
@@ -352,8 +359,8 @@ impl Parser {
         }
     }
 
-    /// Finds `end` in the line at `self.at`. The search begins where the last one stopped. A zero byte stops
-    /// it for good, since Redis searches with `strchr`: such a line never ends, and becomes too long.
+    /// Finds the byte `end` in the line at `self.at`. The search begins where the last one stopped. A zero byte stops the
+    /// search for good, because Redis searches with `strchr`: such a line never ends, and becomes too long in time.
     fn find(&mut self, buffer: &[u8], end: u8) -> Option<usize> {
         let from = self.at.max(self.searched);
         let stop = buffer[from..].iter().position(|&b| b == end || b == 0);
@@ -361,6 +368,7 @@ impl Parser {
         stop.map(|i| from + i).filter(|&at| buffer[at] == end)
     }
 
+    /// Adds an argument to the current request.
     fn push(&mut self, span: Span) {
         self.bulk = None;
         self.requests.spans.push(span);
@@ -368,7 +376,7 @@ impl Parser {
     }
 
     /// Ends the current request if all its arguments are known.
-    fn settle(&mut self) {
+    fn end_if_complete(&mut self) {
         if self.missing == Some(0) {
             self.missing = None;
             self.begin = self.at;
@@ -377,6 +385,7 @@ impl Parser {
     }
 }
 
+/// A protocol error.
 fn broken(why: &str) -> Step {
     Step::Broken(format!("Protocol error: {why}").into_bytes())
 }
@@ -453,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_input_has_the_words_of_redis() {
+    fn errors_have_the_texts_of_redis() {
         let stranger = Limits {
             authenticated: false,
             ..OPEN

@@ -1,11 +1,11 @@
-//! What time it is, and how the log prints it.
+//! Reads the system's clock, and prints a time as Redis's log does.
 //!
-//! All times in the store are Unix times in milliseconds. Redis's log prints local time; the standard
-//! library knows no time zones, so ours prints UTC.
+//! All times in the store are Unix times in milliseconds. The log prints UTC, and not local time as Redis does, because
+//! the standard library knows no time zones.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The time since the Unix epoch; zero should the machine's clock stand before it.
+/// The time since the Unix epoch. Zero if the machine's clock shows an earlier time.
 pub fn since_epoch() -> Duration {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -17,7 +17,7 @@ pub fn now_ms() -> i64 {
     since_epoch().as_millis() as i64
 }
 
-/// The form of Redis's log: `23 Nov 2026 07:01:47.470`.
+/// Prints a time, given as the time since the Unix epoch, in the form of Redis's log: `23 Nov 2026 07:01:47.470`.
 pub fn log_stamp(since_epoch: Duration) -> String {
     let seconds = since_epoch.as_secs();
     let (year, month, day) = civil(seconds / 86_400);
@@ -34,12 +34,15 @@ pub fn log_stamp(since_epoch: Duration) -> String {
     )
 }
 
-/// Year, month and day of a day counted from 1970-01-01. The year is taken to begin in March, so that
-/// the leap day is its last and the months' lengths follow one line.
+/// The year, month (from 1) and day of the month, `days` days after 1970-01-01.
+///
+/// The calculation uses years that begin in March, so that the leap day is the last day of a year. Then the number of
+/// days before a month is a linear function of the month: `(153 * m + 2) / 5`, with March as month 0. An era is 400
+/// years, after which the calendar repeats.
 fn civil(days: u64) -> (u64, u64, u64) {
-    let z = days + 719_468; // days since 0000-03-01
-    let era = z / 146_097;
-    let day_of_era = z % 146_097;
+    let days_since_year_0 = days + 719_468; // since 0000-03-01
+    let era = days_since_year_0 / 146_097;
+    let day_of_era = days_since_year_0 % 146_097;
     let year_of_era =
         (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);

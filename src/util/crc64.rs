@@ -1,10 +1,18 @@
-//! The checksum of RDB files: CRC-64 with the polynomial of Jones, reflected, beginning with zero.
+//! CRC-64, the checksum at the end of an RDB file.
+//!
+//! Redis uses the Jones polynomial in reflected form (the lowest bit comes first), and the initial value 0. The usual
+//! implementation looks up one byte at a time in a table of 256 checksums. This one has eight tables and takes eight
+//! bytes at a time, because the eight look-ups do not depend on each other.
+//!
+//! Invariant: `update(update(0, a), b)` equals `update(0, ab)`, so a file can be checked piece by piece.
 
+/// The Jones polynomial, reflected.
 const POLYNOMIAL: u64 = 0x95AC_9329_AC4B_C9B5;
 
-/// For each byte the checksum of it, and of it followed by one to seven zero bytes: so eight bytes are taken at a time.
+/// `TABLES[zeros][byte]` is the checksum of `byte` followed by `zeros` zero bytes.
 static TABLES: [[u64; 256]; 8] = tables();
 
+/// Computes [`TABLES`] at compile time.
 const fn tables() -> [[u64; 256]; 8] {
     let mut tables = [[0; 256]; 8];
     let mut i = 0;
@@ -34,7 +42,7 @@ const fn tables() -> [[u64; 256]; 8] {
     tables
 }
 
-/// The checksum of what had the checksum `crc` so far, followed by `bytes`. The checksum of nothing is 0.
+/// Continues a checksum: `crc` is the checksum of the bytes so far (0 if there are none), and `bytes` come next.
 pub fn update(mut crc: u64, bytes: &[u8]) -> u64 {
     let mut eights = bytes.chunks_exact(8);
     for eight in &mut eights {
@@ -55,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_value_everyone_checks() {
+    fn the_standard_check_value_and_any_cut() {
         assert_eq!(update(0, b"123456789"), 0xE9C6_D914_C4B8_D9CA);
         let text = b"This is a test of the emergency broadcast system.";
         let whole = update(0, text);

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `*` | any bytes, also none |
 //! | `?` | any one byte |
-//! | `[a-cx]`, `[^a-cx]` | one byte of the class, one byte outside it |
+//! | `[a-cx]` | one byte of the class: `a`, `b`, `c` or `x` |
+//! | `[^a-cx]` | one byte outside the class |
 //! | `\c` | the byte `c`, without a special meaning |
 //!
 //! Patterns and keys are bytes, not characters.
@@ -12,8 +13,9 @@
 //! # Cost
 //!
 //! A matcher that calls itself at every `*` takes exponential time for `a*a*a*a*b` and a long text of `a`. This
-//! one remembers only the last `*`. When matching fails later, that star takes one more byte. An earlier star
-//! needs no second try, because the later one can take the same bytes. So the cost is O(pattern × text).
+//! one remembers only the last `*`. When matching fails later, that star takes one more byte and matching goes on after
+//! it. An earlier star needs no second try, because the later one can take the same bytes. So the cost is
+//! O(pattern × text).
 //!
 //! # What Redis does with odd patterns
 //!
@@ -26,7 +28,7 @@
 //! * Without case, bounds are swapped first and lowered after that: `[Z-a]` becomes the empty range `z` to `a`. An
 //!   escaped byte in a class keeps its case.
 
-/// True if the whole `text` matches `pattern`. With `fold`, ASCII case does not matter.
+/// True if the whole `text` matches `pattern`. If `fold` is set, upper and lower case of ASCII letters match.
 pub fn matches(pattern: &[u8], text: &[u8], fold: bool) -> bool {
     if text.is_empty() {
         return pattern.is_empty();
@@ -65,7 +67,8 @@ pub fn matches(pattern: &[u8], text: &[u8], fold: bool) -> bool {
     }
 }
 
-/// Matches one byte against the start of `pattern`, which is not a star. Returns how many bytes of the pattern this used.
+/// Matches one byte against the start of `pattern`, which is not a star. Returns how many bytes of the pattern this used,
+/// or `None` if the byte does not match or the pattern is empty.
 fn one(pattern: &[u8], byte: u8, fold: bool) -> Option<usize> {
     let same = |literal: u8| lower(literal, fold) == lower(byte, fold);
     match *pattern.first()? {
@@ -79,6 +82,7 @@ fn one(pattern: &[u8], byte: u8, fold: bool) -> Option<usize> {
     }
 }
 
+/// The byte in lower case if `fold` is set.
 fn lower(byte: u8, fold: bool) -> u8 {
     if fold {
         byte.to_ascii_lowercase()
@@ -87,7 +91,8 @@ fn lower(byte: u8, fold: bool) -> u8 {
     }
 }
 
-/// Matches a class. `pattern` begins after the `[`. Returns the length of the class, too.
+/// Matches `byte` against a class; `pattern` begins after the `[`. Returns whether the byte matches, and the length of the
+/// class with its `]`.
 fn class(pattern: &[u8], byte: u8, fold: bool) -> (bool, usize) {
     let signed = |b: u8| lower(b, fold).cast_signed();
     let negated = pattern.first() == Some(&b'^');

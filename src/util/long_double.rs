@@ -1,16 +1,18 @@
-//! The 80-bit floating point number of x86: INCRBYFLOAT computes with it.
+//! The 80-bit floating point number of x86. INCRBYFLOAT computes with it.
 //!
-//! With 64 bits `0.1 + 0.2` is `0.30000000000000004`. Redis replies `0.3`, because C's `long double` has a mantissa of
-//! 64 bits on x86, and Redis prints 17 decimals. To reply the same, this file computes the same.
+//! With 64-bit numbers (`f64`), `0.1 + 0.2` is `0.30000000000000004`. Redis replies `0.3`, because C's `long double` on
+//! x86 has 80 bits, 64 of them for the mantissa, and because Redis prints 17 decimals. To reply the same, this file
+//! computes the same.
 //!
-//! A number is `mantissa × 2^exponent`. `0.5`, for example, is `0x8000_0000_0000_0000 × 2^-64`. Reading and printing
-//! must be exact, and most decimal fractions have no exact binary form. So both use integers of any size (`Big`).
+//! A number is `mantissa × 2^exponent`. For example, `0.5` is `0x8000_0000_0000_0000 × 2^-64`. A decimal text must become
+//! the nearest such number, and a number of many digits must be printed exactly. So reading and printing use integers of
+//! any size (`Big`).
 //!
-//! Invariants:
+//! # Invariants
 //!
 //! * The mantissa's top bit is set, except in zero and in subnormal numbers, whose exponent is `MIN_EXPONENT`.
 //! * Every operation rounds to the nearest number; ties go to the even mantissa.
-//! * There is no `NaN`, and zero has no sign: Redis rejects the first and prints no sign for the second.
+//! * There is no `NaN`, because Redis rejects it. Zero has no sign, because Redis prints none.
 //! * The cost is bounded, because a text has at most 5119 bytes.
 
 use std::cmp::Ordering;
@@ -22,7 +24,7 @@ pub enum LongDouble {
     Finite {
         /// The sign; false for zero.
         negative: bool,
-        /// Zero, or a number with the top bit set, or less than that with the smallest exponent.
+        /// Zero; or a number whose top bit is set; or, with the smallest exponent, any smaller number.
         mantissa: u64,
         /// The power of two of the mantissa's lowest bit.
         exponent: i32,
@@ -36,15 +38,16 @@ pub enum LongDouble {
 
 use LongDouble::{Finite, Infinite};
 
-/// 2 to this power overflows to infinity.
+/// Numbers of 2 to this power and more overflow to infinity.
 const MAX_EXPONENT: i32 = 16384;
 /// The exponent of the smallest number, 2^-16445.
 const MIN_EXPONENT: i32 = -16445;
-/// Numbers of 10^4940 and more overflow, and numbers below 10^-4960 underflow. The limits of the format lie a
-/// little inside; these save computing huge powers.
+/// A number with this many digits before the decimal point overflows. (The format ends a little earlier, at 1.2 × 10^4932.
+/// This limit and the next save the computation of huge powers of ten.)
 const MAX_DECIMAL: i32 = 4940;
+/// A number with more than 4960 zeros after the decimal point underflows.
 const MIN_DECIMAL: i32 = -4960;
-/// Redis rejects texts of this length (its buffer also holds a zero byte).
+/// Redis rejects texts of this many bytes or more, because its buffer also holds a zero byte.
 const MAX_CHARS: usize = 5 * 1024;
 
 impl LongDouble {
@@ -91,7 +94,8 @@ impl LongDouble {
         if am == 0 || bm == 0 {
             return Some(if am == 0 { other } else { self });
         }
-        // With 62 bits below the mantissa, of the bits further down it only matters whether one is set.
+        // Both mantissas get 62 more bits below. Of the bits that are shifted out below those, only one fact matters for
+        // rounding: whether one of them is set. The lowest bit records this.
         let widen = |m: u64, down: u32| {
             let wide = u128::from(m) << 62;
             match down {
@@ -127,7 +131,8 @@ impl LongDouble {
             whole.shift_left(exponent as u32);
             whole.to_decimal()
         } else {
-            // 64 + 57 bits: the scaled number fits, and what is shifted out decides the rounding.
+            // The mantissa has 64 bits and SCALE has 57, so the product fits. The bits that are shifted out decide the
+            // rounding.
             let scaled = u128::from(mantissa) * SCALE;
             let down = exponent.unsigned_abs();
             let rounded = if down >= 127 {
@@ -149,7 +154,7 @@ impl LongDouble {
     }
 }
 
-/// Shifts right by 1 to 126 bits, to the nearest, ties to even.
+/// Shifts right by 1 to 127 bits. Rounds to the nearest number; ties go to the even one.
 fn shift_right_to_even(value: u128, down: u32) -> u128 {
     let kept = value >> down;
     let lost = value & ((1 << down) - 1);
@@ -160,10 +165,10 @@ fn shift_right_to_even(value: u128, down: u32) -> u128 {
     }
 }
 
-/// Rounds `wide × 2^exponent` to a `long double`. `sticky` tells that bits below `wide` are set.
+/// Rounds `wide × 2^exponent` to a `long double`. `sticky` is true if bits below `wide` are set.
 fn round(negative: bool, wide: u128, sticky: bool, exponent: i32) -> LongDouble {
     let bits = 128 - wide.leading_zeros() as i32;
-    // How many bits to drop: those above 64, and those that are worth less than the smallest number.
+    // How many low bits to drop, so that 64 are left and none is worth less than the smallest number.
     let excess = (bits - 64).max(MIN_EXPONENT - exponent);
     if wide == 0 || excess > 127 {
         return ZERO;
@@ -191,13 +196,15 @@ fn round(negative: bool, wide: u128, sticky: bool, exponent: i32) -> LongDouble 
     }
 }
 
+/// The number 0.
 const ZERO: LongDouble = Finite {
     negative: false,
     mantissa: 0,
     exponent: 0,
 };
 
-/// Reads `digits[.digits][mark[±]digits]` in base 10 or 16. `None` if the text has another form, or underflows.
+/// Reads `digits[.digits][mark[±]digits]` in base 10 or 16. Overflow gives an infinity. `None` if the text has another
+/// form, or underflows.
 fn parse_digits(text: &str, base: u32, mark: char, negative: bool) -> Option<LongDouble> {
     let (number, exponent) = match text.split_once(mark) {
         Some((number, exponent)) => (number, parse_exponent(exponent)?),
@@ -237,7 +244,7 @@ fn parse_digits(text: &str, base: u32, mark: char, negative: bool) -> Option<Lon
     (value != ZERO).then_some(value)
 }
 
-/// Reads `[±]digits`. An exponent beyond every possible number is cut to one that is still beyond.
+/// Reads `[±]digits`. A huge exponent is cut to one that overflows or underflows as well.
 fn parse_exponent(text: &str) -> Option<i32> {
     const BEYOND: i32 = 100_000;
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
@@ -248,8 +255,8 @@ fn parse_exponent(text: &str) -> Option<i32> {
     Some(if text.starts_with('-') { -size } else { size })
 }
 
-/// `above / below × 2^exponent`, rounded. A long division computes the first 66 bits of the quotient; of the rest it only
-/// matters whether it is zero.
+/// `above / below × 2^exponent`, rounded. A long division computes the first bits of the quotient, at least 66. Of the
+/// remainder, only one fact matters for rounding: whether it is zero.
 fn divide(negative: bool, mut above: Big, mut below: Big, exponent: i32) -> LongDouble {
     const BITS: i32 = 66;
     let up = BITS - (above.bits() as i32 - below.bits() as i32);
@@ -271,7 +278,7 @@ fn divide(negative: bool, mut above: Big, mut below: Big, exponent: i32) -> Long
     round(negative, quotient, !above.is_zero(), exponent - up)
 }
 
-/// A natural number of any size: the least significant limb comes first, and the last is not zero.
+/// A natural number of any size, as limbs of 32 bits. The least significant limb comes first, and the last is not zero.
 #[derive(Clone, Default)]
 struct Big(Vec<u32>);
 
@@ -284,6 +291,7 @@ impl From<u128> for Big {
 }
 
 impl Big {
+    /// Removes the zeros at the end, which are the most significant limbs.
     fn trim(&mut self) {
         while self.0.last() == Some(&0) {
             self.0.pop();
@@ -294,13 +302,14 @@ impl Big {
         self.0.is_empty()
     }
 
+    /// The number of bits, from the highest set bit down.
     fn bits(&self) -> u32 {
         self.0
             .last()
             .map_or(0, |top| self.0.len() as u32 * 32 - top.leading_zeros())
     }
 
-    /// The number with these digits. Reads several digits at once, as many as fit a limb.
+    /// The number with these digits. Takes several digits at once, as many as fit a limb.
     fn from_digits(digits: &[u32], base: u32) -> Big {
         let at_once = if base == 16 { 7 } else { 9 };
         let mut big = Big::default();
@@ -351,6 +360,7 @@ impl Big {
         by_length.then_with(|| self.0.iter().rev().cmp(other.0.iter().rev())) != Ordering::Less
     }
 
+    /// Subtracts `other`, which must not be greater.
     fn subtract(&mut self, other: &Big) {
         let mut borrow = 0i64;
         for (i, limb) in self.0.iter_mut().enumerate() {
@@ -362,6 +372,7 @@ impl Big {
         self.trim();
     }
 
+    /// The decimal form. Each division by 10^9 yields nine digits.
     fn to_decimal(&self) -> String {
         let mut rest = self.clone();
         let mut groups = vec![];

@@ -1,4 +1,4 @@
-//! LZF: the fast compression that Redis uses for long strings in RDB files.
+//! LZF, the fast compression that Redis uses for long strings in RDB files.
 //!
 //! The compressed form is a list of pieces. A control byte begins each piece:
 //!
@@ -10,21 +10,25 @@
 //!
 //! For example, `aaaaaaaaaa` (10 bytes) is `00 61 E0 00 00`: the literal `a`, and a match of 9 bytes from one byte before.
 //!
-//! Invariants: [`decompress`] restores what [`compress`] was given, and it accepts any input, since a file or a peer may
-//! send anything: it neither panics nor allocates more than twice of what the input really yields.
+//! # Invariants
+//!
+//! * [`decompress`] restores the bytes that [`compress`] was given.
+//! * [`decompress`] is safe for any input, because a file or a peer may send anything: it does not panic, and the memory
+//!   that it allocates is at most 1 KB, or twice what it has restored.
 
-/// The maximum length of a literal.
+/// The maximum length of a literal in bytes.
 const MAX_LITERAL: usize = 32;
-/// The maximum length of a match, and its maximum distance.
+/// The maximum length of a match in bytes.
 const MAX_MATCH: usize = 264;
+/// The maximum distance in bytes from a match back to the bytes that it copies.
 const MAX_DISTANCE: usize = 1 << 13;
-/// The first allocation for the output.
+/// The first allocation for the output, in bytes.
 const FIRST_ROOM: usize = 1024;
 
-/// Restores `len` bytes. `None` if `input` is not the compressed form of exactly so many.
+/// Restores `len` bytes. `None` if `input` is not the compressed form of exactly `len` bytes.
 ///
-/// `len` is a claim of the input. Memory grows with the output: at most twice of what has been restored, and never more
-/// than `len`.
+/// `len` comes from the file, too, and may be false. So memory grows with the output, and the capacity never exceeds
+/// `len`.
 pub fn decompress(input: &[u8], len: usize) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let mut rest = input.iter();
@@ -52,7 +56,8 @@ pub fn decompress(input: &[u8], len: usize) -> Option<Vec<u8>> {
     (out.len() == len).then_some(out)
 }
 
-/// Makes room for `more` bytes: doubles the room, up to `len`. `None` if the output would be longer than `len`.
+/// Makes room for `more` bytes: doubles the capacity, up to `len`. `None` if the output would be longer than `len`, or
+/// the memory cannot be allocated.
 fn make_room(out: &mut Vec<u8>, more: usize, len: usize) -> Option<()> {
     let left = len - out.len();
     if more > left {
@@ -66,8 +71,12 @@ fn make_room(out: &mut Vec<u8>, more: usize, len: usize) -> Option<()> {
 }
 
 /// Compresses `input`. `None` if the result would not be shorter.
+///
+/// A table holds the last position of each hash of three bytes. If the same three bytes come again within
+/// [`MAX_DISTANCE`], they and the equal bytes after them become a match. All other bytes become literals.
 pub fn compress(input: &[u8]) -> Option<Vec<u8>> {
     const SLOTS: usize = 1 << 12;
+    // The last position plus one; 0 means none.
     let mut seen = [0u32; SLOTS];
     let slot = |at: usize| {
         let three = u32::from_le_bytes([input[at], input[at + 1], input[at + 2], 0]);
@@ -112,6 +121,7 @@ pub fn compress(input: &[u8]) -> Option<Vec<u8>> {
     (out.len() < input.len()).then_some(out)
 }
 
+/// Appends `bytes` as literals of up to 32 bytes.
 fn push_literal(out: &mut Vec<u8>, bytes: &[u8]) {
     for piece in bytes.chunks(MAX_LITERAL) {
         out.push(piece.len() as u8 - 1);
@@ -163,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn lies_are_found_out() {
+    fn invalid_input_is_rejected() {
         let short = compress(&[b'a'; 100]).unwrap();
         assert_eq!(decompress(&short, 99), None);
         assert_eq!(decompress(&short, 101), None);

@@ -1,12 +1,13 @@
-//! Small tools that know nothing of the server. Each file is one idea and can be read alone:
+//! Small tools. They know nothing of the server, and each file can be read alone:
 //!
 //! * [`glob`] matches the patterns of KEYS and SCAN;
-//! * [`number`] reads and prints numbers as Redis does, and [`long_double`] is the 80-bit float of INCRBYFLOAT;
+//! * [`number`] reads and prints numbers as Redis does;
+//! * [`long_double`] is the 80-bit floating point number of INCRBYFLOAT;
 //! * [`words`] splits a line of text as redis-cli and redis.conf do;
 //! * [`clock`] reads and prints the time;
-//! * [`process`] reads figures of this process from the system;
+//! * [`process`] reads memory and processor time of this process;
 //! * [`random`] makes random numbers and names;
-//! * [`crc64`] and [`lzf`] are the checksum and the compression of RDB files.
+//! * [`crc64`] is the checksum of RDB files, and [`lzf`] is their compression.
 
 pub mod clock;
 pub mod crc64;

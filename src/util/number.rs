@@ -1,19 +1,19 @@
 //! Reads and prints numbers as Redis does.
 //!
 //! Redis is strict about integers: `007`, `+7` and ` 7` are strings, not numbers. So a value that is stored as an
-//! integer prints back unchanged. [`parse_i64`] has these rules. Two kinds of numbers are read less strictly, because
-//! Redis reads them with the C library:
+//! integer prints back unchanged. [`parse_i64`] has these rules. Redis reads some other numbers with the C library, which
+//! is less strict:
 //!
-//! | text | [`parse_i64`] | [`parse_u64_lenient`] (stream IDs) | [`parse_cursor`] (SCAN) |
-//! |---|---|---|---|
-//! | `7` | 7 | 7 | 7 |
-//! | `007`, `+7` | none | 7 | 7 |
-//! | ` 7` | none | 7 | none |
-//! | `-1` | -1 | none | 2^64 - 1 |
-//! | (empty) | none | none | 0 |
-//! | `7x` | none | none | none |
+//! | text | [`parse_i64`] | [`parse_u64_lenient`] (stream IDs) | [`parse_cursor`] (SCAN) | [`parse_i64_lenient`] (settings) |
+//! |---|---|---|---|---|
+//! | `7` | 7 | 7 | 7 | 7 |
+//! | `007`, `+7` | none | 7 | 7 | 7 |
+//! | ` 7` | none | 7 | none | 7 |
+//! | `-1` | -1 | none | 2^64 - 1 | -1 |
+//! | (empty) | none | none | 0 | 0 |
+//! | `7x` | none | none | none | none |
 //!
-//! Invariant: for every number, `parse_i64` reads what [`push_i64`] prints, and nothing else.
+//! Invariant: for every number, `parse_i64` reads the text that [`push_i64`] prints, and no other text.
 
 /// Reads a signed integer strictly: decimal digits without leading zeros, and at most one `-` before them.
 /// `None` for every other text, and for numbers of more than 64 bits.
@@ -43,7 +43,8 @@ pub fn parse_i64(text: &[u8]) -> Option<i64> {
 }
 
 /// Reads one part of a stream ID, as Redis's `string2ull` does: first strictly, then as C's `strtoull`, which accepts
-/// leading white space, a sign and leading zeros. A zero byte ends the text.
+/// leading white space, a sign and leading zeros. A zero byte ends the text. `None` if the text is no number, or does
+/// not fit 64 bits.
 pub fn parse_u64_lenient(text: &[u8]) -> Option<u64> {
     let text = until_zero(text);
     match parse_i64(text) {
@@ -54,7 +55,8 @@ pub fn parse_u64_lenient(text: &[u8]) -> Option<u64> {
 }
 
 /// Reads the cursor of SCAN, as Redis's `parseScanCursorOrReply` does: like C's `strtoul`, but leading white space
-/// is an error. The empty text is 0, and `-1` is the largest number. A zero byte ends the text.
+/// is an error. The empty text is 0, and `-1` is the largest number. A zero byte ends the text. `None` if the text is no
+/// number, or does not fit 64 bits.
 pub fn parse_cursor(text: &[u8]) -> Option<u64> {
     let text = until_zero(text);
     match text.first() {
@@ -64,7 +66,7 @@ pub fn parse_cursor(text: &[u8]) -> Option<u64> {
     }
 }
 
-/// The text before the first zero byte, where strings end in C.
+/// The text before the first zero byte, because a zero byte ends a string in C.
 pub fn until_zero(text: &[u8]) -> &[u8] {
     let end = text.iter().position(|&b| b == 0).unwrap_or(text.len());
     &text[..end]
@@ -100,7 +102,7 @@ fn strtoull(text: &[u8]) -> Option<u64> {
     })
 }
 
-/// Appends the decimal form of `value`. Allocates no `String`, because every reply uses it.
+/// Appends the decimal form of `value`. Allocates no `String`, because most replies need it.
 pub fn push_i64(out: &mut Vec<u8>, value: i64) {
     if value < 0 {
         out.push(b'-');
@@ -132,10 +134,11 @@ pub fn digits_i64(value: i64) -> usize {
         .map_or(1, |log| log as usize + 1)
 }
 
-/// Reads a size as redis.conf writes it: `100`, `1k` (1000), `1kb` (1024), and so on up to `gb`.
+/// Reads a size in bytes as redis.conf writes it: `100`, `1k` (1000), `1kb` (1024), and so on up to `gb`. `None` if the
+/// unit is unknown.
 ///
-/// As lenient as Redis: no digits are zero, more than 64 bits of digits are the largest number, and a unit multiplies
-/// without a check for overflow.
+/// As lenient as Redis's `memtoull`: a text without digits is 0, a number that does not fit 64 bits becomes the largest
+/// number, and the unit multiplies without a check for overflow. 128 digits and more are an error.
 pub fn parse_memory(text: &[u8]) -> Option<u64> {
     let split = text
         .iter()
@@ -163,8 +166,8 @@ pub fn parse_memory(text: &[u8]) -> Option<u64> {
     Some(value.wrapping_mul(factor))
 }
 
-/// Reads an integer as C's `strtoll` does: leading blanks, a sign and leading zeros pass, what does not fit becomes the
-/// nearest number, and nothing at all is zero. `None` if something else follows.
+/// Reads an integer as C's `strtoll` does: it accepts leading white space, a sign and leading zeros. A number that does
+/// not fit becomes the nearest number. The empty text is 0. `None` if a digit is missing or something follows the digits.
 pub fn parse_i64_lenient(text: &[u8]) -> Option<i64> {
     let start = text
         .iter()
@@ -185,7 +188,7 @@ pub fn parse_i64_lenient(text: &[u8]) -> Option<i64> {
     Some(if negative { -magnitude } else { magnitude })
 }
 
-/// Prints a number of bytes in the form of INFO's `_human` fields: `1.50M`.
+/// Prints a number of bytes in the form of INFO's `_human` fields: 1,572,864 bytes are `1.50M`.
 pub fn human_bytes(bytes: u64) -> String {
     let scaled = |shift: u32| bytes as f64 / (1u64 << shift) as f64;
     match bytes {

@@ -1,20 +1,20 @@
-//! Figures of this process, read from `/proc`. Without `/proc` they are 0.
+//! Memory and processor time of this process, read from `/proc`. Where there is no `/proc`, they are 0.
 
 use std::fs;
 
 /// Figures of this process at one moment.
 #[derive(Clone, Copy, Default)]
 pub struct Figures {
-    /// Resident memory in bytes: neither swapped out nor only reserved.
+    /// The resident memory in bytes.
     pub resident_bytes: u64,
-    /// Bytes of memory that the machine has.
+    /// The memory of the machine in bytes.
     pub total_memory: u64,
-    /// Seconds of processor time spent in the program, and in the system on its behalf.
+    /// The processor time in seconds: in user mode, and in the kernel.
     pub cpu_seconds: (f64, f64),
 }
 
 impl Figures {
-    /// Reads them. Costs three reads of files under `/proc`.
+    /// Reads the figures from three files under `/proc`.
     pub fn read() -> Figures {
         Figures {
             resident_bytes: resident_bytes(),
@@ -24,7 +24,7 @@ impl Figures {
     }
 }
 
-/// Bytes of memory that are really there, not swapped out and not only promised.
+/// The resident memory in bytes: what is in RAM, without swapped and merely reserved memory. Assumes pages of 4096 bytes.
 pub fn resident_bytes() -> u64 {
     let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages: u64 = statm
@@ -35,7 +35,7 @@ pub fn resident_bytes() -> u64 {
     pages * 4096
 }
 
-/// Bytes of memory that the machine has.
+/// The memory of the machine in bytes.
 fn total_memory() -> u64 {
     let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = meminfo
@@ -49,11 +49,12 @@ fn total_memory() -> u64 {
         * 1024
 }
 
-/// Seconds of processor time spent in the program and in the system on its behalf.
+/// The processor time in seconds: in user mode, and in the kernel.
 fn cpu_seconds() -> (f64, f64) {
     const TICKS_PER_SECOND: f64 = 100.0;
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The program's name comes second and may contain anything; count from its closing bracket.
+    // The second field is the program's name in brackets and may contain any character. So the fields are counted from
+    // the last closing bracket; utime and stime are the 12th and 13th after it.
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     let mut fields = after_name
         .split_whitespace()

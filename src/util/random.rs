@@ -1,21 +1,19 @@
-//! Random numbers.
+//! Random numbers, fast ones and secret ones.
 //!
-//! There are two kinds, for two needs:
+//! * [`Random::next`] is fast but not secret. RANDOMKEY, for example, uses it. The generator is xorshift64*, seeded from
+//!   the standard library's `RandomState`.
+//! * [`Random::hex40`] makes names that nobody can guess, from bytes of the kernel (`/dev/urandom`). A peer that could
+//!   guess a replication ID could ask for a partial resync. A client that could guess the mark at the end of a diskless
+//!   copy could store it in a value, and a replica might take this value for the end.
 //!
-//! * [`Random::next`] is fast and not secret. RANDOMKEY and the like use it. The generator is xorshift64*, seeded from the
-//!   standard library's `RandomState`.
-//! * [`Random::hex40`] makes names that a peer must not be able to guess: a peer that knows a replication ID can ask for a partial resync,
-//!   and a client that knows the mark at the end of a diskless copy could store it in a value and end the copy
-//!   early. The bytes come from the kernel (`/dev/urandom`).
-//!
-//! Invariant: the numbers of [`Random::next`] reveal nothing about the names.
+//! Invariant: the numbers of [`Random::next`] reveal nothing about the names of [`Random::hex40`].
 
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// A generator that many threads may use at the same time.
+/// A generator that many threads may use at the same time. It holds the state of xorshift64*, which is never 0.
 pub struct Random(AtomicU64);
 
 impl Default for Random {
@@ -27,7 +25,7 @@ impl Default for Random {
 }
 
 impl Random {
-    /// The next number. It is not secret. Two threads that call at the same time may get the same number.
+    /// The next number, which is not secret. Two threads that call at the same time may get the same number.
     pub fn next(&self) -> u64 {
         let mut x = self.0.load(Relaxed);
         x ^= x >> 12;
@@ -37,7 +35,7 @@ impl Random {
         x.wrapping_mul(0x2545_F491_4F6C_DD1D)
     }
 
-    /// A number from 0 to `bound` - 1; 0 if `bound` is 0. It is not secret.
+    /// A number from 0 to `bound` - 1, which is not secret; 0 if `bound` is 0.
     pub fn below(&self, bound: usize) -> usize {
         ((u128::from(self.next()) * bound as u128) >> 64) as usize
     }
@@ -48,8 +46,8 @@ impl Random {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The substitute where `/dev/urandom` cannot be read (no such file, no free descriptor): the standard library
-    /// takes the keys of its hashers from the kernel, too, once per thread.
+    /// The substitute if `/dev/urandom` cannot be read (no such file, no free descriptor). The standard library's hashers
+    /// have keys that come from the kernel, too, once per thread.
     fn hashed_bytes(&self) -> [u8; 20] {
         let mut bytes = [0; 20];
         for eight in bytes.chunks_mut(8) {
@@ -73,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stays_below_the_bound_and_reaches_it() {
+    fn below_reaches_every_number_below_the_bound() {
         let random = Random::default();
         let mut seen = [false; 5];
         for _ in 0..500 {

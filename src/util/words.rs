@@ -1,16 +1,18 @@
 //! Splits a line into words, with quotes: the syntax of inline commands, of redis-cli and of redis.conf.
 //!
-//! White space separates words. `"…"` keeps white space and has the escapes `\n \r \t \b \a \xHH \\ \"`; `'…'` keeps
-//! everything as it is and has the escape `\'`. An example: `SET "a b" 'it\'s'` has the words `SET`, `a b` and `it's`.
+//! White space separates words. Between `"` white space belongs to the word, and there are the escapes
+//! `\n \r \t \b \a \xHH \\ \"`. Between `'` every byte stands for itself; the only escape is `\'`. For example,
+//! `SET "a b" 'it\'s'` has the words `SET`, `a b` and `it's`.
 //!
 //! The rules are those of Redis's `sdssplitargs`, with its peculiarities:
 //!
-//! * Between words, and after a closing quote, every byte of C's `isspace` counts as white space.
-//! * Inside a word only blank, tab, CR and LF do: `a\x0bb` is one word, because VT and FF do not end a word.
-//! * A zero byte ends the line. Inside quotes the line is then unbalanced.
-//! * A quote begins anywhere in a word (`pre"fix"`), and a closing quote ends the word: white space must follow.
+//! * Between words, and after a closing quote, every byte of C's `isspace` is white space.
+//! * Only blank, tab, CR and LF end a word without quotes. VT (`\x0b`) and FF do not: `a\x0bb` is one word.
+//! * A zero byte ends the line. A zero byte inside quotes makes the line unbalanced.
+//! * A quote may begin inside a word (`pre"fix"`). A closing quote ends the word: white space or the end of the line must
+//!   follow.
 
-/// The words of `line`, or `None` if its quotes do not balance.
+/// The words of `line`, or `None` if a quote is not closed or the closing quote is not followed by white space.
 pub fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
     let end = line.iter().position(|&b| b == 0).unwrap_or(line.len());
     let line = &line[..end];
@@ -29,7 +31,7 @@ pub fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
     }
 }
 
-/// Reads one word from the start of `line`. Returns the word and how many bytes it used.
+/// Reads one word from the start of `line`. Returns the word and how many bytes of the line this used.
 fn word(line: &[u8]) -> Option<(Vec<u8>, usize)> {
     let mut word = vec![];
     let mut i = 0;
@@ -51,7 +53,8 @@ fn word(line: &[u8]) -> Option<(Vec<u8>, usize)> {
     Some((word, i))
 }
 
-/// Reads `"…"` from the start of `line` and appends what it stands for. Returns how many bytes it used.
+/// Reads `"…"` from the start of `line` and appends the bytes that it stands for to `word`. Returns how many bytes of the
+/// line this used, or `None` if there is no closing quote.
 fn double_quoted(line: &[u8], word: &mut Vec<u8>) -> Option<usize> {
     let mut i = 1;
     loop {
@@ -80,7 +83,7 @@ fn double_quoted(line: &[u8], word: &mut Vec<u8>) -> Option<usize> {
     }
 }
 
-/// Reads `'…'` in the same way.
+/// Reads `'…'` in the same way as [`double_quoted`] reads `"…"`.
 fn single_quoted(line: &[u8], word: &mut Vec<u8>) -> Option<usize> {
     let mut i = 1;
     loop {
@@ -98,7 +101,7 @@ fn single_quoted(line: &[u8], word: &mut Vec<u8>) -> Option<usize> {
     }
 }
 
-/// The byte that two hexadecimal digits at `at` stand for.
+/// The byte that the two hexadecimal digits at `at` stand for. `None` if there are no such digits.
 fn hex(line: &[u8], at: usize) -> Option<u8> {
     let digit = |i| (*line.get(i)? as char).to_digit(16);
     Some((digit(at)? * 16 + digit(at + 1)?) as u8)

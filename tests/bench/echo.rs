@@ -1,8 +1,9 @@
-//! The ceiling: a server of the same shape as ours that does nothing.
+//! The echo server: it has the design of this server, but runs no commands.
 //!
-//! One blocking thread a client; it reads, takes the requests apart with the same parser, and answers `+OK`
-//! to each. What the real server takes beyond this is what its commands cost; what this takes is what the
-//! shape costs. Usage: `echo <port>`.
+//! One blocking thread per client reads, finds the requests with the same parser, and replies `+OK` to each. Its time is the
+//! cost of the design, and the upper limit for the throughput. The difference to this server is the cost of the commands.
+//!
+//! Usage: `echo PORT`. Without a port, or with port 0, the system chooses a free one. The program prints the port.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -26,6 +27,7 @@ fn main() -> std::io::Result<()> {
     Ok(())
 }
 
+/// Replies to the requests of one client until it disconnects or sends something that is no request.
 fn serve(mut stream: &TcpStream) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let limits = Limits {

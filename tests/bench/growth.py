@@ -1,4 +1,4 @@
-"""Loads 3,000,000 keys while another client sends PING after PING; prints the longest it waited.
+"""Loads 3,000,000 keys while another client sends GETs, and prints the longest wait of that client and the 99th percentile.
 
 Usage: growth.py OURS_PORT REDIS_PORT
 """
@@ -9,6 +9,7 @@ import time
 
 
 def longest_wait(port):
+    """The longest wait and the 99th percentile, in milliseconds. Empties the server afterwards."""
     load = subprocess.Popen(
         f"seq -f 'SET growing:%012.0f value:0123456789' 3000000 | redis-cli -p {port} --pipe",
         shell=True,

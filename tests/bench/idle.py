@@ -1,6 +1,7 @@
-"""Opens many connections, uses each once, lets them idle, and prints what they cost.
+"""Opens many connections and sends one command on each. Then, while they are idle, prints the resident memory per connection
+and the time of a PING.
 
-Usage: idle.py PORT PID CONNECTIONS
+Usage: idle.py PORT PID CONNECTIONS, where PID is the process of the server.
 """
 import resource
 import socket
@@ -13,6 +14,7 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, count + 200), hard))
 
 
 def resident():
+    """The resident memory of the server in bytes."""
     with open(f"/proc/{pid}/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) * 1024
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Replication, this server beside the real one: a primary with replicas of its own kind.
+"""Measures replication of this server and of the real redis-server. All servers of a measurement are of one kind.
 
     tests/bench/replication.py target/release/redis-clone
 
-Measures what replicas cost a primary's writers, how long a full copy takes and how long it makes others wait, how
-far behind a replica is under load, and what WAIT takes. Prints tables; only the ratios of one run mean anything.
+Measures the throughput of a primary with 0, 1 and 3 replicas, the time of a full copy and the longest wait of a writer
+during the copy, the delay of a replica under load, and the time of WAIT. Prints a table. Only the ratios within one run are
+meaningful.
 """
 
 import os
@@ -21,6 +22,8 @@ KEYS = 1_000_000
 
 
 class Client:
+    """A connection to a server."""
+
     def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -43,7 +46,7 @@ class Client:
 
 
 class Kind:
-    """One of the two programs, and the servers of it that run."""
+    """One of the two programs, and its running servers."""
 
     def __init__(self, name, command):
         self.name, self.command, self.servers, self.folders = name, command, [], []
@@ -54,7 +57,7 @@ class Kind:
             port = probe.getsockname()[1]
         command = self.command + ["--port", str(port), "--save", "", "--repl-diskless-sync-delay", "0"]
         log = subprocess.DEVNULL
-        # One each: a replica leaves a file there, which the next server would load.
+        # Each server has a directory of its own: a replica leaves a file, which another server would load.
         folder = tempfile.mkdtemp()
         self.folders.append(folder)
         server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
@@ -78,7 +81,7 @@ class Kind:
 
 
 def follow(replica, primary):
-    """Has a replica follow, and returns how many seconds it took to get there."""
+    """Makes a server a replica. Returns the seconds until the link is up."""
     client = Client(replica)
     began = time.time()
     client.ask("REPLICAOF", "127.0.0.1", primary)
@@ -88,12 +91,14 @@ def follow(replica, primary):
 
 
 def catch_up(replica, primary):
+    """Waits until the replica is at the offset of the primary."""
     replica, primary = Client(replica), Client(primary)
     while replica.info("slave_repl_offset") != primary.info("master_repl_offset"):
         time.sleep(0.01)
 
 
 def throughput(port, clients, pipeline, requests):
+    """SET commands per second, measured by redis-benchmark."""
     command = ["redis-benchmark", "-p", str(port), "-c", str(clients), "-P", str(pipeline), "-n", str(requests)]
     command += ["-r", "100000", "--csv", "SET", "key:__rand_int__", "value:0123456789"]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -101,6 +106,7 @@ def throughput(port, clients, pipeline, requests):
 
 
 def fill(port):
+    """Sets KEYS keys."""
     client = Client(port)
     reader = threading.Thread(target=lambda: [client.file.readline() for _ in range(KEYS)])
     reader.start()
@@ -111,11 +117,12 @@ def fill(port):
 
 
 def percentile(figures, share):
+    """The figure at this share of the sorted figures, for example 0.99."""
     return sorted(figures)[min(len(figures) - 1, int(len(figures) * share))]
 
 
 def waits(port, count=3000):
-    """Microseconds that a write and its WAIT take."""
+    """The time of each WAIT after a write, in microseconds."""
     client, figures = Client(port), []
     for i in range(count):
         client.ask("SET", "waited", i)
@@ -126,7 +133,7 @@ def waits(port, count=3000):
 
 
 def lags(primary, replica, stop):
-    """Milliseconds until a write is seen at the replica, while others write."""
+    """The time from a write at the primary until a read at the replica sees it, in milliseconds. Measures until `stop`."""
     writer, reader, figures, n = Client(primary), Client(replica), [], 0
     while not stop.is_set():
         n += 1
@@ -140,6 +147,7 @@ def lags(primary, replica, stop):
 
 
 def stalls(port, stop, figures):
+    """Writes until `stop`, and appends the time of each write in milliseconds to `figures`."""
     client, i = Client(port), 0
     while not stop.is_set():
         i += 1
@@ -149,7 +157,7 @@ def stalls(port, stop, figures):
 
 
 def measure(kind):
-    """Everything for one program: a name and a figure each."""
+    """All measurements of one program: pairs of a name and a figure."""
     rows = []
     primary, replicas = kind.start(), []
     for wanted in (0, 1, 3):
@@ -192,10 +200,11 @@ def measure(kind):
 
 
 def copy(primary, replica):
+    """Makes the replica lose its data and follow again. Returns the seconds that the full copy takes."""
     Client(replica).ask("REPLICAOF", "NO", "ONE")
     Client(replica).ask("CONFIG", "SET", "repl-backlog-size", "16384")
     Client(replica).ask("FLUSHALL")
-    # Far enough from where it was that nothing but a full copy helps.
+    # The primary's backlog no longer holds what the replica has missed, so a partial resync is impossible.
     Client(primary).ask("SET", "far", "x" * 2_000_000)
     return follow(replica, primary)
 

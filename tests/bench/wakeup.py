@@ -1,4 +1,4 @@
-"""How long a reader that waits in XREAD BLOCK has to wait after the XADD: from sending it to the reader's reply.
+"""Measures how fast an XADD wakes a reader that blocks in XREAD BLOCK: the time from sending XADD to the reader's reply.
 
 The servers take turns. Usage: wakeup.py OURS_PORT REDIS_PORT
 """

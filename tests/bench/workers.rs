@@ -1,8 +1,9 @@
-//! How fast twenty workers empty a queue: a consumer group on a stream, each worker a connection of its own that reads
-//! entries with a pipeline of XREADGROUPs and acknowledges what it got with a pipeline of XACKs.
+//! Measures how fast twenty workers of a consumer group empty a stream. Each worker has a connection of its own. It reads
+//! entries with a pipeline of XREADGROUP commands and acknowledges them with a pipeline of XACK commands.
 //!
-//! `cargo run --release --example workers PORT ENTRIES PIPELINE` fills the stream, lets them work, and prints the
-//! entries they handled per second. Every entry must have gone to one of them exactly once.
+//! `cargo run --release --example workers PORT ENTRIES PIPELINE` fills the stream with ENTRIES entries, starts the workers,
+//! and prints how many entries per second they have handled. PIPELINE is the length of a worker's pipeline. The program fails
+//! if the workers did not receive as many entries as there were.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -10,6 +11,7 @@ use std::time::Instant;
 
 const WORKERS: usize = 20;
 
+/// A connection to the server.
 struct Connection {
     stream: BufReader<TcpStream>,
 }
@@ -33,7 +35,7 @@ impl Connection {
         line.trim_end().to_string()
     }
 
-    /// Reads a reply to its end, and hands every bulk string in it to `see`.
+    /// Reads a reply, and calls `see` with every bulk string in it. Panics on an error.
     fn reply(&mut self, see: &mut impl FnMut(Vec<u8>)) {
         let line = self.line();
         let n: i64 = line.get(1..).and_then(|n| n.parse().ok()).unwrap_or(0);
@@ -51,6 +53,7 @@ impl Connection {
     }
 }
 
+/// The bytes of a request of these words.
 fn command(words: &[&[u8]]) -> Vec<u8> {
     let mut out = format!("*{}\r\n", words.len()).into_bytes();
     for word in words {
@@ -61,6 +64,7 @@ fn command(words: &[&[u8]]) -> Vec<u8> {
     out
 }
 
+/// A worker: works until the stream has no new entries. Returns how many entries it has handled.
 fn work(port: u16, name: &str, pipeline: usize) -> usize {
     let mut connection = Connection::open(port);
     let read = [
@@ -81,7 +85,7 @@ fn work(port: u16, name: &str, pipeline: usize) -> usize {
             let mut i = 0;
             connection.reply(&mut |word| {
                 if i == 1 {
-                    // the stream's name comes first, then the entry's ID, then its fields
+                    // The first bulk string is the stream's name, and the second is the entry's ID.
                     acks.extend(command(&[b"XACK", b"work", b"team", &word]));
                     got += 1;
                 }

@@ -1,13 +1,16 @@
-//! Random commands: put together from words that mean something and words that do not, so that errors, and the order in
-//! which they are found, come up as well.
+//! Random commands.
 //!
-//! [`command`] makes commands that can be replicated and compared as they are. [`any_command`] makes more: those whose
-//! replies hold times or come in any order, those that are about a connection, and those that meet expired keys.
+//! A template such as `SET $KEY $VALUE [$SETOPT]` becomes, for example, `SET a hello PX`. The choices hold valid and invalid
+//! words, so that tests also reach errors, and the order in which a command checks for errors.
+//!
+//! [`command`] makes commands whose replies and effects are the same on every server. [`any_command`] makes others, too:
+//! commands whose replies hold times or have no order, commands about the connection, and commands that meet expired keys.
 
-/// Chance, the same for the same seed.
+/// A generator of random numbers. The same seed gives the same numbers.
 pub struct Dice(pub u64);
 
 impl Dice {
+    /// A number from 0 to `n` - 1.
     pub fn below(&mut self, n: usize) -> usize {
         self.0 = self
             .0
@@ -16,13 +19,14 @@ impl Dice {
         ((self.0 >> 33) as usize) % n
     }
 
+    /// One of the words.
     pub fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
         of[self.below(of.len())]
     }
 }
 
-/// Templates of commands: a word in capitals with a `$` stands for a choice, `[…]` is there or not, everything else is
-/// itself.
+/// Templates of commands. A `$NAME` becomes one of the [`choices`] of that name. A part in brackets is included one time in
+/// three. All other words, and `$` alone, stay as they are.
 const TEMPLATES: &[&str] = &[
     "SET $KEY $VALUE",
     "SET $KEY $VALUE [$SETOPT] [$SETOPT]",
@@ -98,8 +102,8 @@ const TEMPLATES: &[&str] = &[
     "FLUSHDB [$VALUE]",
 ];
 
-/// More templates, for servers that are compared reply by reply. A mark at the head tells how replies are compared (see
-/// [`Compare`]).
+/// More templates, for servers that are compared reply by reply. A mark at the beginning tells how to compare the replies
+/// (see [`Compare`]).
 const MORE: &[&str] = &[
     "SET $KEY $VALUE $SETOPT $SETOPT [$SETOPT]",
     "SET $ANY $VALUE $SETOPT",
@@ -229,7 +233,7 @@ const MORE: &[&str] = &[
     "FLUSHDB [$FLUSH] [$FLUSH]",
 ];
 
-/// Commands that wait.
+/// Templates of commands that may block the client.
 const WAITING: &[&str] = &[
     "XREAD [COUNT $INT] BLOCK 0 STREAMS $STREAM $",
     "XREAD BLOCK 0 STREAMS $STREAM $ID0",
@@ -244,20 +248,21 @@ const WAITING: &[&str] = &[
 /// How the replies to a command are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Compare {
-    /// As they are.
+    /// No mark: the replies must be equal.
     Exactly,
-    /// `~`: numbers of more than two digits are times.
+    /// `~`: numbers of more than two digits are times and may differ.
     WithoutTimes,
-    /// `#`: all numbers are times.
+    /// `#`: all numbers are times and may differ.
     WithoutNumbers,
-    /// `%`: lists may come in any order.
+    /// `%`: the elements of lists may have any order.
     Sorted,
-    /// `?`: only whether they are an error, something else, or nothing.
+    /// `?`: both replies are an error, or both are null, or both are something else.
     ByKind,
-    /// `!`: not at all.
+    /// `!`: the replies are not compared.
     Never,
 }
 
+/// The words that a `$NAME` may become.
 fn choices(name: &str) -> &'static [&'static str] {
     match name {
         "DB" => &["0", "0", "1", "1", "2", "16", "-1", "abc", ""],
@@ -532,13 +537,13 @@ fn choices(name: &str) -> &'static [&'static str] {
     }
 }
 
-/// A random command line. IDs of new entries mostly grow.
+/// A random command line. `clock` is the current time part of new stream IDs, so that the IDs mostly grow.
 pub fn command(dice: &mut Dice, clock: &mut usize) -> String {
     let template = TEMPLATES[dice.below(TEMPLATES.len())];
     fill(template, dice, clock)
 }
 
-/// A random command line of every kind, and how its replies are compared.
+/// A random command line from all templates, and how to compare the replies to it.
 pub fn any_command(dice: &mut Dice, clock: &mut usize) -> (String, Compare) {
     let number = dice.below(TEMPLATES.len() + MORE.len());
     let template = match number.checked_sub(TEMPLATES.len()) {
@@ -557,12 +562,13 @@ pub fn any_command(dice: &mut Dice, clock: &mut usize) -> (String, Compare) {
     (fill(template, dice, clock), compare)
 }
 
-/// A random command line that may wait.
+/// A random command line that may block the client.
 pub fn waiting_command(dice: &mut Dice, clock: &mut usize) -> String {
     let template = WAITING[dice.below(WAITING.len())];
     fill(template, dice, clock)
 }
 
+/// Makes a command line from a template.
 fn fill(template: &str, dice: &mut Dice, clock: &mut usize) -> String {
     let mut template = template.to_string();
     while let Some(open) = template.find('[') {

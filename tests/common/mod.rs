@@ -1,6 +1,5 @@
-//! What several test programs need: the real redis-server as a process, and a client that shows replies the way
-//! redis-cli does.
-#![allow(dead_code, reason = "each test program uses a part")]
+//! Shared by the test programs: the real redis-server as a process, a client, and replies shown as redis-cli shows them.
+#![allow(dead_code, reason = "each test program uses only some of it")]
 
 pub mod chance;
 
@@ -14,20 +13,22 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A redis-server process, which ends with this value.
+/// A process of the real redis-server. Dropping this value ends the process.
 pub struct RealRedis {
     process: Child,
+    /// The working directory of the process. It is removed with the process.
     dir: PathBuf,
+    /// Where the server accepts connections.
     pub address: SocketAddr,
 }
 
 impl RealRedis {
-    /// Starts redis-server with these options. `None` if there is none on this machine; in CI that is
-    /// an error.
+    /// Starts redis-server with these options. `None` if there is no redis-server on this machine; panics in that case if
+    /// the environment variable `CI` is set.
     pub fn start(options: &[String]) -> Option<RealRedis> {
         loop {
             let port = free_port();
-            // A replica leaves a file there, which the next server would load.
+            // Each server has a directory of its own: a replica leaves a file, which another server would load.
             let own = format!("redis-clone-test-{}-{port}", std::process::id());
             let dir = std::env::temp_dir().join(own);
             std::fs::create_dir_all(&dir).unwrap();
@@ -54,7 +55,7 @@ impl RealRedis {
                 dir,
                 address,
             };
-            // Somebody else may have taken the port in the meantime; then it ends, and never says this.
+            // If another process has taken the port in the meantime, redis-server ends without this line. Then try again.
             let said = redis.process.stdout.take().map(BufReader::new);
             let mut lines = said.into_iter().flat_map(|said| said.lines());
             if lines.any(|line| line.is_ok_and(|line| line.contains("Ready to accept"))) {
@@ -72,7 +73,7 @@ impl Drop for RealRedis {
     }
 }
 
-/// A port that was free a moment ago.
+/// A port that is free now. Another process may take it before the caller does.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0")
         .unwrap()
@@ -81,7 +82,7 @@ pub fn free_port() -> u16 {
         .port()
 }
 
-/// Waits until something is so, for ten seconds at most.
+/// Waits until `is_so` returns true. Panics after ten seconds.
 pub fn wait_for(mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_so() {
@@ -90,26 +91,33 @@ pub fn wait_for(mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// A reply as it came.
+/// A reply of a server.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
+    /// `+`: a simple string.
     Simple(String),
+    /// `-`: an error, with its code and text.
     Error(String),
+    /// `:`: an integer.
     Int(i64),
+    /// `$` or `=`: a bulk or verbatim string, or null.
     Bulk(Option<Vec<u8>>),
-    /// A list, or none; the kind is the byte it was announced with.
+    /// An array, set, map or push message, or a null array. The byte is the type as it came: `*`, `~`, `%` or `>`.
     List(u8, Option<Vec<Reply>>),
-    /// What RESP3 has beyond that, as text.
+    /// Another type of RESP3, as redis-cli shows it.
     Other(String),
 }
 
-/// A connection.
+/// A connection to a server.
 pub struct Client {
+    /// The socket.
     pub stream: TcpStream,
+    /// Reads from the same socket. It may hold bytes that have arrived and were not read yet.
     reader: BufReader<TcpStream>,
 }
 
 impl Client {
+    /// Opens a connection.
     pub fn connect(address: SocketAddr) -> Client {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -117,21 +125,23 @@ impl Client {
         Client { stream, reader }
     }
 
+    /// Sends a request of these words.
     pub fn send(&mut self, words: &[Vec<u8>]) {
         self.send_raw(&encode(words));
     }
 
+    /// Sends bytes as they are.
     pub fn send_raw(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
     }
 
-    /// Sends a line of words and waits for the reply.
+    /// Sends a line, split into words as redis-cli does, and waits for the reply.
     pub fn ask(&mut self, line: &str) -> Reply {
         self.send(&words::split(line.as_bytes()).unwrap());
         self.reply().unwrap()
     }
 
-    /// Whether a reply, or the end, has come already.
+    /// Whether a reply has begun to arrive, or the server has closed the connection.
     pub fn has_reply_now(&mut self) -> bool {
         if !self.reader.buffer().is_empty() {
             return true;
@@ -142,7 +152,7 @@ impl Client {
         came
     }
 
-    /// Whether a reply, or the end, begins to come within this time.
+    /// Whether, within this time, a reply begins to arrive or the server closes the connection.
     pub fn has_reply(&mut self, within: Duration) -> bool {
         if !self.reader.buffer().is_empty() {
             return true;
@@ -153,7 +163,11 @@ impl Client {
         came.is_ok()
     }
 
-    /// Waits for a reply.
+    /// Waits for a reply, for at most 20 seconds.
+    ///
+    /// # Errors
+    ///
+    /// Those of the socket: [`io::ErrorKind::UnexpectedEof`] if the connection is closed.
     pub fn reply(&mut self) -> io::Result<Reply> {
         self.stream
             .set_read_timeout(Some(Duration::from_secs(20)))?;
@@ -194,7 +208,7 @@ impl Client {
         })
     }
 
-    /// One line as it comes, without its end.
+    /// Reads one line, without its `\r\n`.
     pub fn line(&mut self) -> String {
         let mut line = String::new();
         self.reader.read_line(&mut line).unwrap();
@@ -202,14 +216,15 @@ impl Client {
         line.trim_end().to_string()
     }
 
-    /// So many bytes as they come.
+    /// Reads `len` bytes.
     pub fn bytes(&mut self, len: usize) -> Vec<u8> {
         let mut bytes = vec![0; len];
         self.reader.read_exact(&mut bytes).unwrap();
         bytes
     }
 
-    /// All bytes that come until nothing does for a while; and whether the connection was closed.
+    /// Reads until no bytes have arrived for the time `quiet`, or the connection is closed. Returns the bytes, and whether
+    /// the connection is closed.
     pub fn raw_reply(&mut self, quiet: Duration) -> (Vec<u8>, bool) {
         let mut all = self.reader.buffer().to_vec();
         self.reader.consume(all.len());
@@ -233,7 +248,7 @@ impl Client {
     }
 }
 
-/// A request of these words.
+/// The bytes of a request of these words.
 pub fn encode(words: &[Vec<u8>]) -> Vec<u8> {
     let mut out = format!("*{}\r\n", words.len()).into_bytes();
     for word in words {
@@ -244,11 +259,12 @@ pub fn encode(words: &[Vec<u8>]) -> Vec<u8> {
     out
 }
 
-/// The reply as redis-cli shows it.
+/// The text that redis-cli shows for a reply.
 pub fn show(reply: &Reply) -> String {
     show_indented(reply, "")
 }
 
+/// The same, for a reply inside another. All lines but the first begin with `indent`.
 fn show_indented(reply: &Reply, indent: &str) -> String {
     match reply {
         Reply::Simple(text) | Reply::Other(text) => text.clone(),

@@ -1,12 +1,15 @@
-//! Reading an RDB.
+//! Reads an RDB.
 //!
 //! An RDB may come from any version of Redis, or from an attacker. So the loader trusts no length and no format in it.
 //!
 //! # Invariants
 //!
-//! * Memory for a string grows with the bytes that have arrived, never with the length that the file claims.
-//! * Data that cannot be understood ends the loading with an error that says why. Then everything that was read is dropped,
-//!   and the server's data is unchanged.
+//! * Memory for a string grows with the bytes that have arrived, not with the length that the file claims. (At most 1 MB is
+//!   allocated ahead.)
+//! * The data is read into databases of its own. If some of it cannot be understood, the loader drops all of it and returns
+//!   an error with the reason. The server's data is unchanged.
+//!
+//! Read next: [`super`] for the format, [`crate::store::stream::restore`] for the checks of a stream.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -19,20 +22,22 @@ use crate::util::{crc64, lzf, number};
 
 /// The contents of an RDB.
 pub struct Loaded {
+    /// The databases, by number.
     pub dbs: Vec<Db>,
+    /// The number of keys in all databases.
     pub keys: u64,
-    /// The database that the stream of changes is in, if this is the beginning of one.
+    /// The database that the replication stream has selected where the RDB ends. `None` if the RDB does not tell.
     pub stream_db: Option<usize>,
-    /// Parts that were skipped, for the log.
+    /// One text for the log for each part of the RDB that was skipped.
     pub warnings: Vec<String>,
 }
 
-/// Reads an RDB to its end, and not a byte further. Keys that have expired are kept. `databases` is the number of databases
-/// of this server, and `fresh` is the mark of last use for keys that have none in the file.
+/// Reads an RDB up to its end and no byte further, and keeps keys that have expired. `databases` is the number of databases
+/// of this server. `fresh` is the mark of last use for keys without one in the file (see [`Object::used`]).
 ///
 /// # Errors
 ///
-/// Those of `source`; and [`io::ErrorKind::InvalidData`] with a reason, if this is no RDB that can be read here.
+/// Those of `source`, and [`io::ErrorKind::InvalidData`] with the reason if the RDB cannot be understood.
 pub fn load(source: &mut impl Read, databases: usize, fresh: u32) -> io::Result<Loaded> {
     let mut reader = RdbReader::new(source)?;
     let mut loaded = Loaded {
@@ -41,7 +46,7 @@ pub fn load(source: &mut impl Read, databases: usize, fresh: u32) -> io::Result<
         stream_db: None,
         warnings: vec![],
     };
-    // The current database, and what is known of the next key: when it expires, and when or how often it was used.
+    // The current database, and the expiry and the mark of last use of the next key.
     let (mut db, mut expire, mut used) = (0, NEVER, fresh);
     loop {
         match reader.byte()? {
@@ -51,7 +56,6 @@ pub fn load(source: &mut impl Read, databases: usize, fresh: u32) -> io::Result<
                 expire = i64::from(i32::from_le_bytes(reader.array()?)).saturating_mul(1000);
             }
             opcode::FREQ => used = u32::from(reader.byte()?),
-            // Seconds without a use, before now.
             opcode::IDLE => used = fresh.wrapping_sub(reader.length()? as u32),
             opcode::SELECT_DB => db = reader.database(databases)?,
             opcode::RESIZE_DB => reader.skip_lengths(2)?,
@@ -59,11 +63,11 @@ pub fn load(source: &mut impl Read, databases: usize, fresh: u32) -> io::Result<
             opcode::AUX => loaded.note(&reader.string()?, &reader.string()?),
             opcode::MODULE_AUX => {
                 reader.skip_module()?;
-                loaded.warn("data of a module were passed over");
+                loaded.warn("The data of a module was skipped");
             }
             opcode::FUNCTION2 => {
                 reader.string()?;
-                loaded.warn("a library of functions was passed over");
+                loaded.warn("A library of functions was skipped");
             }
             opcode::FUNCTION_OLD => return flaw("functions of a pre-release of Redis 7"),
             kind => {
@@ -80,7 +84,7 @@ pub fn load(source: &mut impl Read, databases: usize, fresh: u32) -> io::Result<
 }
 
 impl Loaded {
-    /// Looks at a note. All but one of them only describe the file.
+    /// Reads an aux field. Only one of them matters here.
     fn note(&mut self, name: &[u8], value: &[u8]) {
         if name == b"repl-stream-db" {
             let db = number::parse_i64(value).and_then(|n| usize::try_from(n).ok());
@@ -92,11 +96,12 @@ impl Loaded {
         self.warnings.push(text.into());
     }
 
+    /// Adds a key to a database. It is an error if the key is already there.
     fn insert(&mut self, db: usize, key: &[u8], object: Object) -> io::Result<()> {
         let db = &mut self.dbs[db];
         if db.contains(key, i64::MIN) {
             let key = String::from_utf8_lossy(key);
-            return flaw(format!("key '{key}' is there twice"));
+            return flaw(format!("key '{key}' comes twice"));
         }
         db.insert(key, object);
         self.keys += 1;
@@ -104,25 +109,33 @@ impl Loaded {
     }
 }
 
+/// The error for data that cannot be understood.
 fn flaw<T>(why: impl Into<String>) -> io::Result<T> {
     Err(io::Error::new(io::ErrorKind::InvalidData, why.into()))
 }
 
-/// A length, or what stands in the place of one.
+/// A length, or one of the other forms of a string that the first byte of a length can announce.
 enum Length {
+    /// A length.
     Of(u64),
+    /// The string is the decimal form of this integer.
     Int(i64),
+    /// The string is compressed by LZF.
     Compressed,
 }
 
+/// An RDB that is being read.
 struct RdbReader<'a, R> {
+    /// Where the bytes come from.
     source: &'a mut R,
+    /// The checksum of the bytes read so far.
     crc: u64,
+    /// The version of the format.
     version: u32,
 }
 
 impl<'a, R: Read> RdbReader<'a, R> {
-    /// Reads the first bytes, which name the version.
+    /// Reads the first nine bytes, which name the version.
     fn new(source: &'a mut R) -> io::Result<RdbReader<'a, R>> {
         let mut reader = RdbReader {
             source,
@@ -143,7 +156,7 @@ impl<'a, R: Read> RdbReader<'a, R> {
         Ok(reader)
     }
 
-    /// Reads the checksum at the end. Old versions have none, and 0 means that none was computed.
+    /// Reads the checksum at the end and compares. Versions before 5 have none, and 0 means that the writer computed none.
     fn check_crc(&mut self) -> io::Result<()> {
         if self.version < 5 {
             return Ok(());
@@ -156,19 +169,20 @@ impl<'a, R: Read> RdbReader<'a, R> {
         Ok(())
     }
 
-    /// The number of a database, of which there are so many.
+    /// Reads the number of a database. It is an error if this server has no such database.
     fn database(&mut self, databases: usize) -> io::Result<usize> {
         let number = self.length()?;
         let db = usize::try_from(number).ok().filter(|&db| db < databases);
-        let why = || format!("database {number} is beyond the {databases} there are");
+        let why = || format!("this server has {databases} databases, but no database {number}");
         db.map_or_else(|| flaw(why()), Ok)
     }
 
+    /// Skips `count` lengths.
     fn skip_lengths(&mut self, count: usize) -> io::Result<()> {
         (0..count).try_for_each(|_| self.length().map(drop))
     }
 
-    /// A key and its value, which is of type `kind`.
+    /// Reads a key and its value of type `kind`. An error names the key.
     fn key(&mut self, kind: u8) -> io::Result<(Vec<u8>, Value)> {
         let key = self.string()?;
         match self.value(kind) {
@@ -179,6 +193,7 @@ impl<'a, R: Read> RdbReader<'a, R> {
         }
     }
 
+    /// Reads `N` bytes.
     fn array<const N: usize>(&mut self) -> io::Result<[u8; N]> {
         let mut bytes = [0; N];
         self.source.read_exact(&mut bytes)?;
@@ -190,7 +205,7 @@ impl<'a, R: Read> RdbReader<'a, R> {
         Ok(self.array::<1>()?[0])
     }
 
-    /// Reads `len` bytes. Memory grows as they arrive.
+    /// Reads `len` bytes. Memory grows as the bytes arrive.
     fn bytes(&mut self, len: u64) -> io::Result<Vec<u8>> {
         const PIECE: u64 = 1 << 20;
         let mut bytes = Vec::with_capacity(len.min(PIECE) as usize);
@@ -202,6 +217,7 @@ impl<'a, R: Read> RdbReader<'a, R> {
         Ok(bytes)
     }
 
+    /// Reads a length, or the announcement of another form of a string. An integer is read completely.
     fn length_or_form(&mut self) -> io::Result<Length> {
         let first = self.byte()?;
         Ok(match first {
@@ -217,13 +233,15 @@ impl<'a, R: Read> RdbReader<'a, R> {
         })
     }
 
+    /// Reads a length. It is an error if a string in another form is announced.
     fn length(&mut self) -> io::Result<u64> {
         match self.length_or_form()? {
             Length::Of(n) => Ok(n),
-            _ => flaw("a string stands where a length should"),
+            _ => flaw("expected a length, found a string"),
         }
     }
 
+    /// Reads a string in any form.
     fn string(&mut self) -> io::Result<Vec<u8>> {
         match self.length_or_form()? {
             Length::Of(len) => self.bytes(len),
@@ -238,6 +256,7 @@ impl<'a, R: Read> RdbReader<'a, R> {
         }
     }
 
+    /// Reads a value of type `kind`.
     fn value(&mut self, kind: u8) -> io::Result<Value> {
         match kind {
             kind::STRING => Ok(Value::string_owned(self.string()?)),
@@ -253,9 +272,9 @@ impl<'a, R: Read> RdbReader<'a, R> {
         }
     }
 
-    /// Passes over what a module has written beside the keys.
+    /// Skips the data of a module that belongs to no key.
     fn skip_module(&mut self) -> io::Result<()> {
-        self.length()?; // which module
+        self.length()?; // the module's ID
         loop {
             match self.length()? {
                 0 => return Ok(()),
@@ -268,6 +287,7 @@ impl<'a, R: Read> RdbReader<'a, R> {
         }
     }
 
+    /// Reads a stream ID as two lengths.
     fn id(&mut self) -> io::Result<StreamId> {
         Ok(StreamId {
             ms: self.length()?,
@@ -275,6 +295,7 @@ impl<'a, R: Read> RdbReader<'a, R> {
         })
     }
 
+    /// Reads a stream ID as 16 bytes, big-endian.
     fn raw_id(&mut self) -> io::Result<StreamId> {
         let both = u128::from_be_bytes(self.array()?);
         Ok(StreamId {
@@ -283,12 +304,13 @@ impl<'a, R: Read> RdbReader<'a, R> {
         })
     }
 
+    /// Reads a stream with its groups.
     fn stream(&mut self, kind: u8) -> io::Result<Stream> {
         let mut nodes = vec![];
         for _ in 0..self.length()? {
             let master = self.string()?;
             let Ok(master) = <[u8; 16]>::try_from(master) else {
-                return flaw("a stream node's ID has not 16 bytes");
+                return flaw("the ID of a stream node does not have 16 bytes");
             };
             let both = u128::from_be_bytes(master);
             let master = StreamId {
@@ -300,7 +322,7 @@ impl<'a, R: Read> RdbReader<'a, R> {
         let (len, last_id) = (self.length()?, self.id()?);
         let (mut max_deleted_id, mut entries_added) = (StreamId::MIN, None);
         if kind >= kind::STREAM_2 {
-            self.id()?; // the first entry's, which is seen from the nodes
+            self.id()?; // the first entry's ID, which `Stream::restore` finds in the nodes
             max_deleted_id = self.id()?;
             entries_added = Some(self.length()?);
         }
@@ -320,6 +342,7 @@ impl<'a, R: Read> RdbReader<'a, R> {
         Ok(stream)
     }
 
+    /// Reads a consumer group: its pending entries, then its consumers with the IDs of their pending entries.
     fn group(&mut self, kind: u8, stream: &Stream) -> io::Result<Group> {
         let last_id = self.id()?;
         let entries_read = match kind {
@@ -336,11 +359,11 @@ impl<'a, R: Read> RdbReader<'a, R> {
             let name = self.string()?;
             let seen = i64::from_le_bytes(self.array()?);
             if kind >= kind::STREAM_3 {
-                self.array::<8>()?; // when it last was given something, which 7.0 does not record
+                self.array::<8>()?; // when the consumer was last active, which Redis 7.0 does not record
             }
             let (consumer, is_new) = group.find_or_create_consumer(&name, seen);
             if !is_new {
-                return flaw("a group has two consumers of one name");
+                return flaw("a group has two consumers of the same name");
             }
             for _ in 0..self.length()? {
                 let id = self.raw_id()?;
@@ -466,13 +489,13 @@ mod tests {
     }
 
     #[test]
-    fn no_change_of_a_byte_does_harm() {
+    fn a_changed_or_cut_rdb_is_rejected() {
         let bytes = written(&mut store());
         for at in (0..bytes.len()).step_by(3) {
             for change in [0x01, 0xFF] {
                 let mut bytes = bytes.clone();
                 bytes[at] ^= change;
-                // The checksum finds every such change that nothing else does.
+                // The checksum finds the changes that no other check finds.
                 assert!(load(&mut bytes.as_slice(), 4, 0).is_err(), "{at}");
             }
         }
@@ -482,7 +505,7 @@ mod tests {
     }
 
     #[test]
-    fn what_we_do_not_have_is_named() {
+    fn an_error_names_an_unsupported_type_or_version() {
         let list = b"REDIS0010\xFE\x00\x01\x01k\x01\x01a\xFF\0\0\0\0\0\0\0\0";
         let error = load(&mut &list[..], 1, 0).err().unwrap().to_string();
         assert!(

@@ -1,8 +1,10 @@
-//! Writing an RDB.
+//! Writes an RDB.
 //!
-//! An RDB is written from snapshots of the databases, which do not change while clients go on. So a slow receiver delays no
-//! client, several threads can write the same snapshots, and they can be written twice: the first time only to count the
-//! bytes ([`len`]).
+//! The input is a snapshot of each database, which does not change while clients go on working. So no lock is held, a slow
+//! receiver delays no client, and several threads can write the same snapshots at once. The same input gives the same
+//! bytes. So the length of an RDB can be found by writing it twice, the first time only to count the bytes ([`len`]).
+//!
+//! Read next: [`super`] for the format, [`super::load`] for reading it.
 
 use std::io::{self, Write};
 
@@ -11,23 +13,29 @@ use crate::store::stream::{Group, Stream, StreamId};
 use crate::store::{Keyspace, Object, Value};
 use crate::util::{crc64, lzf, number};
 
-/// The contents of an RDB besides the keys.
+/// What an RDB holds besides the keys: the values of its aux fields.
 pub struct Notes<'a> {
     /// When the snapshots were taken: Unix time in milliseconds.
     pub taken_at: i64,
+    /// The allocated memory in bytes.
     pub used_memory: u64,
-    /// Whether objects hold LFU counters, and not times of their last use.
+    /// Whether objects hold LFU counters, and not times of their last use. (This is no aux field.)
     pub lfu: bool,
-    /// The replid, the offset, and the database that was selected in the log at that offset.
+    /// The replication ID.
     pub replid: &'a str,
+    /// The replication offset of the snapshots.
     pub offset: u64,
+    /// The database that the replication stream has selected at this offset.
     pub selected: usize,
 }
 
-/// Strings longer than this are compressed, if that makes them shorter. (For shorter strings it rarely does.)
+/// A string of more than this many bytes is compressed, if that makes it shorter. (A shorter string rarely becomes shorter.)
 const WORTH_COMPRESSING: usize = 64;
 
-/// Writes an RDB.
+/// The bytes are collected, and written when there are this many.
+const BUFFER: usize = 64 * 1024;
+
+/// Writes an RDB to `out`. `dbs[i]` is the snapshot of database `i`. Cost: O(size of the data).
 ///
 /// # Errors
 ///
@@ -58,15 +66,15 @@ pub fn write(dbs: &[Keyspace], notes: &Notes<'_>, out: &mut impl Write) -> io::R
     w.out.write_all(&w.crc.to_le_bytes())
 }
 
-/// How many bytes [`write()`] writes.
+/// The number of bytes that [`write()`] writes for the same input. Costs as much as [`write()`].
 pub fn len(dbs: &[Keyspace], notes: &Notes<'_>) -> u64 {
     let mut counter = ByteCounter(0);
-    // Counting does not fail.
+    // `ByteCounter` returns no errors.
     let _ = write(dbs, notes, &mut counter);
     counter.0
 }
 
-/// Takes bytes and only counts them.
+/// Counts the bytes that are written to it.
 struct ByteCounter(u64);
 
 impl Write for ByteCounter {
@@ -80,16 +88,18 @@ impl Write for ByteCounter {
     }
 }
 
-/// Bytes are passed on when so many have come together.
-const BUFFER: usize = 64 * 1024;
-
+/// An RDB that is being written.
 struct RdbWriter<'a, W> {
+    /// The receiver of the bytes.
     out: &'a mut W,
+    /// The checksum of the bytes that `out` has received.
     crc: u64,
+    /// The bytes that `out` has not received yet.
     buffer: Vec<u8>,
 }
 
 impl<W: Write> RdbWriter<'_, W> {
+    /// Passes the buffered bytes on to `out`.
     fn flush(&mut self) -> io::Result<()> {
         self.crc = crc64::update(self.crc, &self.buffer);
         self.out.write_all(&self.buffer)?;
@@ -105,6 +115,7 @@ impl<W: Write> RdbWriter<'_, W> {
         Ok(())
     }
 
+    /// The version and the aux fields.
     fn header(&mut self, notes: &Notes<'_>) {
         self.bytes(format!("REDIS{VERSION:04}").as_bytes());
         let seconds = notes.taken_at / 1000;
@@ -126,6 +137,7 @@ impl<W: Write> RdbWriter<'_, W> {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// A length, in as few bytes as possible.
     fn length(&mut self, n: u64) {
         match n {
             0..0x40 => self.byte(n as u8),
@@ -141,7 +153,7 @@ impl<W: Write> RdbWriter<'_, W> {
         }
     }
 
-    /// A string; one that is the decimal form of a small integer as that integer, a long one compressed.
+    /// A string. The decimal form of an integer of 32 bits is written as the integer, and a long string is compressed.
     fn string(&mut self, bytes: &[u8]) {
         if bytes.len() <= 11
             && let Some(n) = number::parse_i64(bytes)
@@ -160,11 +172,13 @@ impl<W: Write> RdbWriter<'_, W> {
         self.plain(bytes);
     }
 
+    /// A string as its length and its bytes.
     fn plain(&mut self, bytes: &[u8]) {
         self.length(bytes.len() as u64);
         self.bytes(bytes);
     }
 
+    /// The string that is the decimal form of `n`: as an integer if this fits 32 bits, or else as text.
     fn integer(&mut self, n: i64) {
         match n {
             -0x80..=0x7F => self.bytes(&[0xC0, n as u8]),
@@ -180,12 +194,14 @@ impl<W: Write> RdbWriter<'_, W> {
         }
     }
 
+    /// An aux field.
     fn aux(&mut self, name: &[u8], value: &[u8]) {
         self.byte(opcode::AUX);
         self.string(name);
         self.string(value);
     }
 
+    /// A key with its expiry, its LFU counter if `lfu`, and its value.
     fn key(&mut self, key: &[u8], object: &Object, lfu: bool) {
         if let Some(at) = object.expiry() {
             self.byte(opcode::EXPIRE_MS);
@@ -207,6 +223,7 @@ impl<W: Write> RdbWriter<'_, W> {
         }
     }
 
+    /// A stream. Its nodes are copied as they are in memory.
     fn stream(&mut self, stream: &Stream) {
         self.length(stream.node_count() as u64);
         for node in stream.nodes() {
@@ -224,11 +241,13 @@ impl<W: Write> RdbWriter<'_, W> {
         }
     }
 
+    /// A stream ID as two lengths.
     fn id(&mut self, id: StreamId) {
         self.length(id.ms);
         self.length(id.seq);
     }
 
+    /// A consumer group: its pending entries, then its consumers, each with the IDs of the entries that are pending with it.
     fn group(&mut self, name: &[u8], group: &Group) {
         self.string(name);
         self.id(group.last_id);
