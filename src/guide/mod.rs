@@ -1,8 +1,8 @@
 //! The guide: how this server works, and how to change it.
 //!
 //! Each chapter is a module without code. It follows one question through the files, and names the functions on the
-//! way, so that you can read the code beside it. In a page made by `cargo doc --document-private-items` every name is a
-//! link. In the source the links are at the end of each file.
+//! way, so that you can read the code beside it. In pages made by `cargo doc --document-private-items` most names are
+//! links; in the source the links are at the end of each file.
 //!
 //! # Chapters
 //!
@@ -32,7 +32,7 @@
 //!
 //! | question | answer | where |
 //! |---|---|---|
-//! | Where is a password asked for? | [`Executor::look_up`] refuses with NOAUTH every command whose row lacks the flag [`NO_AUTH`]. AUTH and HELLO compare the password. | `execute/admission.rs`, `commands/connection/login.rs` |
+//! | Where is a password asked for? | In [`Executor::look_up`]: until the session has authenticated, it refuses with NOAUTH every command whose row lacks the flag [`NO_AUTH`]. AUTH and HELLO compare the password. | `execute/admission.rs`, `commands/connection/login.rs` |
 //! | What keeps a GET from changing data? | The type of its handler: [`Handler::Read`] gets `&Db`. Only the mark of last use is an atomic, which a reader sets. | `commands/command.rs` |
 //! | What keeps a handler from taking the store's lock? | It gets [`State`] and not [`Shared`]: the lock is a private field of [`Shared`]. | `state/mod.rs`, `commands/context.rs` |
 //! | Where does EX become an absolute time? | In [`Form::deadline`]. | `commands/expiry.rs` |
@@ -43,6 +43,7 @@
 //! | In which order are locks taken? | In the order of [`Rank`]; `Store` is the first. Debug builds check it. | `state/lock.rs` |
 //! | What does a writer pay during a snapshot? | One copy of a shard, some 2,000 keys, at the first change of that shard. See [`replication`]. | `store/sharded.rs` |
 //! | How does WAIT know its offset? | The client's [`Executor`] keeps the offset that the end of its last write transaction returned. See [`replication`]. | `execute/mod.rs`, `execute/call.rs` |
+//! | How do I add a command, or a setting? | See [`adding_a_command`] and [`adding_a_setting`]. | |
 //! | What does a panic do? | It ends one connection. If data was being changed, replicas copy everything anew. See [`panics`]. | `write.rs` |
 //!
 //! [`Executor::look_up`]: crate::execute::Executor::look_up

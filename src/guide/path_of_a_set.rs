@@ -9,9 +9,9 @@
 //! | 2 | `resp/request.rs` | [`Parser::parse`] | Finds every complete request in the buffer. An argument is a [`Span`]: a position and a length. Nothing is copied. |
 //! | 3 | `execute/mod.rs` | [`Executor::begin_batch`] | Reads the clock once for all these requests, and looks whether settings have changed. |
 //! | 4 | `execute/mod.rs` | [`Executor::run`] | Runs one request: steps 5 to 13. |
-//! | 5 | `execute/admission.rs` | [`Executor::look_up`] | Finds the row `set` in the [`Index`]. Checks the number of arguments, the password, MULTI, the role of the server. |
-//! | 6 | `execute/admission.rs` | [`Executor::admit`] | Puts the request off while writes are paused. Queues it if MULTI is open. |
-//! | 7 | `execute/lease.rs` | `Lease::write` | Takes the write lock, as a [`WriteTxn`], if the batch does not hold it already. |
+//! | 5 | `execute/admission.rs` | [`Executor::look_up`] | Finds the row `set` in the [`Index`]. Checks the number of arguments, the password, MULTI. |
+//! | 6 | `execute/lease.rs` | `Lease::write` | Takes the write lock, as a [`WriteTxn`], if the batch does not hold it already. A command that writes needs the lock for the next checks: the role of the server and a pause of writes change only under it. |
+//! | 7 | `execute/admission.rs` | [`Executor::look_up`], [`Executor::admit`] | Refuses the command on a read-only replica. Puts it off while writes are paused. (With MULTI open, the lock is not taken: the command is queued.) |
 //! | 8 | `write.rs` | [`WriteTxn::apply`] | Tells the database what to do with expired keys and which reports are needed. Calls the handler. |
 //! | 9 | `commands/strings/set.rs` | [`set`](crate::commands::strings::set::set) | Reads the options, changes the data, writes `+OK` into the reply buffer. |
 //! | 10 | `store/db.rs` | [`Db::set`] | Stores the object in its shard. Reports that the key was modified. |
@@ -49,7 +49,7 @@
 //! * a command has run that may take long: a handler over all databases, or a row in the category `dangerous`.
 //!
 //! So with a pipeline of 100 SETs the thread takes the write lock once and appends to the log once. Other clients wait
-//! for 256 commands at most.
+//! for 256 commands of this client at most.
 //!
 //! # What the reply means
 //!

@@ -21,7 +21,7 @@
 //! | `db.c`: keyspace, SCAN, KEYS, RENAME… | [`store::db`], [`commands::keys`] | |
 //! | `db.c`: `expireIfNeeded`; `expire.c` | [`store::db`] ([`ExpiryPolicy`]), [`commands::expiry`], `commands/keys/expire.rs` | Readers note expired keys; the executor deletes them. No second table of expiries: each shard has a summary. |
 //! | `db.c`: `getKeysFromCommand` and key specs | [`commands::key_spec`] | |
-//! | `object.c`: values, OBJECT, MEMORY | [`store::object`], `commands/keys/object.rs`, `commands/server/memory.rs` | Values are not counted and not shared between keys, except with snapshots. |
+//! | `object.c`: values, OBJECT, MEMORY | [`store::object`], `commands/keys/object.rs`, `commands/server/memory.rs` | Small integers are not shared. A stream is shared with snapshots and with copies by COPY until one side changes. |
 //! | `evict.c`: LRU clock, LFU counter | [`AccessPolicy`] | Nothing is evicted. |
 //! | `dict.c` | [`store::dict`], [`store::sharded`] | Dense entries beside an index of slots; growth by one shard at a time in place of incremental rehashing. |
 //! | `sds.c` | [`store::small_bytes`] | Immutable; short strings are stored in place. |
@@ -29,7 +29,7 @@
 //! | `rax.c` | [`store::shared_map`]; the nodes of a stream are in a `VecDeque` | A B+tree of shared leaves for pending entries. |
 //! | `t_string.c` | [`commands::strings`] | |
 //! | `t_stream.c` | [`store::stream`] (the data), [`commands::streams`] (the commands) | The same nodes and the same rules. |
-//! | `blocked.c` | [`state::blocking`], `execute/actions.rs` | The writer serves under its lock; the waiting thread does not run its command again. |
+//! | `blocked.c` | [`state::blocking`], `execute/actions.rs` | The thread that made the key ready serves, before it releases the lock. |
 //! | `multi.c` | `execute/transaction.rs`, [`commands::transactions`], [`state::watch`] | |
 //! | `notify.c` | [`store::reports`] | Events are reported and not published. |
 //! | `replication.c`: primary, backlog | [`replication::primary`], [`state::journal`], [`state::copies`] | One thread per replica reads the log. The backlog is the log itself. |

@@ -64,7 +64,7 @@
 //!         ─► WritePause, Link ─► Clients ─► Waiter ─► Journal ─► figures for INFO ─► Outbox ─► Stop, LogFile
 //! ```
 //!
-//! * The store's lock comes first: whoever holds any other lock cannot take it.
+//! * The store's lock comes first: a thread that holds any other lock must not take it.
 //! * A thread holds at most one lock of each rank.
 //! * A thread that sleeps on a `Condvar` holds only the lock that belongs to it.
 //! * Nothing that may wait for a peer or a disk happens under the store's lock. Code that may wait says so with
@@ -79,7 +79,7 @@
 //! |---|---|---|
 //! | client | commands that read | commands that write, through a [`WriteTxn`] |
 //! | cron | to find databases with expired keys, to append PING | each step of the expiry sweep, FAILOVER, the end of the backlog |
-//! | replica | | the primary's commands, the end of a full copy, a changed replid |
+//! | replica | | the primary's commands, the end of a full copy, a changed replid, the end of a FAILOVER |
 //! | feeder | | to take a copy, to decide on a partial resynchronisation |
 //! | any, for WAIT and SHUTDOWN | to ask the replicas how far they are | the beginning of a shutdown |
 //!
