@@ -32,9 +32,9 @@
 //!   visits the shards where that time has come ([`Db::sweep`]), in steps of a fraction of a millisecond under the
 //!   write lock, and uses a quarter of its period at most.
 //!
-//! Each deletion is reported as [`Report::Expired`]. The [`WriteTxn`] adds `DEL key` to the log and counts
-//! `expired_keys`. The key also counts as modified (WATCH), and as ready if it held a stream, so that blocked consumers
-//! learn that it is gone.
+//! Each deletion is reported as [`Report::Expired`]. The [`WriteTxn`] counts it in `expired_keys`, and on a primary
+//! adds `DEL key` to the log. The key also counts as modified (WATCH), and as ready if it held a stream, so that
+//! blocked consumers learn that it is gone.
 //!
 //! Commands that look at many keys differ in what they do with an expired one: see the table in
 //! [`commands::keys::scan`].
@@ -48,8 +48,8 @@
 //! | server | who writes | policy | what a writer does with an expired key |
 //! |---|---|---|---|
 //! | primary | a client, the cron | [`Delete`] | deletes it, DEL goes to the log |
-//! | writable replica (`replica-read-only no`) | a client, the cron | [`DeleteHere`] | deletes it here; nothing goes to the log |
-//! | read-only replica, or any server while writes are paused (FAILOVER, SHUTDOWN) | a client, the cron | [`Hide`] | acts as if it did not exist, and leaves it |
+//! | writable replica (`replica-read-only no`) | a client | [`DeleteHere`] | deletes it here; nothing goes to the log |
+//! | read-only replica, or any server while writes are paused (FAILOVER, SHUTDOWN) | a client | [`Hide`] | acts as if it did not exist, and leaves it |
 //! | replica | the primary, through the link | [`Ignore`] | finds it, like any other key |
 //!
 //! What clients see:

@@ -25,6 +25,33 @@
 //! 9. [`glossary`]: the words that the code uses.
 //! 10. [`redis_sources`]: which file here does what a file of Redis's source does.
 //!
+//! # The layers
+//!
+//! Imports only point down: no layer imports a layer above it.
+//!
+//! ```text
+//! main.rs                      command line -> Server::start            lib.rs  the guided tour
+//!    │
+//! server/        the threads   mod (start, accept, stop) · client (a client's thread) · cron · configure (files, flags)
+//!    │
+//! replication/   primary (feeds a replica) · replica (follows a primary)
+//!    │
+//! execute/       mod (Executor) · admission (may it run?) · lease (the lock) · call (the handler)
+//!    │           · actions (what the handler asked for) · transaction (EXEC) · statistics
+//!    │
+//! commands/      a folder per family, table (all rows), command, key_spec, context, args      persistence/  rdb/{save,load}
+//!    │
+//! write.rs       WriteTxn: the only way to change data, and everything that follows from a change
+//!    │
+//! state/         what the threads share: mod (Shared) · lock (their order) · config · settings/ · session · clients · outbox
+//!    │           · blocking · watch · propagation · journal (the log of changes) · replication · copies (full copies)
+//!    │           · failover · shutdown · pause · stats · log
+//!    │
+//! store/         Db, Dict, Sharded, one file per type, stream/, reports        resp/  request, reply
+//!    │
+//! util/  glob, numbers, clock …                  sys.rs  the system calls that std lacks, and the only `unsafe`
+//! ```
+//!
 //! The [front page](crate) shows the modules in the order of the layers. It is the better way in if you want to read
 //! everything.
 //!

@@ -20,7 +20,7 @@
 //! | 13 | `write.rs` | [`WriteTxn::end_unit`] | Ends the unit of the log. Serves blocked clients whose key became ready. |
 //! | 14 | `server/client.rs` | `Connection::run_requests` | Goes on with the next request of the batch, under the same lock. |
 //! | 15 | `write.rs` | [`WriteTxn::finish`] | At the end of the batch: appends to the log ([`Journal::append`]), releases the lock, then does what may take long. |
-//! | 16 | `state/outbox.rs` | [`Outbox::send`] | Sends the replies of the whole batch with one system call. |
+//! | 16 | `state/outbox.rs` | [`Outbox::send`] | Sends the replies of the whole batch with one system call, if the socket takes them. |
 //!
 //! # In the handler
 //!
@@ -59,8 +59,8 @@
 //!
 //! # Other commands
 //!
-//! * **A GET** takes the read lock in step 7 (`Lease::read`). Steps 11 to 13 and 15 fall away. If the batch holds the
-//!   write lock already, the GET runs under that lock.
+//! * **A GET** takes the read lock (`Lease::read`) just before its handler runs. Steps 6, 8, 10 to 13 and 15 fall away.
+//!   If the batch holds the write lock already, the GET runs under that lock.
 //! * **A command without data** (PING, CONFIG GET) is a [`Handler::Plain`]: the lease ends before it runs, so that it
 //!   never makes others wait.
 //! * **EXEC** takes the write lock, then runs each queued command by the same [`Executor::call`], and ends the unit
