@@ -2,7 +2,7 @@
 //!
 //! A command is one function and one row, in one file of its family. This chapter lists what else it touches, says what
 //! the function must report, and works out two examples: SETBIT, which Redis has and this server lacks, and ROLL, which
-//! nobody has.
+//! neither has.
 //!
 //! # What to touch
 //!

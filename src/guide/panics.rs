@@ -1,8 +1,8 @@
 //! Panics: what a bug in one command costs.
 //!
-//! A panic in this server is a bug: an index out of range, an assertion of a debug build. It must not take other
-//! clients along, and it must not make replicas differ from their primary without anybody noticing. `panic = "unwind"`
-//! in `Cargo.toml` makes that possible.
+//! A panic in this server is a bug: an index out of range, an assertion of a debug build. It must not end the
+//! connections of other clients, and replicas must not differ from their primary afterwards. `panic = "unwind"` in
+//! `Cargo.toml` makes that possible: only the thread ends.
 //!
 //! # In a command
 //!

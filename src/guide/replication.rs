@@ -22,10 +22,10 @@
 //! becomes active with the copy that it receives.) After `repl-backlog-ttl` seconds without a replica, a primary stops
 //! recording.
 //!
-//! Only writers append, and only under the store's write lock: [`WriteTxn`] when it ends, the cron for PING, WAIT for
-//! `REPLCONF GETACK *` (these two hold the read lock, which keeps writers out as well). So the order in the log is the
-//! order of the changes. What one command or one transaction did stands between MULTI and EXEC if it is more than one
-//! request.
+//! A [`WriteTxn`] appends when it ends, under the store's write lock, so the order in the log is the order of the
+//! changes. Two others append under the read lock, which keeps writers out as well: the cron (PING), and WAIT or
+//! SHUTDOWN (`REPLCONF GETACK *`). What one command or one transaction did stands between MULTI and EXEC if it is more
+//! than one request.
 //!
 //! Readers are the feeders, one thread per replica. A feeder that has nothing to send sleeps in [`Journal::wait`]. A
 //! writer never waits for a feeder.
@@ -69,8 +69,8 @@
 //!   changed in place (APPEND, SETRANGE).
 //! * **At the first change of a stream**, the writer copies the list of its nodes; then each node that it changes,
 //!   once, and in a consumer group the leaves of the PEL that it changes.
-//! * **Memory**: in the worst case, if everything changes, the data a second time until the copy is sent. The feeder
-//!   drops its share as soon as it has sent the last byte.
+//! * **Memory**: in the worst case, if everything changes, the data a second time until the copy is sent. Each feeder
+//!   drops its share when it has sent the copy; the last one frees it.
 //!
 //! Readers pay nothing. There is no fork.
 //!

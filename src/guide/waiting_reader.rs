@@ -34,9 +34,9 @@
 //! 3. [`Executor::run`] returns [`Flow::Block`]. The client's thread releases the lock, sends the replies that it has,
 //!    and sleeps in [`Waiter::sleep`].
 //! 4. [`xadd`] appends the entry and calls [`Db::ready`]. The database keeps this as a [`Report::Ready`].
-//! 5. [`WriteTxn::end_unit`] calls [`Blocking::serve_next`] for each key that became ready. It asks the waiters of the
-//!    key in the order of their tickets. For the first one that can be served, it runs the service and keeps the reply
-//!    in the waiter. This goes on until no waiter of the key can be served.
+//! 5. [`WriteTxn::end_unit`] calls [`Blocking::serve_next`] for each key that became ready. This function asks the
+//!    waiters of the key in the order of their tickets. For the first one that can be served, it runs the service and
+//!    keeps the reply in the waiter. This goes on until no waiter of the key can be served.
 //! 6. When the lock is released, the writer calls [`Waiter::deliver`] for each client that it served.
 //! 7. A's thread wakes, removes the waiter ([`State::forget_waiter`]), and goes on with A's next request.
 //!
@@ -44,9 +44,9 @@
 //!
 //! There are three places where a wake-up could be lost.
 //!
-//! * **Between the look and the registration.** Both happen under one read lock. XADD needs the write lock. So XADD
-//!   comes before the look, and then XREAD finds the entry; or after the registration, and then the writer finds the
-//!   waiter.
+//! * **Between the look and the registration.** Both happen under one lock, normally the read lock. XADD needs the
+//!   write lock. So XADD comes before the look, and then XREAD finds the entry; or after the registration, and then the
+//!   writer finds the waiter.
 //! * **In the writer's shortcut.** A writer records `Ready` only if some client waits ([`Blocking::any`], a counter
 //!   that is read without a lock). The reader raises the counter under the read lock, and the writer reads it after it
 //!   has taken the write lock. Taking the lock makes the new value visible.
