@@ -4,6 +4,9 @@
 //! data, `Condvar`s for everything that waits. There is no event loop, no async runtime and no dependency, so these files
 //! explain all of it.
 //!
+//! **[The guide](guide)** explains how it works, question by question, and how to add a command or a setting. This page shows
+//! the modules in the order of their layers.
+//!
 //! # Using it as a library
 //!
 //! A server is a value. Start one on a port that the system chooses, point any Redis client at it, drop it:
@@ -76,6 +79,7 @@
 
 mod commands;
 mod execute;
+pub mod guide;
 mod persistence;
 mod replication;
 pub mod resp;

@@ -42,10 +42,14 @@ unsafe extern "C" {
     fn signal(number: c_int, handler: usize) -> usize;
     fn poll(fds: *mut PollFd, count: c_ulong, timeout_ms: c_int) -> c_int;
     fn setsockopt(fd: c_int, level: c_int, name: c_int, value: *const c_void, len: u32) -> c_int;
+    fn recv(fd: c_int, bytes: *mut c_void, len: usize, flags: c_int) -> isize;
     fn send(fd: c_int, bytes: *const c_void, len: usize, flags: c_int) -> isize;
     fn listen(fd: c_int, backlog: c_int) -> c_int;
     fn getrlimit(resource: c_int, limit: *mut RLimit) -> c_int;
     fn setpriority(which: c_int, who: u32, nice: c_int) -> c_int;
+    fn sched_getcpu() -> c_int;
+    fn sched_getaffinity(pid: c_int, size: usize, cores: *mut CoreSet) -> c_int;
+    fn sched_setaffinity(pid: c_int, size: usize, cores: *const CoreSet) -> c_int;
     fn setrlimit(resource: c_int, limit: *const RLimit) -> c_int;
 }
 
@@ -166,6 +170,63 @@ pub fn try_send(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
             io::ErrorKind::WouldBlock => return Ok(0),
             io::ErrorKind::Interrupted => {}
             _ => return Err(error),
+        }
+    }
+}
+
+/// Reads what has arrived, without waiting. Returns the number of bytes, which is 0 at the end of the stream, or `None` if
+/// nothing has arrived.
+///
+/// # Errors
+///
+/// Those of the socket.
+pub fn try_receive(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    // SAFETY: the call writes at most `len` bytes into the buffer, which lives through the call.
+    let received = unsafe {
+        recv(
+            stream.as_raw_fd(),
+            buffer.as_mut_ptr().cast(),
+            buffer.len(),
+            MSG_DONTWAIT,
+        )
+    };
+    if let Ok(received) = usize::try_from(received) {
+        return Ok(Some(received));
+    }
+    let error = io::Error::last_os_error();
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(None),
+        _ => Err(error),
+    }
+}
+
+/// A set of cores: bit `n % 64` of word `n / 64` stands for core `n`.
+type CoreSet = [u64; 16];
+
+/// The number of the core that runs the calling thread.
+pub fn current_core() -> usize {
+    // SAFETY: no memory is involved.
+    usize::try_from(unsafe { sched_getcpu() }).unwrap_or(0)
+}
+
+/// Moves the calling thread to another core, if it may use another one. Afterwards it may use the same cores as before: the
+/// function forbids `core` for a moment, in which the system moves the thread.
+pub fn leave_core(core: usize) {
+    const CALLER: c_int = 0;
+    const SIZE: usize = size_of::<CoreSet>();
+    let mut allowed: CoreSet = [0; 16];
+    // SAFETY: the call writes at most `SIZE` bytes into the set.
+    if unsafe { sched_getaffinity(CALLER, SIZE, &mut allowed) } < 0 {
+        return;
+    }
+    let mut others = allowed;
+    if let Some(word) = others.get_mut(core / 64) {
+        *word &= !(1 << (core % 64));
+    }
+    // SAFETY: the calls read `SIZE` bytes, which live through them. The system refuses an empty set.
+    unsafe {
+        if sched_setaffinity(CALLER, SIZE, &others) == 0 {
+            sched_setaffinity(CALLER, SIZE, &allowed);
         }
     }
 }

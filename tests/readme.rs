@@ -1,4 +1,5 @@
-//! Checks the README: its table of commands lists every command of the server, and nothing else.
+//! Checks the README: its table of commands lists every command of the server and nothing else, and its examples are
+//! tests.
 
 use std::collections::BTreeSet;
 
@@ -29,4 +30,21 @@ fn the_readme_lists_every_command() {
     let debug = ["sleep", "set-active-expire", "object"];
     let all: BTreeSet<String> = names.chain(debug).map(String::from).collect();
     assert_eq!(listed, all);
+}
+
+#[test]
+fn the_examples_of_the_readme_are_tests() {
+    let readme = include_str!("../README.md");
+    let tests = include_str!("use_in_tests.rs");
+    let blocks = readme.split("```rust\n").skip(1);
+    let blocks = blocks.filter_map(|rest| rest.split_once("```").map(|(code, _)| code));
+    // The asynchronous one needs a crate that the tests do without.
+    let blocks: Vec<&str> = blocks.filter(|code| !code.contains("tokio")).collect();
+    assert!(blocks.len() >= 3);
+    for code in blocks {
+        assert!(
+            tests.contains(code),
+            "not in tests/use_in_tests.rs:\n{code}"
+        );
+    }
 }

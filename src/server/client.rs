@@ -28,6 +28,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::look::Looker;
 use crate::commands::command::Index;
 use crate::execute::{Executor, Flow};
 use crate::replication::primary;
@@ -70,6 +71,7 @@ pub fn serve(shared: &Handle, index: &'static Index, client: Arc<Client>) {
         session: Session::new(client, config.requirepass.is_empty()),
         executor: Executor::new(shared, index),
         parser: Parser::default(),
+        looker: Looker::new(&shared.cores),
         input: vec![0; SMALL_BUFFER],
         filled: 0,
         at_end: false,
@@ -88,6 +90,7 @@ struct Connection<'a> {
     session: Session,
     executor: Executor<'a>,
     parser: Parser,
+    looker: Looker<'a>,
     /// The read buffer, of which the first `filled` bytes have been read.
     input: Vec<u8>,
     filled: usize,
@@ -337,7 +340,8 @@ impl Connection<'_> {
             self.input
                 .resize((self.input.len() * 2).max(SMALL_BUFFER), 0);
         }
-        let n = match (&*self.session.client.stream).read(&mut self.input[self.filled..]) {
+        let stream = &self.session.client.stream;
+        let n = match self.looker.read(stream, &mut self.input[self.filled..]) {
             Ok(n) => n,
             Err(e) if e.kind() == ErrorKind::Interrupted => return Ok(()),
             Err(e) if is_timeout(&e) => return self.shrink(),

@@ -11,6 +11,7 @@
 mod client;
 mod configure;
 mod cron;
+mod look;
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};

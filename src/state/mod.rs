@@ -32,6 +32,7 @@ pub mod blocking;
 pub mod clients;
 pub mod config;
 pub mod copies;
+pub mod cores;
 pub mod failover;
 pub mod journal;
 pub mod lock;
@@ -61,6 +62,7 @@ use blocking::{Blocking, Outcome, Waiter};
 use clients::Clients;
 use config::{Config, Settings};
 use copies::Rounds;
+use cores::Cores;
 use failover::Failover;
 use journal::Journal;
 pub use lock::lock;
@@ -109,6 +111,8 @@ pub struct State {
     pub shutdown: Shutdown,
     /// Whether writes have to wait.
     pub write_pause: WritePause,
+    /// The turns of client threads on each core.
+    pub cores: Cores,
     pub started: Instant,
     /// The addresses being listened on; set once when the server starts.
     pub addresses: Lock<Vec<SocketAddr>>,
@@ -146,6 +150,7 @@ impl Shared {
             failover: Failover::default(),
             shutdown: Shutdown::default(),
             write_pause: WritePause::default(),
+            cores: Cores::default(),
             started: Instant::now(),
             addresses: Lock::new(Rank::Addresses, vec![]),
             last_save: AtomicI64::new(clock::now_ms() / 1000),
