@@ -1,7 +1,7 @@
 //! Reading arguments: a cursor over them, and parsers for the values that many commands take, with Redis's errors.
 //!
-//! A handler takes its fixed arguments by position and reads its options with a [`Cursor`]. SCAN, for example, has the cursor
-//! at argument 1, and options from argument 2 on:
+//! A handler takes its fixed arguments by position and reads its options with a [`Cursor`]. SCAN, for example, has the
+//! cursor at argument 1, and options from argument 2 on:
 //!
 //! ```text
 //!   let mut options = Cursor::new(&ctx.args, 2);
@@ -96,8 +96,8 @@ pub fn int(text: &[u8]) -> Result<i64, Error> {
     number::parse_i64(text).ok_or(Error::NOT_INTEGER)
 }
 
-/// Parses a timeout in milliseconds. `None` stands for 0, which means no limit. The executor computes the deadline, and sets
-/// no limit either if the clock cannot represent it.
+/// Parses a timeout in milliseconds. `None` stands for 0, which means no limit. The executor computes the deadline, and
+/// sets no limit either if the clock cannot represent it.
 ///
 /// # Errors
 ///
@@ -186,8 +186,8 @@ pub fn is_http(args: &Args<'_>) -> bool {
     args.is(0, "POST") || args.is(0, "Host:")
 }
 
-/// An argument as most of Redis's errors quote it: up to the first zero byte, because Redis prints a C string, and at most
-/// `most` bytes.
+/// An argument as most of Redis's errors quote it: up to the first zero byte, because Redis prints a C string, and at
+/// most `most` bytes.
 pub fn c_text(argument: &[u8], most: usize) -> &[u8] {
     let end = argument.iter().position(|&b| b == 0);
     &argument[..end.unwrap_or(argument.len()).min(most)]

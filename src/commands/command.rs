@@ -1,9 +1,9 @@
 //! What the table says about a command: its row, and the index of all rows.
 //!
-//! A row has two parts. [`cmd`] makes the first, which the server needs to run the command: name, arity, handler, flags, ACL
-//! categories and key specs. [`Command::doc`] adds the second, for people: group, the Redis version that introduced the
-//! command, complexity, syntax and summary. ([The commands](super) has an example.) Arity, flags, categories and key specs
-//! are those of Redis 7.0, because clients route and retry by them.
+//! A row has two parts. [`cmd`] makes the first, which the server needs to run the command: name, arity, handler,
+//! flags, ACL categories and key specs. [`Command::doc`] adds the second, for people: group, the Redis version that
+//! introduced the command, complexity, syntax and summary. ([The commands](super) has an example.) Arity, flags,
+//! categories and key specs are those of Redis 7.0, because clients route and retry by them.
 //!
 //! A handler's type says which data it may touch, and so which lock the executor must hold to call it:
 //!
@@ -50,12 +50,12 @@ pub enum Handler {
 /// The properties of a command: a set of the constants in [`flags`].
 pub type Flags = u32;
 
-/// The flags of a command, in the order in which COMMAND INFO shows them. The last two are this server's own, and COMMAND
-/// INFO does not show them.
+/// The flags of a command, in the order in which COMMAND INFO shows them. The last two are this server's own, and
+/// COMMAND INFO does not show them.
 ///
-/// The executor acts on WRITE, READONLY, STALE, FAST, NO_AUTH, NO_MULTI and the last two. WRITE, READONLY, BLOCKING, ADMIN
-/// and FAST also imply ACL categories ([`Command::categories`]). The other flags only inform clients: this server has no
-/// scripts, no slow log and no memory limit, and it answers as usual while it loads a copy from its primary.
+/// The executor acts on WRITE, READONLY, STALE, FAST, NO_AUTH, NO_MULTI and the last two. WRITE, READONLY, BLOCKING,
+/// ADMIN and FAST also imply ACL categories ([`Command::categories`]). The other flags only inform clients: this server
+/// has no scripts, no slow log and no memory limit, and it answers as usual while it loads a copy from its primary.
 pub mod flags {
     /// No flag.
     pub const NONE: u32 = 0;
@@ -186,7 +186,8 @@ pub struct Command {
     pub since: &'static str,
     /// The cost in O().
     pub complexity: &'static str,
-    /// The arguments after the name, in the notation that COMMAND DOCS parses: `key...` and `<key value>...` are repeated.
+    /// The arguments after the name, in the notation that COMMAND DOCS parses: `key...` and `<key value>...` are
+    /// repeated.
     pub syntax: &'static str,
     /// What the command does: one sentence, with a full stop.
     pub summary: &'static str,
@@ -293,8 +294,8 @@ impl Command {
 pub struct Row {
     /// The row of the table.
     pub command: &'static Command,
-    /// The name by which clients call the command. The setting `rename-command` can change it: a renamed command has the new
-    /// name as the setting writes it, and a removed command has an empty name.
+    /// The name by which clients call the command. The setting `rename-command` can change it: a renamed command has
+    /// the new name as the setting writes it, and a removed command has an empty name.
     pub name: String,
     /// The name that errors, statistics and COMMAND INFO use: `get`, `client|id`. Renaming does not change it.
     pub full_name: String,
@@ -311,15 +312,15 @@ pub struct Row {
 ///   row      command   command   …   subcommand     subcommand
 /// ```
 ///
-/// Numbers never change while the server runs, so the statistics of a command are an element of an array. Renames do not
-/// change them: a renamed command keeps its number, and a removed one keeps its row, which no lookup by name finds.
+/// Numbers never change while the server runs, so the statistics of a command are an element of an array. Renames do
+/// not change them: a renamed command keeps its number, and a removed one keeps its row, which no lookup by name finds.
 pub struct Index {
     /// Commands first, then subcommands.
     pub rows: Vec<Row>,
     /// How many rows are commands and not subcommands.
     commands: usize,
-    /// The hash table, with linear probing: the numbers of commands by the hashes of their names. [`EMPTY`] marks a slot
-    /// without a command.
+    /// The hash table, with linear probing: the numbers of commands by the hashes of their names. [`EMPTY`] marks a
+    /// slot without a command.
     slots: [u16; SLOTS],
 }
 
@@ -355,8 +356,8 @@ impl Index {
         index
     }
 
-    /// The index of these families with some commands renamed, in the order of `renames`. A rename is the old name and the
-    /// new one; an empty new name removes the command.
+    /// The index of these families with some commands renamed, in the order of `renames`. A rename is the old name and
+    /// the new one; an empty new name removes the command.
     ///
     /// # Errors
     ///
@@ -434,8 +435,8 @@ impl Index {
     }
 }
 
-/// The slot at which the search for a name begins, the same in upper and lower case. The hash needs no secret key, because
-/// clients do not choose the names in the table.
+/// The slot at which the search for a name begins, the same in upper and lower case. The hash needs no secret key,
+/// because clients do not choose the names in the table.
 fn slot_of(name: &[u8]) -> usize {
     let hash = name.iter().fold(0u32, |h, b| {
         h.wrapping_mul(31).wrapping_add(u32::from(b | 0x20))

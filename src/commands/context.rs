@@ -1,8 +1,8 @@
 //! What a handler gets, and how it ends.
 //!
-//! A handler does its work on the data and writes its reply. It cannot take the store's lock: [`Context`] has no method for
-//! that. A handler that needs more than the data, such as to let the client wait or to close a connection, asks for an
-//! [`Action`], and the executor performs it after the handler has returned.
+//! A handler does its work on the data and writes its reply. It cannot take the store's lock: [`Context`] has no method
+//! for that. A handler that needs more than the data, such as to let the client wait or to close a connection, asks for
+//! an [`Action`], and the executor performs it after the handler has returned.
 //!
 //! # Looking a key up
 //!
@@ -12,8 +12,8 @@
 //! | to read facts about the key (TTL, TYPE) | [`Context::peek`] | |
 //! | to change the value | [`Context::find_mut`] | [`Context::get_mut`], [`Context::get_or_create`] |
 //!
-//! The methods for reading also count keyspace hits and misses, and note keys that have expired. Example: GET of a key that
-//! expired a second ago, on a primary:
+//! The methods for reading also count keyspace hits and misses, and note keys that have expired. Example: GET of a key
+//! that expired a second ago, on a primary:
 //!
 //! ```text
 //!   find       the object is there, but expired: the key is added to `expired`, a miss is counted
@@ -71,8 +71,8 @@ pub struct Context<'a> {
     pub may_block: bool,
     /// Keys that a reader found expired. The executor deletes them after the handler, unless this server is a replica.
     pub expired: RefCell<Vec<Vec<u8>>>,
-    /// How many changes the command made to the data. If it made any, the executor adds the command to the log as it was
-    /// sent, unless `propagation` says otherwise.
+    /// How many changes the command made to the data. If it made any, the executor adds the command to the log as it
+    /// was sent, unless `propagation` says otherwise.
     pub dirty: u64,
     /// What to log in place of the command as it was sent.
     pub propagation: Propagation,
@@ -80,7 +80,8 @@ pub struct Context<'a> {
     pub action: Option<Action>,
 }
 
-/// What a handler asks the executor to do after it has returned. The executor still holds the lock that the handler had.
+/// What a handler asks the executor to do after it has returned. The executor still holds the lock that the handler
+/// had.
 pub enum Action {
     /// Make the client wait for its reply.
     Wait(Wait),
@@ -193,8 +194,8 @@ impl Context<'_> {
         db.set(key, value, Ttl::Clear, self.usage, self.now);
     }
 
-    /// Moves the bytes of argument `i` out, which saves a copy. `None` if the argument is not big (see [`crate::resp::args`]),
-    /// or if the log needs its bytes too.
+    /// Moves the bytes of argument `i` out, which saves a copy. `None` if the argument is not big (see
+    /// [`crate::resp::args`]), or if the log needs its bytes too.
     pub fn take_big(&mut self, i: usize) -> Option<Vec<u8>> {
         if self.propagation.is_wanted() {
             return None;

@@ -1,7 +1,7 @@
 //! When a key expires: the one place that turns what a client writes into a Unix time.
 //!
-//! A client writes an expiry in seconds or milliseconds, as a time from now on or as a Unix time. These are four forms. SET
-//! and GETEX have an option for each; other commands have one form each:
+//! A client writes an expiry in seconds or milliseconds, as a time from now on or as a Unix time. These are four forms.
+//! SET and GETEX have an option for each; other commands have one form each:
 //!
 //! | form | options of SET, GETEX | commands |
 //! |---|---|---|
@@ -11,11 +11,11 @@
 //! | [`Form::PXAT`] | `PXAT unix-time-milliseconds` | PEXPIREAT |
 //!
 //! The result is always a Unix time in milliseconds. It also goes to the log, because a replica runs the log later, and
-//! there a time from now on would end later. Example: at Unix time 1,700,000,000, `EX 10` becomes 1,700,000,010,000, and the
-//! log gets `PXAT 1700000010000`.
+//! there a time from now on would end later. Example: at Unix time 1,700,000,000, `EX 10` becomes 1,700,000,010,000,
+//! and the log gets `PXAT 1700000010000`.
 //!
-//! SET, SETEX, PSETEX and GETEX refuse zero and negative numbers. The EXPIRE family accepts them: the time has passed, so it
-//! deletes the key.
+//! SET, SETEX, PSETEX and GETEX refuse zero and negative numbers. The EXPIRE family accepts them: the time has passed,
+//! so it deletes the key.
 //!
 //! # Invariant
 //!
@@ -58,8 +58,8 @@ impl Form {
         }
     }
 
-    /// The Unix time in milliseconds that the number `n` stands for. `now` is Unix time in milliseconds. The error names the
-    /// command.
+    /// The Unix time in milliseconds that the number `n` stands for. `now` is Unix time in milliseconds. The error
+    /// names the command.
     ///
     /// # Errors
     ///

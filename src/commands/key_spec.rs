@@ -1,7 +1,7 @@
 //! Where the keys of a command are, and what the command does to each.
 //!
-//! Clients of a cluster find a request's keys by the key specs of its command, to choose a server. COMMAND INFO shows the
-//! specs, and COMMAND GETKEYS applies them. A spec has three parts, as in Redis:
+//! Clients of a cluster find a request's keys by the key specs of its command, to choose a server. COMMAND INFO shows
+//! the specs, and COMMAND GETKEYS applies them. A spec has three parts, as in Redis:
 //!
 //! | part | says | examples |
 //! |---|---|---|
@@ -9,8 +9,8 @@
 //! | [`Find`] | which arguments from there on are keys | every second one; as many as an argument says |
 //! | [`KeyFlags`] | what the command does to them | `RW`, `ACCESS`, `UPDATE` |
 //!
-//! Worked example: XREAD has the spec `after("STREAMS", 1, …)`. In `XREAD COUNT 2 STREAMS a b 0 0` the word is argument 3, so
-//! the first key is argument 4. Four arguments follow the word, and the first half of them are keys: `a` and `b`.
+//! Worked example: XREAD has the spec `after("STREAMS", 1, …)`. In `XREAD COUNT 2 STREAMS a b 0 0` the word is argument
+//! 3, so the first key is argument 4. Four arguments follow the word, and the first half of them are keys: `a` and `b`.
 //!
 //! # Invariant
 //!
@@ -124,8 +124,8 @@ pub const fn keys(at: usize, last: i32, step: usize, flags: KeyFlags) -> KeySpec
     }
 }
 
-/// The spec of keys after a keyword, which is searched from argument `from` on. The first half of the arguments that follow
-/// the keyword are keys.
+/// The spec of keys after a keyword, which is searched from argument `from` on. The first half of the arguments that
+/// follow the keyword are keys.
 pub const fn after(word: &'static str, from: usize, flags: KeyFlags) -> KeySpec {
     KeySpec {
         flags,
@@ -148,8 +148,8 @@ impl KeySpec {
         }
     }
 
-    /// The positions in `args` of the keys. The command's name is at `from`: 0 for a request, 2 for the command inside a
-    /// COMMAND GETKEYS.
+    /// The positions in `args` of the keys. The command's name is at `from`: 0 for a request, 2 for the command inside
+    /// a COMMAND GETKEYS.
     pub fn positions(&self, args: &Args, from: usize) -> Vec<usize> {
         let begin = match self.begin {
             Begin::Index(at) => from + at,

@@ -12,8 +12,8 @@
 //!
 //! # A row and its handler
 //!
-//! A command is a row of the table and a function, the *handler*. Both are in the same file. As an example, here is APPEND
-//! without its limit on the length (the whole is in [`strings::range`]):
+//! A command is a row of the table and a function, the *handler*. Both are in the same file. As an example, here is
+//! APPEND without its limit on the length (the whole is in [`strings::range`]):
 //!
 //! ```text
 //! cmd("append", 3, Write(append), WRITE | DENYOOM | FAST, acl::STRING, &[key(1, RW | INSERT)])
@@ -41,30 +41,31 @@
 //! }
 //! ```
 //!
-//! The row says: APPEND has exactly three arguments, its name included. `Write(append)` makes the executor take the write
-//! lock, because `append` needs `&mut Db`. The flags say that the command changes data, may need memory, and is fast. The
-//! key is argument 1.
+//! The row says: APPEND has exactly three arguments, its name included. `Write(append)` makes the executor take the
+//! write lock, because `append` needs `&mut Db`. The flags say that the command changes data, may need memory, and is
+//! fast. The key is argument 1.
 //!
 //! A handler that writes must report what it did:
 //!
-//! 1. A value that was changed in place: [`Db::modified`](crate::store::Db::modified), for the clients that watch the key; or
-//!    [`Db::changed_silently`](crate::store::Db::changed_silently) where Redis does not signal the change. A debug build
-//!    panics if both are missing. If a client that waits for the key may find something now, also
+//! 1. A value that was changed in place: [`Db::modified`](crate::store::Db::modified), for the clients that watch the
+//!    key; or [`Db::changed_silently`](crate::store::Db::changed_silently) where Redis does not signal the change. A
+//!    debug build panics if both are missing. If a client that waits for the key may find something now, also
 //!    [`Db::ready`](crate::store::Db::ready).
-//! 2. A key that was set, inserted, removed, or that got another expiry: nothing, the methods of [`Db`](crate::store::Db)
-//!    report it.
+//! 2. A key that was set, inserted, removed, or that got another expiry: nothing, the methods of
+//!    [`Db`](crate::store::Db) report it.
 //! 3. The keyspace event that Redis has for it: [`Db::event`](crate::store::Db::event).
 //! 4. Any change: `ctx.dirty`. Then the executor adds the command to the log as it was sent. If the command would have
-//!    another result on a replica, because it depends on the time or on chance, the handler also says what to log instead:
-//!    `ctx.propagation.add` (see [`propagation`](crate::state::propagation)).
+//!    another result on a replica, because it depends on the time or on chance, the handler also says what to log
+//!    instead: `ctx.propagation.add` (see [`propagation`](crate::state::propagation)).
 //!
-//! To add a command, write its row and its handler in a file of its family ([`table`] must name a new file), add it to the
-//! README's list of commands (a test compares the two), and record a scene for it in `tests/transcripts/`.
+//! To add a command, write its row and its handler in a file of its family ([`table`] must name a new file), add it to
+//! the README's list of commands (a test compares the two), and record a scene for it in `tests/transcripts/`.
 //!
 //! # Invariants
 //!
-//! * A handler reads and changes data, and writes its reply. It does not take the store's lock, write to a socket or wake a
-//!   thread: the executor does that (see [`context`]). The exception is REPLCONF ACK, which serves the clients in WAIT.
+//! * A handler reads and changes data, and writes its reply. It does not take the store's lock, write to a socket or
+//!   wake a thread: the executor does that (see [`context`]). The exception is REPLCONF ACK, which serves the clients
+//!   in WAIT.
 //! * The files above the families in this list import no family, except [`table`], which imports all of them.
 //!
 //! Read [`command`] and [`context`] next, then [`strings::get`] for a family's simplest handlers.

@@ -1,7 +1,7 @@
 //! The table of commands: the rows of all families, joined into one index.
 //!
-//! Each file of a family lists the rows of its own commands (`COMMANDS`), beside their handlers. This file only names the
-//! files. COMMAND, COMMAND DOCS, the statistics and the executor read the [`Index`] that is built from them.
+//! Each file of a family lists the rows of its own commands (`COMMANDS`), beside their handlers. This file only names
+//! the files. COMMAND, COMMAND DOCS, the statistics and the executor read the [`Index`] that is built from them.
 //!
 //! # Invariant
 //!

@@ -1,11 +1,11 @@
 //! Transactions: MULTI, DISCARD, WATCH, UNWATCH.
 //!
-//! MULTI opens a transaction. From then on the executor queues the client's commands instead of running them. EXEC runs the
-//! queue; no command of another client runs in between. EXEC is part of the executor ([`crate::execute`]), because it
-//! runs commands.
+//! MULTI opens a transaction. From then on the executor queues the client's commands instead of running them. EXEC runs
+//! the queue; no command of another client runs in between. EXEC is part of the executor ([`crate::execute`]), because
+//! it runs commands.
 //!
-//! With WATCH, EXEC depends on keys. The client watches the keys, reads them, decides, and opens the transaction. EXEC runs
-//! the queue only if none of the keys was modified since WATCH:
+//! With WATCH, EXEC depends on keys. The client watches the keys, reads them, decides, and opens the transaction. EXEC
+//! runs the queue only if none of the keys was modified since WATCH:
 //!
 //! ```text
 //!   WATCH balance        OK
@@ -66,8 +66,8 @@ pub fn multi(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
-/// `DISCARD`: closes the transaction without running it, and unwatches all keys. Replies OK. O(N) for N queued commands and
-/// watched keys.
+/// `DISCARD`: closes the transaction without running it, and unwatches all keys. Replies OK. O(N) for N queued commands
+/// and watched keys.
 pub fn discard(ctx: &mut Context) -> CommandResult {
     if ctx.session.set_multi(None).is_none() {
         return Err(Error::text("ERR DISCARD without MULTI"));
@@ -77,8 +77,8 @@ pub fn discard(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
-/// `WATCH key [key ...]`: the next EXEC runs its queue only if nobody modifies these keys until then. Replies OK. O(N) for N
-/// keys.
+/// `WATCH key [key ...]`: the next EXEC runs its queue only if nobody modifies these keys until then. Replies OK. O(N)
+/// for N keys.
 pub fn watch(ctx: &mut Context, db: &Db) -> CommandResult {
     if ctx.session.multi.is_some() {
         return Err(Error::text("ERR WATCH inside MULTI is not allowed"));

@@ -1,9 +1,9 @@
-//! When keys expire. EXPIRE, PEXPIRE, EXPIREAT and PEXPIREAT set an expiry, PERSIST removes it, and TTL, PTTL, EXPIRETIME and
-//! PEXPIRETIME reply with it.
+//! When keys expire. EXPIRE, PEXPIRE, EXPIREAT and PEXPIREAT set an expiry, PERSIST removes it, and TTL, PTTL,
+//! EXPIRETIME and PEXPIRETIME reply with it.
 //!
-//! The four commands that set an expiry differ only in how the client writes it ([`Form`]). They are logged as PEXPIREAT, so
-//! the key expires on a replica at the same time, although the replica runs the log later. If the time has passed, they
-//! delete the key at once, and the log gets DEL. Example, at Unix time 1,700,000,000:
+//! The four commands that set an expiry differ only in how the client writes it ([`Form`]). They are logged as
+//! PEXPIREAT, so the key expires on a replica at the same time, although the replica runs the log later. If the time
+//! has passed, they delete the key at once, and the log gets DEL. Example, at Unix time 1,700,000,000:
 //!
 //! | the client sends | the log gets |
 //! |---|---|
@@ -22,7 +22,8 @@
 //!
 //! # Invariant
 //!
-//! * On a replica, a time that has passed does not delete the key. The key gets the expiry, so it is hidden from clients.
+//! * On a replica, a time that has passed does not delete the key. The key gets the expiry, so it is hidden from
+//!   clients.
 
 use crate::commands::args::{Cursor, int};
 use crate::commands::command::Handler::{Read, Write};
@@ -121,8 +122,8 @@ impl Conditions {
     }
 }
 
-/// Does the work of EXPIRE, PEXPIRE, EXPIREAT and PEXPIREAT. Replies 1 if it set the expiry, or deleted the key because the
-/// time has passed; 0 if there is no key or a condition does not hold. Errors name `command`.
+/// Does the work of EXPIRE, PEXPIRE, EXPIREAT and PEXPIREAT. Replies 1 if it set the expiry, or deleted the key because
+/// the time has passed; 0 if there is no key or a condition does not hold. Errors name `command`.
 fn change_expiry(ctx: &mut Context, db: &mut Db, form: Form, command: &str) -> CommandResult {
     let conditions = Conditions::read(Cursor::new(&ctx.args, 3))?;
     let at = form.deadline(int(&ctx.args[2])?, ctx.now, command)?;
@@ -149,11 +150,11 @@ fn change_expiry(ctx: &mut Context, db: &mut Db, form: Form, command: &str) -> C
     Ok(())
 }
 
-/// `EXPIRE key seconds [NX | XX | GT | LT]`: the key expires after so many seconds. Replies 1 if it set the expiry, else 0.
-/// O(1).
+/// `EXPIRE key seconds [NX | XX | GT | LT]`: the key expires after so many seconds. Replies 1 if it set the expiry,
+/// else 0. O(1).
 ///
-/// Propagates `PEXPIREAT key unix-time-milliseconds [NX | XX | GT | LT]`, or `DEL key` if the time has passed; then it also
-/// reports a removed stream as ready.
+/// Propagates `PEXPIREAT key unix-time-milliseconds [NX | XX | GT | LT]`, or `DEL key` if the time has passed; then it
+/// also reports a removed stream as ready.
 pub fn expire(ctx: &mut Context, db: &mut Db) -> CommandResult {
     change_expiry(ctx, db, Form::EX, "expire")
 }
@@ -201,8 +202,8 @@ pub fn pttl(ctx: &mut Context, db: &Db) -> CommandResult {
     reply_expiry(ctx, db, |at| at - now)
 }
 
-/// `EXPIRETIME key`: replies with the Unix time in seconds at which the key expires, rounded; -1 if it does not expire, -2 for
-/// no key. O(1).
+/// `EXPIRETIME key`: replies with the Unix time in seconds at which the key expires, rounded; -1 if it does not expire,
+/// -2 for no key. O(1).
 pub fn expiretime(ctx: &mut Context, db: &Db) -> CommandResult {
     reply_expiry(ctx, db, round_to_seconds)
 }

@@ -1,7 +1,7 @@
 //! Keys of any type: DEL, UNLINK, EXISTS, TOUCH, TYPE.
 //!
-//! These commands do not read the value at a key. EXISTS and TYPE do not count as a use of the key. TOUCH does; that is its
-//! purpose.
+//! These commands do not read the value at a key. EXISTS and TYPE do not count as a use of the key. TOUCH does; that is
+//! its purpose.
 //!
 //! The client's thread frees a large value after it has released the lock, so UNLINK and DEL are the same here.
 
@@ -58,8 +58,8 @@ pub fn unlink(ctx: &mut Context, db: &mut Db) -> CommandResult {
     del(ctx, db)
 }
 
-/// `EXISTS key [key ...]`: replies with the number of keys that exist. A key that is given twice counts twice. O(N) for N
-/// keys.
+/// `EXISTS key [key ...]`: replies with the number of keys that exist. A key that is given twice counts twice. O(N) for
+/// N keys.
 pub fn exists(ctx: &mut Context, db: &Db) -> CommandResult {
     let found = (ctx.args.iter_from(1)).filter(|key| ctx.peek(db, key).is_some());
     ctx.reply.int(found.count() as i64);

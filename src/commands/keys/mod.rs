@@ -8,8 +8,9 @@
 //! | [`expire`] | when keys expire: EXPIRE, PEXPIRE, EXPIREAT, PEXPIREAT, PERSIST, TTL, PTTL, EXPIRETIME, PEXPIRETIME |
 //! | [`object`] | how a value is stored and used: OBJECT |
 //!
-//! A stream that is removed, or that appears at a key, is reported as *ready* ([`crate::store::reports`]): clients may wait for
-//! it in XREAD or XREADGROUP. The methods of [`Db`](crate::store::Db) do that, so no handler here calls `Db::ready`.
+//! A stream that is removed, or that appears at a key, is reported as *ready* ([`crate::store::reports`]): clients may
+//! wait for it in XREAD or XREADGROUP. The methods of [`Db`](crate::store::Db) do that, so no handler here calls
+//! `Db::ready`.
 
 pub mod expire;
 pub mod generic;

@@ -1,7 +1,7 @@
 //! Renaming, copying and moving keys: RENAME, RENAMENX, COPY, MOVE.
 //!
-//! The value goes to the target as a whole, with its expiry. To move it costs O(1) for a value of any size. A copy of a stream
-//! shares the stream with the original until one of them changes.
+//! The value goes to the target as a whole, with its expiry. To move it costs O(1) for a value of any size. A copy of a
+//! stream shares the stream with the original until one of them changes.
 //!
 //! | command | source | target | if the target exists |
 //! |---|---|---|---|
@@ -44,8 +44,8 @@ pub static COMMANDS: &[Command] = &[
 /// Redis's error for a source and a target that are the same key.
 const SAME_OBJECT: Error = Error::text("ERR source and destination objects are the same");
 
-/// `RENAME key newkey`: gives a key another name, and replaces a key that has that name. Replies OK, even if both names are
-/// the same; an error for no key. O(1).
+/// `RENAME key newkey`: gives a key another name, and replaces a key that has that name. Replies OK, even if both names
+/// are the same; an error for no key. O(1).
 ///
 /// Reports a stream as ready at both names.
 pub fn rename(ctx: &mut Context, db: &mut Db) -> CommandResult {
@@ -54,8 +54,8 @@ pub fn rename(ctx: &mut Context, db: &mut Db) -> CommandResult {
     Ok(())
 }
 
-/// `RENAMENX key newkey`: gives a key another name, unless a key has that name. Replies 1 if it did, else 0; an error for no
-/// key. O(1).
+/// `RENAMENX key newkey`: gives a key another name, unless a key has that name. Replies 1 if it did, else 0; an error
+/// for no key. O(1).
 ///
 /// Reports a stream as ready at both names.
 pub fn renamenx(ctx: &mut Context, db: &mut Db) -> CommandResult {
@@ -86,8 +86,9 @@ fn rename_key(ctx: &mut Context, db: &mut Db, replace: bool) -> Result<bool, Err
     Ok(true)
 }
 
-/// `COPY source destination [DB destination-db] [REPLACE]`: copies a value with its expiry. Replies 1 if it did, 0 if there is
-/// no source, or if the target exists and REPLACE is not given. O(N) for a string of N bytes, O(1) for a stream.
+/// `COPY source destination [DB destination-db] [REPLACE]`: copies a value with its expiry. Replies 1 if it did, 0 if
+/// there is no source, or if the target exists and REPLACE is not given. O(N) for a string of N bytes, O(1) for a
+/// stream.
 ///
 /// Reports a stream as ready at the target.
 pub fn copy(ctx: &mut Context, store: &mut Store) -> CommandResult {
@@ -125,8 +126,8 @@ pub fn copy(ctx: &mut Context, store: &mut Store) -> CommandResult {
     Ok(())
 }
 
-/// `MOVE key db`: moves a key to another database. Replies 1 if it did, 0 if there is no such key here, or there is one there.
-/// O(1).
+/// `MOVE key db`: moves a key to another database. Replies 1 if it did, 0 if there is no such key here, or there is one
+/// there. O(1).
 ///
 /// Reports a stream as ready in both databases.
 pub fn move_key(ctx: &mut Context, store: &mut Store) -> CommandResult {

@@ -1,8 +1,8 @@
 //! OBJECT: how a value is stored, and how its key is used.
 //!
 //! OBJECT does not count as a use of the key. A key has room for one figure about its use, and the setting
-//! `maxmemory-policy` says which: with an LFU policy it is a counter of uses (OBJECT FREQ), otherwise the time of the last
-//! use (OBJECT IDLETIME). The other subcommand replies with an error.
+//! `maxmemory-policy` says which: with an LFU policy it is a counter of uses (OBJECT FREQ), otherwise the time of the
+//! last use (OBJECT IDLETIME). The other subcommand replies with an error.
 
 use crate::commands::args::help as reply_help;
 use crate::commands::command::Handler::{Container, Plain, Read};
@@ -47,8 +47,8 @@ static SUBCOMMANDS: &[Command] = &[
         .tips(&["nondeterministic_output"]),
 ];
 
-/// Redis shares one object for each integer from 0 up to this number, which is excluded. Their reference count is the largest
-/// 32-bit integer.
+/// Redis shares one object for each integer from 0 up to this number, which is excluded. Their reference count is the
+/// largest 32-bit integer.
 const SHARED_INTEGERS: i64 = 10_000;
 
 /// Runs `body`, which replies for the object at the key; replies null if there is no key.
@@ -66,7 +66,8 @@ fn with_object(
     }
 }
 
-/// `OBJECT ENCODING key`: replies with the name of the value's representation in memory, such as `int`; null for no key. O(1).
+/// `OBJECT ENCODING key`: replies with the name of the value's representation in memory, such as `int`; null for no
+/// key. O(1).
 pub fn encoding(ctx: &mut Context, db: &Db) -> CommandResult {
     with_object(ctx, db, |ctx, object| {
         ctx.reply.bulk(object.value.encoding().as_bytes());
@@ -85,8 +86,8 @@ pub fn refcount(ctx: &mut Context, db: &Db) -> CommandResult {
     })
 }
 
-/// `OBJECT IDLETIME key`: replies with the seconds since the last use of the key; null for no key, an error with an LFU policy.
-/// O(1).
+/// `OBJECT IDLETIME key`: replies with the seconds since the last use of the key; null for no key, an error with an LFU
+/// policy. O(1).
 pub fn idletime(ctx: &mut Context, db: &Db) -> CommandResult {
     with_object(ctx, db, |ctx, object| {
         if ctx.config.is_lfu() {
@@ -105,7 +106,8 @@ pub fn idle_seconds(ctx: &Context, object: &Object) -> i64 {
     (ctx.now / 1000 - i64::from(object.used())).max(0)
 }
 
-/// `OBJECT FREQ key`: replies with the logarithmic counter of uses; null for no key, an error without an LFU policy. O(1).
+/// `OBJECT FREQ key`: replies with the logarithmic counter of uses; null for no key, an error without an LFU policy.
+/// O(1).
 pub fn freq(ctx: &mut Context, db: &Db) -> CommandResult {
     with_object(ctx, db, |ctx, object| {
         if !ctx.config.is_lfu() {

@@ -2,8 +2,8 @@
 //!
 //! # Keys that have expired
 //!
-//! These commands do not return a key that has expired, with two exceptions that Redis has too: SCAN with `TYPE none`, and
-//! RANDOMKEY on a replica (see `random_key`). What else they do with such a key differs:
+//! These commands do not return a key that has expired, with two exceptions that Redis has too: SCAN with `TYPE none`,
+//! and RANDOMKEY on a replica (see [`random_key`]). What else they do with such a key differs:
 //!
 //! | command | an expired key that it meets |
 //! |---|---|
@@ -11,8 +11,8 @@
 //! | SCAN | is deleted, unless MATCH excludes it |
 //! | RANDOMKEY | is deleted, and the command picks another key |
 //!
-//! A reader cannot delete, so the handler notes the keys, and the executor deletes them afterwards; on a replica it does not.
-//! The flag `EXPIRE_EACH` makes each of these deletions a unit of its own in the log.
+//! A reader cannot delete, so the handler notes the keys, and the executor deletes them afterwards; on a replica it
+//! does not. The flag `EXPIRE_EACH` makes each of these deletions a unit of its own in the log.
 //!
 //! # The cursor of SCAN
 //!
@@ -24,7 +24,8 @@
 //! ```
 //!
 //! The walk returns every key that exists from its beginning to its end at least once, whatever is added and deleted
-//! meanwhile. It returns a key that comes or goes meanwhile perhaps, and some keys twice. [`Db::scan`] implements the walk.
+//! meanwhile. A key that is added or deleted meanwhile may be returned or not, and some keys may be returned twice.
+//! [`Db::scan`] implements the walk.
 
 use crate::commands::args::Cursor;
 use crate::commands::command::Handler::Read;
@@ -86,15 +87,16 @@ impl ScanFilter<'_> {
             }
             return !is_expired;
         };
-        // As in Redis, an expired key has the type `none` here, so TYPE none returns it.
+        // As in Redis on a primary, an expired key has the type `none` here, so TYPE none returns it.
         let object = ctx.peek(db, key);
         let type_name = object.map_or("none", |o| o.value.type_name());
         wanted.eq_ignore_ascii_case(type_name.as_bytes())
     }
 }
 
-/// `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`: one step of a walk over all keys, which visits about `count` keys
-/// (10 by default). Replies with the next cursor, which is 0 at the end, and the visited keys that match. O(count).
+/// `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`: one step of a walk over all keys, which visits about
+/// `count` keys (10 by default). Replies with the next cursor, which is 0 at the end, and the visited keys that match.
+/// O(count).
 pub fn scan(ctx: &mut Context, db: &Db) -> CommandResult {
     let cursor = number::parse_cursor(&ctx.args[1]);
     let cursor = cursor.ok_or(Error::text("ERR invalid cursor"))?;
@@ -137,8 +139,8 @@ pub fn randomkey(ctx: &mut Context, db: &Db) -> CommandResult {
     Ok(())
 }
 
-/// A random key. If [`PICKS`] picks find only expired keys, the first live key of a walk over all keys; or, as in Redis, the
-/// last expired key that was picked, if this server is a replica and all its keys have an expiry.
+/// A random key. If [`PICKS`] picks find only expired keys, the first live key of a walk over all keys; or, as in
+/// Redis, the last expired key that was picked, if this server is a replica and all its keys have an expiry.
 fn random_key<'d>(ctx: &Context, db: &'d Db) -> Option<&'d [u8]> {
     let mut last = None;
     for _ in 0..PICKS {
