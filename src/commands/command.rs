@@ -51,7 +51,7 @@ pub enum Handler {
 pub type Flags = u32;
 
 /// The flags of a command, in the order in which COMMAND INFO shows them. The last two are this server's own, and
-/// COMMAND INFO does not show them.
+/// COMMAND INFO does not show them. The line above each flag is about a command that has it.
 ///
 /// The executor acts on WRITE, READONLY, STALE, FAST, NO_AUTH, NO_MULTI and the last two. WRITE, READONLY, BLOCKING,
 /// ADMIN and FAST also imply ACL categories ([`Command::categories`]). The other flags only inform clients: this server
@@ -69,9 +69,9 @@ pub mod flags {
     pub const ADMIN: u32 = 1 << 3;
     /// Scripts may not call it.
     pub const NOSCRIPT: u32 = 1 << 4;
-    /// May make the client wait.
+    /// May make the client wait for a key.
     pub const BLOCKING: u32 = 1 << 5;
-    /// Runs while a server loads its data.
+    /// Redis runs it while it loads its data.
     pub const LOADING: u32 = 1 << 6;
     /// Runs on a replica that has lost its primary, even with `replica-serve-stale-data no`.
     pub const STALE: u32 = 1 << 7;
@@ -123,13 +123,15 @@ pub mod acl {
     pub const STRING: u32 = 1 << 7;
     /// Commands on streams: XADD, XREAD, XGROUP.
     pub const STREAM: u32 = 1 << 11;
-    /// Commands for administrators: those with [`ADMIN`](super::flags::ADMIN), such as CONFIG SET and SHUTDOWN.
+    /// Commands for administrators: those with [`ADMIN`](super::flags::ADMIN), such as CONFIG SET and SHUTDOWN, and
+    /// ROLE.
     pub const ADMIN: u32 = 1 << 13;
     /// Commands that take O(1) or O(log N): those with [`FAST`](super::flags::FAST).
     pub const FAST: u32 = 1 << 14;
     /// All other commands.
     pub const SLOW: u32 = 1 << 15;
-    /// Commands that may make the client wait: those with [`BLOCKING`](super::flags::BLOCKING), such as XREAD.
+    /// Commands that may make the client wait for a key: those with [`BLOCKING`](super::flags::BLOCKING), such as
+    /// XREAD.
     pub const BLOCKING: u32 = 1 << 16;
     /// Commands that can harm a server or take long: those of [`ADMIN`], and others such as FLUSHALL, KEYS and INFO.
     pub const DANGEROUS: u32 = 1 << 17;

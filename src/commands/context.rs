@@ -69,7 +69,8 @@ pub struct Context<'a> {
     pub usage: AccessPolicy,
     /// The client may wait: the command is not in a transaction, and the client is not this server's primary.
     pub may_block: bool,
-    /// Keys that a reader found expired. The executor deletes them after the handler, unless this server is a replica.
+    /// Keys that a reader found expired. The executor deletes them after the handler, except on a replica and while
+    /// writes are paused.
     pub expired: RefCell<Vec<Vec<u8>>>,
     /// How many changes the command made to the data. If it made any, the executor adds the command to the log as it
     /// was sent, unless `propagation` says otherwise.
@@ -85,11 +86,11 @@ pub struct Context<'a> {
 pub enum Action {
     /// Make the client wait for its reply.
     Wait(Wait),
-    /// Become a replica of this primary, or, with `None`, a primary. Only from handlers with the write lock.
+    /// Become a replica of this primary, or, with `None`, a primary. Only a handler with the write lock may ask for it.
     Follow(Option<failover::Address>),
-    /// Begin to hand the role of primary over to a replica. Only from handlers with the write lock.
+    /// Begin to hand the role of primary over to a replica. Only a handler with the write lock may ask for it.
     HandOver(failover::Plan),
-    /// Stop a hand-over that is under way. Only from handlers with the write lock.
+    /// Stop a hand-over that is under way. Only a handler with the write lock may ask for it.
     AbortHandOver,
     /// Close these connections.
     Kill(Vec<Arc<Client>>),

@@ -11,8 +11,8 @@
 //! | [`Form::PXAT`] | `PXAT unix-time-milliseconds` | PEXPIREAT |
 //!
 //! The result is always a Unix time in milliseconds. It also goes to the log, because a replica runs the log later, and
-//! there a time from now on would end later. Example: at Unix time 1,700,000,000, `EX 10` becomes 1,700,000,010,000,
-//! and the log gets `PXAT 1700000010000`.
+//! there a time from now on would end later. Example: at 1,700,000,000 seconds of Unix time, `EX 10` becomes
+//! 1,700,000,010,000, and the log gets `PXAT 1700000010000`.
 //!
 //! SET, SETEX, PSETEX and GETEX refuse zero and negative numbers. The EXPIRE family accepts them: the time has passed,
 //! so it deletes the key.

@@ -47,13 +47,13 @@ pub static COMMANDS: &[Command] = &[
              "Runs the queued commands, with nothing in between."),
     cmd("discard", 1, Plain(discard), NOSCRIPT | LOADING | STALE | FAST | ALLOW_BUSY | NOT_QUEUED, acl::TRANSACTION, &[])
         .doc("transactions", "2.0.0", "O(N)", "",
-             "Forgets the queued commands and closes the transaction."),
+             "Drops the queued commands and closes the transaction."),
     cmd("watch", -2, Read(watch), NOSCRIPT | LOADING | STALE | FAST | ALLOW_BUSY | NOT_QUEUED, acl::TRANSACTION, &[keys(1, -1, 1, RO)])
         .doc("transactions", "2.2.0", "O(1) for every key.", "key...",
-             "Makes the next EXEC depend on these keys staying as they are."),
+             "Makes the next EXEC run only if these keys are not modified."),
     cmd("unwatch", 1, Plain(unwatch), NOSCRIPT | LOADING | STALE | FAST | ALLOW_BUSY, acl::TRANSACTION, &[])
         .doc("transactions", "2.2.0", "O(1)", "",
-             "Forgets all watched keys."),
+             "Stops watching all keys."),
 ];
 
 /// `MULTI`: opens a transaction. Replies OK. O(1).

@@ -67,7 +67,7 @@ pub static COMMANDS: &[Command] = &[
              "Tells the Unix time in milliseconds at which a key will expire."),
     cmd("persist", 2, Write(persist), WRITE | FAST, acl::KEYSPACE, &[key(1, RW | UPDATE)])
         .doc("generic", "2.2.0", "O(1)", "key",
-             "Takes a key's expiry away."),
+             "Removes the expiry of a key."),
 ];
 
 /// The conditions under which EXPIRE and its relatives set the expiry. All that are given must hold.

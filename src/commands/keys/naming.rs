@@ -1,6 +1,6 @@
 //! Renaming, copying and moving keys: RENAME, RENAMENX, COPY, MOVE.
 //!
-//! The value goes to the target as a whole, with its expiry. To move it costs O(1) for a value of any size. A copy of a
+//! The value goes to the target as a whole, with its expiry. A move costs O(1) for a value of any size. A copy of a
 //! stream shares the stream with the original until one of them changes.
 //!
 //! | command | source | target | if the target exists |
@@ -29,10 +29,10 @@ use crate::store::{Class, Db, Store};
 pub static COMMANDS: &[Command] = &[
     cmd("rename", 3, Write(rename), WRITE, acl::KEYSPACE, &[key(1, RW | ACCESS | DELETE), key(2, OW | UPDATE)])
         .doc("generic", "1.0.0", "O(1)", "key newkey",
-             "Gives a key another name, replacing what had that name."),
+             "Gives a key another name and replaces a key that has that name."),
     cmd("renamenx", 3, Write(renamenx), WRITE | FAST, acl::KEYSPACE, &[key(1, RW | ACCESS | DELETE), key(2, OW | INSERT)])
         .doc("generic", "1.0.0", "O(1)", "key newkey",
-             "Gives a key another name unless that name is taken."),
+             "Gives a key another name unless a key has that name."),
     cmd("copy", -3, WriteAll(copy), WRITE | DENYOOM, acl::KEYSPACE, &[key(1, RO | ACCESS), key(2, OW | UPDATE)])
         .doc("generic", "6.2.0", "O(N)", "source destination [DB destination-db] [REPLACE]",
              "Copies a value to another key, also across databases."),

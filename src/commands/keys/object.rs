@@ -19,7 +19,7 @@ use crate::store::{Db, Object, Value};
 pub static COMMANDS: &[Command] = &[
     cmd("object", -2, Container, NONE, 0, &[])
         .doc("generic", "2.2.3", "Depends on subcommand.", "",
-             "Looks at how a value is kept.")
+             "Shows how a value is stored and used.")
         .subcommands(SUBCOMMANDS),
 ];
 

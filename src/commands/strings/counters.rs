@@ -27,7 +27,7 @@ pub static COMMANDS: &[Command] = &[
              "Adds one to the integer at a key."),
     cmd("decr", 2, Write(decr), WRITE | DENYOOM | FAST, acl::STRING, &[key(1, RW | ACCESS | UPDATE)])
         .doc("string", "1.0.0", "O(1)", "key",
-             "Takes one from the integer at a key."),
+             "Subtracts one from the integer at a key."),
     cmd("incrby", 3, Write(incrby), WRITE | DENYOOM | FAST, acl::STRING, &[key(1, RW | ACCESS | UPDATE)])
         .doc("string", "1.0.0", "O(1)", "key increment",
              "Adds to the integer at a key."),
