@@ -1,6 +1,7 @@
-//! Reading arguments: a cursor over them, and the few forms that all commands share, with Redis's errors.
+//! Reading arguments: a cursor over them, and parsers for the values that many commands take, with Redis's errors.
 //!
-//! A handler takes its fixed arguments by position and reads its options with a [`Cursor`]:
+//! A handler takes its fixed arguments by position and reads its options with a [`Cursor`]. SCAN, for example, has the
+//! cursor at argument 1, and options from argument 2 on:
 //!
 //! ```text
 //!   let mut options = Cursor::new(&ctx.args, 2);
@@ -15,8 +16,8 @@
 //!
 //! # Invariants
 //!
-//! * Error texts are Redis's, to the letter, also where Redis cuts an argument off at a zero byte ([`c_text`]).
-//! * A cursor never panics: an argument that is missing is `None` or a syntax error.
+//! * Error texts are Redis's, byte for byte, even where Redis cuts an argument off at a zero byte ([`c_text`]).
+//! * A cursor never panics: a missing argument is `None` or a syntax error.
 
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ use crate::util::number;
 #[derive(Clone, Copy)]
 pub struct Cursor<'a, 'b> {
     args: &'a Args<'b>,
+    /// The position of the argument that comes next.
     at: usize,
 }
 
@@ -59,14 +61,14 @@ impl<'a, 'b> Cursor<'a, 'b> {
         self.args.len().saturating_sub(self.at)
     }
 
-    /// Takes the next argument if it is this word, in any case; returns whether it was.
+    /// Moves past the next argument if it is `word`, and returns whether it is. ASCII case does not matter.
     pub fn keyword(&mut self, word: &str) -> bool {
         let found = self.at < self.args.len() && self.args.is(self.at, word);
         self.at += usize::from(found);
         found
     }
 
-    /// The argument that must follow an option.
+    /// The next argument, which must exist: the value of an option.
     ///
     /// # Errors
     ///
@@ -75,31 +77,31 @@ impl<'a, 'b> Cursor<'a, 'b> {
         self.next().ok_or(Error::SYNTAX)
     }
 
-    /// The integer that must follow an option.
+    /// The next argument as an integer of 64 bits.
     ///
     /// # Errors
     ///
-    /// A syntax error if there is none; Redis's error for something that is not an integer.
+    /// A syntax error if there is no argument; that of [`int`] if it is not an integer.
     pub fn int(&mut self) -> Result<i64, Error> {
         int(self.value()?)
     }
 }
 
-/// Parses an integer in the form in which Redis prints it: no spaces, no `+`, no leading zeros.
+/// Parses an integer of 64 bits in the form in which Redis prints it: no spaces, no `+`, no leading zeros.
 ///
 /// # Errors
 ///
-/// Redis's error for something that is not an integer of 64 bits.
+/// `ERR value is not an integer or out of range`.
 pub fn int(text: &[u8]) -> Result<i64, Error> {
     number::parse_i64(text).ok_or(Error::NOT_INTEGER)
 }
 
-/// Parses a timeout in milliseconds; 0 means for ever. A time that the clock cannot represent means for ever, too: the
-/// executor, which computes the deadline, sees to that.
+/// Parses a timeout in milliseconds. `None` stands for 0, which means no limit. The executor computes the deadline, and
+/// sets no limit either if the clock cannot represent it.
 ///
 /// # Errors
 ///
-/// If it is not an integer, or negative.
+/// Redis's errors for a timeout that is not an integer, or is negative.
 pub fn timeout_ms(text: &[u8]) -> Result<Option<Duration>, Error> {
     const NOT_INTEGER: Error = Error::text("ERR timeout is not an integer or out of range");
     let ms = number::parse_i64(text).ok_or(NOT_INTEGER)?;
@@ -114,7 +116,7 @@ pub fn timeout_ms(text: &[u8]) -> Result<Option<Duration>, Error> {
 ///
 /// # Errors
 ///
-/// If it is not an integer, or out of range.
+/// That of [`int`], or Redis's error for an integer of more than 32 bits.
 pub fn int32(text: &[u8]) -> Result<i32, Error> {
     const RANGE: Error =
         Error::text("ERR value is out of range, value must between -2147483648 and 2147483647");
@@ -125,7 +127,7 @@ pub fn int32(text: &[u8]) -> Result<i32, Error> {
 ///
 /// # Errors
 ///
-/// If it is not an integer, or there is no such database.
+/// Those of [`int32`] and [`db_index_of`].
 pub fn db_index(ctx: &Context, i: usize) -> Result<usize, Error> {
     db_index_of(int32(&ctx.args[i])?, ctx)
 }
@@ -134,7 +136,7 @@ pub fn db_index(ctx: &Context, i: usize) -> Result<usize, Error> {
 ///
 /// # Errors
 ///
-/// If there is no such database.
+/// `ERR DB index is out of range` if there is no such database.
 pub fn db_index_of(index: i32, ctx: &Context) -> Result<usize, Error> {
     usize::try_from(index)
         .ok()
@@ -142,7 +144,7 @@ pub fn db_index_of(index: i32, ctx: &Context) -> Result<usize, Error> {
         .ok_or(Error::text("ERR DB index is out of range"))
 }
 
-/// Parses `ON` or `OFF`, in any case.
+/// Parses `ON` or `OFF`. ASCII case does not matter.
 ///
 /// # Errors
 ///
@@ -155,14 +157,14 @@ pub fn on_off(text: &[u8]) -> Result<bool, Error> {
     }
 }
 
-/// Redis's error for a wrong number of arguments.
+/// Redis's error for a wrong number of arguments. `full_name` is `get` or `client|id`.
 pub fn wrong_arity(full_name: &str) -> Error {
     Error::new(format!(
         "ERR wrong number of arguments for '{full_name}' command"
     ))
 }
 
-/// Replies with the lines of a HELP subcommand: the subcommands of a container with their summaries.
+/// Writes the reply of a HELP subcommand: the subcommands of `container` with their syntax and summary, line by line.
 pub fn help(ctx: &mut Context, container: &str, subcommands: &[Command]) -> CommandResult {
     let name = container.to_uppercase();
     let mut lines = vec![format!(
@@ -178,20 +180,21 @@ pub fn help(ctx: &mut Context, container: &str, subcommands: &[Command]) -> Comm
     Ok(())
 }
 
-/// Whether a request is the beginning or a header of an HTTP request. A hostile web page can make a browser send one to this
-/// port, with commands in its body.
+/// Whether a request is a line of HTTP. A hostile web page can make a browser send an HTTP request to this port, with
+/// commands in its body.
 pub fn is_http(args: &Args<'_>) -> bool {
     args.is(0, "POST") || args.is(0, "Host:")
 }
 
-/// An argument as Redis shows it in most errors: up to the first zero byte, because Redis prints it as a C string, and at most
-/// `most` bytes.
+/// An argument as most of Redis's errors quote it: up to the first zero byte, because Redis prints a C string, and at
+/// most `most` bytes.
 pub fn c_text(argument: &[u8], most: usize) -> &[u8] {
     let end = argument.iter().position(|&b| b == 0);
     &argument[..end.unwrap_or(argument.len()).min(most)]
 }
 
-/// Redis's error for a command that is not in the table. It quotes the first arguments, up to 128 bytes.
+/// Redis's error for a command that is not in the table. It quotes up to 128 bytes of the name, and as many of the
+/// arguments.
 pub fn unknown_command(args: &Args<'_>) -> Error {
     let mut beginning = vec![];
     for word in args.iter_from(1) {
@@ -227,8 +230,7 @@ pub fn unknown_subcommand(container: &[u8], name: &[u8]) -> Error {
     Error::new(text.concat())
 }
 
-/// Redis's error for a subcommand that is unknown or has a wrong number of arguments, for the commands whose error does not
-/// distinguish the two.
+/// Redis's error of the commands that do not distinguish an unknown subcommand from a wrong number of arguments.
 pub fn subcommand_syntax(args: &Args<'_>) -> Error {
     let name = args.get(1).unwrap_or_default();
     let text = [

@@ -1,11 +1,11 @@
 //! What the table says about a command: its row, and the index of all rows.
 //!
-//! A row has two parts. The first is what the server needs to run the command: its name, its arity, its handler, its
-//! flags, its ACL categories and its key specs. The second is for people: group, the Redis version that introduced
-//! it, complexity, syntax and summary. Arity, flags, categories and key specs are those of Redis 7.0, because clients
-//! route and retry by them.
+//! A row has two parts. [`cmd`] makes the first, which the server needs to run the command: name, arity, handler,
+//! flags, ACL categories and key specs. [`Command::doc`] adds the second, for people: group, the Redis version that
+//! introduced the command, complexity, syntax and summary. ([The commands](super) has an example.) Arity, flags,
+//! categories and key specs are those of Redis 7.0, because clients route and retry by them.
 //!
-//! A handler's type says what it may touch, and so which lock the executor must hold to call it:
+//! A handler's type says which data it may touch, and so which lock the executor must hold to call it:
 //!
 //! | variant | the handler gets | lock |
 //! |---|---|---|
@@ -14,9 +14,11 @@
 //! | [`Handler::Write`], [`Handler::WriteAll`] | `&mut Db`, `&mut Store` | write |
 //! | [`Handler::Table`] | the index of commands | none |
 //!
-//! Invariants:
+//! EXEC holds the write lock for the whole transaction, so every queued command runs under it.
 //!
-//! * A `Write` handler's row has the WRITE flag, and a `Read` handler's row does not.
+//! # Invariants
+//!
+//! * The row of a `Write` handler has the WRITE flag; the row of a `Read` or `ReadAll` handler does not.
 //! * Every container has subcommands.
 
 use super::context::{CommandResult, Context};
@@ -27,7 +29,7 @@ use crate::store::{Db, Store};
 /// A command's function. The variant says which data the function may touch.
 #[derive(Clone, Copy)]
 pub enum Handler {
-    /// Touches no data.
+    /// Does not touch the data.
     Plain(fn(&mut Context) -> CommandResult),
     /// Reads the current database.
     Read(fn(&mut Context, &Db) -> CommandResult),
@@ -39,54 +41,58 @@ pub enum Handler {
     WriteAll(fn(&mut Context, &mut Store) -> CommandResult),
     /// Reads the table of commands.
     Table(fn(&mut Context, &'static Index) -> CommandResult),
-    /// EXEC, which runs other commands. The executor does its work.
+    /// EXEC. It runs other commands, so the executor does its work.
     Exec,
-    /// Has only subcommands.
+    /// A container: only its subcommands can be called.
     Container,
 }
 
 /// The properties of a command: a set of the constants in [`flags`].
 pub type Flags = u32;
 
-/// The flags of a command, in the order in which COMMAND INFO shows them. The last two are this server's own, and are not
-/// shown. Some only inform clients; the others are checked here.
+/// The flags of a command, in the order in which COMMAND INFO shows them. The last two are this server's own, and
+/// COMMAND INFO does not show them. The line above each flag is about a command that has it.
+///
+/// The executor acts on WRITE, READONLY, STALE, FAST, NO_AUTH, NO_MULTI and the last two. WRITE, READONLY, BLOCKING,
+/// ADMIN and FAST also imply ACL categories ([`Command::categories`]). The other flags only inform clients: this server
+/// has no scripts, no slow log and no memory limit, and it answers as usual while it loads a copy from its primary.
 pub mod flags {
     /// No flag.
     pub const NONE: u32 = 0;
-    /// May change data. Replicas refuse it, and a pause of writes stops it.
+    /// May change data. A read-only replica refuses it, and a pause of writes delays it.
     pub const WRITE: u32 = 1 << 0;
-    /// Reads keys, and changes nothing.
+    /// Reads keys or their values, and changes nothing.
     pub const READONLY: u32 = 1 << 1;
-    /// May need more memory. Redis refuses it at `maxmemory`.
+    /// May need more memory. Redis refuses it when `maxmemory` is reached.
     pub const DENYOOM: u32 = 1 << 2;
     /// For administrators, such as SHUTDOWN.
     pub const ADMIN: u32 = 1 << 3;
     /// Scripts may not call it.
     pub const NOSCRIPT: u32 = 1 << 4;
-    /// May let the client wait.
+    /// May make the client wait for a key.
     pub const BLOCKING: u32 = 1 << 5;
-    /// Runs while a server loads its data.
+    /// Redis runs it while it loads its data.
     pub const LOADING: u32 = 1 << 6;
-    /// Runs on a replica whose data is stale.
+    /// Runs on a replica that has lost its primary, even with `replica-serve-stale-data no`.
     pub const STALE: u32 = 1 << 7;
     /// Not in the slow log.
     pub const SKIP_SLOWLOG: u32 = 1 << 8;
-    /// Takes O(1) or O(log n).
+    /// Takes O(1) or O(log N). Calls of one such command in a row are timed together.
     pub const FAST: u32 = 1 << 9;
     /// Runs before the client has authenticated.
     pub const NO_AUTH: u32 = 1 << 10;
-    /// Does not run while a replica loads a copy beside its old data.
+    /// Redis refuses it while a replica loads a copy beside its old data.
     pub const NO_ASYNC_LOADING: u32 = 1 << 11;
     /// Not allowed inside a transaction.
     pub const NO_MULTI: u32 = 1 << 12;
     /// Runs while a script blocks the server.
     pub const ALLOW_BUSY: u32 = 1 << 13;
-    /// Expired keys that the command meets are deleted one by one, each as a unit of its own in the log.
-    pub const EXPIRE_EACH: u32 = 1 << 15;
-    /// Runs at once although MULTI is open.
+    /// Runs at once, even while MULTI is open.
     pub const NOT_QUEUED: u32 = 1 << 14;
+    /// The deletion of each expired key that the command meets is a unit of its own in the log.
+    pub const EXPIRE_EACH: u32 = 1 << 15;
 
-    /// Names by bit, of those that COMMAND INFO shows.
+    /// The name of each flag that COMMAND INFO shows, by bit.
     pub const NAMES: [&str; 14] = [
         "write",
         "readonly",
@@ -105,22 +111,36 @@ pub mod flags {
     ];
 }
 
-/// The ACL categories, in Redis's order.
+/// The ACL categories, in Redis's order. A constant is missing where no command of this server is in the category.
 pub mod acl {
+    /// Commands about keys of any type, or about whole databases: DEL, EXPIRE, SCAN, FLUSHALL.
     pub const KEYSPACE: u32 = 1 << 0;
+    /// Commands that read keys or values: those with [`READONLY`](super::flags::READONLY).
     pub const READ: u32 = 1 << 1;
+    /// Commands that may change data: those with [`WRITE`](super::flags::WRITE).
     pub const WRITE: u32 = 1 << 2;
+    /// Commands on strings: GET, SET, INCR.
     pub const STRING: u32 = 1 << 7;
+    /// Commands on streams: XADD, XREAD, XGROUP.
     pub const STREAM: u32 = 1 << 11;
+    /// Commands for administrators: those with [`ADMIN`](super::flags::ADMIN), such as CONFIG SET and SHUTDOWN, and
+    /// ROLE.
     pub const ADMIN: u32 = 1 << 13;
+    /// Commands that take O(1) or O(log N): those with [`FAST`](super::flags::FAST).
     pub const FAST: u32 = 1 << 14;
+    /// All other commands.
     pub const SLOW: u32 = 1 << 15;
+    /// Commands that may make the client wait for a key: those with [`BLOCKING`](super::flags::BLOCKING), such as
+    /// XREAD.
     pub const BLOCKING: u32 = 1 << 16;
+    /// Commands that can harm a server or take long: those of [`ADMIN`], and others such as FLUSHALL, KEYS and INFO.
     pub const DANGEROUS: u32 = 1 << 17;
+    /// Commands about a connection or about the commands themselves: AUTH, SELECT, PING, CLIENT ID, COMMAND.
     pub const CONNECTION: u32 = 1 << 18;
+    /// MULTI, EXEC, DISCARD, WATCH and UNWATCH.
     pub const TRANSACTION: u32 = 1 << 19;
 
-    /// Names by bit.
+    /// The name of each category, by bit.
     pub const NAMES: [&str; 21] = [
         "keyspace",
         "read",
@@ -148,19 +168,19 @@ pub mod acl {
 
 /// A row of the table of commands: a command or a subcommand.
 pub struct Command {
-    /// In lower case.
+    /// The name, in lower case.
     pub name: &'static str,
-    /// How many arguments the command has, its name included; -n means "n or more".
+    /// How many arguments the command has, its name included (and a subcommand's container too); -n means "n or more".
     pub arity: i32,
-    /// The function, and so the lock that it needs.
+    /// The function that runs the command. Its type says which lock it needs.
     pub handler: Handler,
-    /// A set of the constants in [`flags`].
+    /// The command's properties: a set of the constants in [`flags`].
     pub flags: Flags,
-    /// The ACL categories that do not follow from the flags; see [`Command::categories`].
+    /// The ACL categories that do not follow from the flags: a set of the constants in [`acl`].
     pub acl: u32,
-    /// Where its keys are.
+    /// Where the command's keys are.
     pub keys: &'static [KeySpec],
-    /// Hints for clients that talk to several servers.
+    /// Redis's command tips: hints for clients that route commands in a cluster or compare replies.
     pub tips: &'static [&'static str],
     /// The group in COMMAND DOCS, such as `string`.
     pub group: &'static str,
@@ -168,15 +188,16 @@ pub struct Command {
     pub since: &'static str,
     /// The cost in O().
     pub complexity: &'static str,
-    /// The arguments after the name, in Redis's notation; COMMAND DOCS parses it.
+    /// The arguments after the name, in the notation that COMMAND DOCS parses: `key...` and `<key value>...` are
+    /// repeated.
     pub syntax: &'static str,
-    /// One sentence, with a full stop.
+    /// What the command does: one sentence, with a full stop.
     pub summary: &'static str,
-    /// The subcommands of a container.
+    /// The rows of a container's subcommands; empty for other commands.
     pub subcommands: &'static [Command],
 }
 
-/// The first part of a row.
+/// Begins a row with what the server needs to run the command. [`Command::doc`] adds the rest.
 pub const fn cmd(
     name: &'static str,
     arity: i32,
@@ -203,7 +224,7 @@ pub const fn cmd(
 }
 
 impl Command {
-    /// The second part of a row.
+    /// Adds what the row says to people.
     pub const fn doc(
         self,
         group: &'static str,
@@ -222,12 +243,12 @@ impl Command {
         }
     }
 
-    /// Adds hints for clients that talk to several servers.
+    /// Adds the command tips.
     pub const fn tips(self, tips: &'static [&'static str]) -> Command {
         Command { tips, ..self }
     }
 
-    /// Makes the command a container of these subcommands.
+    /// Makes the command the container of these subcommands.
     pub const fn subcommands(self, subcommands: &'static [Command]) -> Command {
         Command {
             subcommands,
@@ -240,7 +261,7 @@ impl Command {
         self.flags & flag != 0
     }
 
-    /// All ACL categories of the command.
+    /// All ACL categories of the command: those of the row, and those that follow from the flags.
     pub fn categories(&self) -> u32 {
         let implied = [
             (flags::WRITE, acl::WRITE),
@@ -271,33 +292,44 @@ impl Command {
     }
 }
 
-/// A command or subcommand, with what the index adds to it.
+/// A command or subcommand in the [`Index`], with its names.
 pub struct Row {
     /// The row of the table.
     pub command: &'static Command,
-    /// The name by which clients call the command, in the case in which it was given. It differs from the command's own
-    /// name if the command was renamed, and is empty if the command was removed.
+    /// The name by which clients call the command. The setting `rename-command` can change it: a renamed command has
+    /// the new name as the setting writes it, and a removed command has an empty name.
     pub name: String,
     /// The name that errors, statistics and COMMAND INFO use: `get`, `client|id`. Renaming does not change it.
     pub full_name: String,
-    /// The number of the first subcommand; the others follow it.
+    /// The number of the command's first subcommand; the others follow it.
     subcommands: usize,
 }
 
 /// All commands and subcommands by number, and a hash table of the commands' names.
 ///
-/// Commands come first, in the order of the table; the subcommands of all containers follow. Numbers never change
-/// while the server runs, so the statistics of a command are an element of an array. They do not depend on renames either: a
-/// renamed command keeps its number, and a removed one keeps its row, which no lookup by name finds.
+/// Commands come first, in the order of the table; the subcommands of all containers follow:
+///
+/// ```text
+///   number   0         1         …   N              N + 1
+///   row      command   command   …   subcommand     subcommand
+/// ```
+///
+/// Numbers never change while the server runs, so the statistics of a command are an element of an array. Renames do
+/// not change them: a renamed command keeps its number, and a removed one keeps its row, which no lookup by name finds.
 pub struct Index {
     /// Commands first, then subcommands.
     pub rows: Vec<Row>,
     /// How many rows are commands and not subcommands.
     commands: usize,
+    /// The hash table, with linear probing: the numbers of commands by the hashes of their names. [`EMPTY`] marks a
+    /// slot without a command.
     slots: [u16; SLOTS],
 }
 
+/// The size of the hash table. It is larger than the number of commands, so every search meets an empty slot.
 const SLOTS: usize = 512;
+/// An empty slot of the hash table.
+const EMPTY: u16 = u16::MAX;
 
 impl Index {
     /// The index of these families of commands.
@@ -320,18 +352,18 @@ impl Index {
         let mut index = Index {
             rows,
             commands,
-            slots: [u16::MAX; SLOTS],
+            slots: [EMPTY; SLOTS],
         };
         index.fill_slots();
         index
     }
 
-    /// The index of these families with some commands renamed, one after the other. A rename is the old name and the new
-    /// one; an empty new name removes the command.
+    /// The index of these families with some commands renamed, in the order of `renames`. A rename is the old name and
+    /// the new one; an empty new name removes the command.
     ///
     /// # Errors
     ///
-    /// Redis's text, if no command has the old name or a command has the new name already.
+    /// Redis's text, if no command has the old name, or if another command has the new name already.
     pub fn renamed(
         families: &[&'static [Command]],
         renames: &[(String, String)],
@@ -353,14 +385,14 @@ impl Index {
 
     /// Fills the hash table with the names by which clients call the commands.
     fn fill_slots(&mut self) {
-        self.slots = [u16::MAX; SLOTS];
+        self.slots = [EMPTY; SLOTS];
         for number in 0..self.commands {
             let name = &self.rows[number].name;
             if name.is_empty() {
                 continue;
             }
             let mut at = slot_of(name.as_bytes());
-            while self.slots[at] != u16::MAX {
+            while self.slots[at] != EMPTY {
                 at = (at + 1) % SLOTS;
             }
             self.slots[at] = number as u16;
@@ -373,12 +405,13 @@ impl Index {
         rows.filter(|row| !row.name.is_empty())
     }
 
-    /// The number of the command with this name, in any case.
+    /// The number of the command that clients call by this name. ASCII case does not matter.
     #[inline]
     pub fn find(&self, name: &[u8]) -> Option<usize> {
         let mut at = slot_of(name);
         loop {
             let number = usize::from(*self.slots.get(at)?);
+            // The number in an empty slot is no row's: the search ends.
             let row = self.rows.get(number)?;
             if row.name.as_bytes().eq_ignore_ascii_case(name) {
                 return Some(number);
@@ -387,7 +420,7 @@ impl Index {
         }
     }
 
-    /// The number of a subcommand of command `number`.
+    /// The number of the subcommand with this name of command `number`. ASCII case does not matter.
     pub fn find_sub(&self, number: usize, name: &[u8]) -> Option<usize> {
         let row = &self.rows[number];
         let named = |s: &Command| s.name.as_bytes().eq_ignore_ascii_case(name);
@@ -395,7 +428,7 @@ impl Index {
         Some(row.subcommands + at)
     }
 
-    /// Whether a request calls a command that may change data.
+    /// Whether a request calls a command or subcommand that may change data.
     pub fn is_write(&self, args: &Args) -> bool {
         let top = self.find(&args[0]);
         let sub = top.and_then(|top| self.find_sub(top, args.get(1)?));
@@ -404,7 +437,8 @@ impl Index {
     }
 }
 
-/// A name's place in the hash table. Any hash will do, because the names are ours or the administrator's.
+/// The slot at which the search for a name begins, the same in upper and lower case. The hash needs no secret key,
+/// because clients do not choose the names in the table.
 fn slot_of(name: &[u8]) -> usize {
     let hash = name.iter().fold(0u32, |h, b| {
         h.wrapping_mul(31).wrapping_add(u32::from(b | 0x20))

@@ -1,19 +1,25 @@
 //! What a handler gets, and how it ends.
 //!
-//! A command does its work on the data and writes its reply. It takes no lock, writes to no socket and wakes no thread:
-//! [`Context`] has no method for that. A command that needs such a thing asks for an [`Action`], and the executor
-//! performs it after the handler has returned.
+//! A handler does its work on the data and writes its reply. It cannot take the store's lock: [`Context`] has no method
+//! for that. A handler that needs more than the data, such as to let the client wait or to close a connection, asks for
+//! an [`Action`], and the executor performs it after the handler has returned.
 //!
-//! # One way to look a key up
+//! # Looking a key up
 //!
-//! | | untyped | of a type, or WRONGTYPE |
+//! | | the [`Object`] | the value as type `T`, or WRONGTYPE |
 //! |---|---|---|
 //! | to read the value | [`Context::find`] | [`Context::get`] |
 //! | to read facts about the key (TTL, TYPE) | [`Context::peek`] | |
 //! | to change the value | [`Context::find_mut`] | [`Context::get_mut`], [`Context::get_or_create`] |
 //!
-//! The methods for reading count keyspace hits and misses, and record keys that have expired: a reader cannot delete them,
-//! so the executor does.
+//! The methods for reading also count keyspace hits and misses, and note keys that have expired. Example: GET of a key
+//! that expired a second ago, on a primary:
+//!
+//! ```text
+//!   find       the object is there, but expired: the key is added to `expired`, a miss is counted
+//!   handler    replies null
+//!   executor   takes the write lock, deletes the key, and adds DEL to the log
+//! ```
 //!
 //! # Invariants
 //!
@@ -36,7 +42,7 @@ use crate::state::session::Session;
 use crate::state::shutdown;
 use crate::store::{AccessPolicy, Db, Object, Ttl, Type, WrongType};
 
-/// How a handler ends: its reply is written, or there is an error to write in its place.
+/// How a handler ends: it has written its reply, or the executor replies with this error instead.
 pub type CommandResult = Result<(), Error>;
 
 impl From<WrongType> for Error {
@@ -45,59 +51,61 @@ impl From<WrongType> for Error {
     }
 }
 
-/// What a command works with, besides the data.
+/// What a handler gets besides the data.
 pub struct Context<'a> {
     /// What the server's threads share, without the data.
     pub server: &'a State,
-    /// The settings as of the beginning of the batch.
+    /// The settings as they were at the beginning of the batch.
     pub config: &'a Config,
-    /// What only the client's own thread knows about the client.
+    /// The state of the client that only its own thread uses.
     pub session: &'a mut Session,
     /// The command's arguments; the first is its name.
     pub args: Args<'a>,
     /// Where the handler writes its reply.
     pub reply: &'a mut Reply,
-    /// Unix time in milliseconds, read once per batch. So no key expires between two commands of a batch.
+    /// Unix time in milliseconds, read once per batch, so no key expires between two commands of a batch.
     pub now: i64,
-    /// How a use of a key is recorded.
+    /// How the use of a key is recorded: for LRU, for LFU, or not at all.
     pub usage: AccessPolicy,
-    /// The command may wait: it is not part of a transaction.
+    /// The client may wait: the command is not in a transaction, and the client is not this server's primary.
     pub may_block: bool,
-    /// Keys that a reader found expired. The executor deletes them after the handler.
+    /// Keys that a reader found expired. The executor deletes them after the handler, except on a replica and while
+    /// writes are paused.
     pub expired: RefCell<Vec<Vec<u8>>>,
-    /// How many changes the command made to the data. If there are any, the command goes to the log as it was sent,
-    /// unless `propagation` says otherwise.
+    /// How many changes the command made to the data. If it made any, the executor adds the command to the log as it
+    /// was sent, unless `propagation` says otherwise.
     pub dirty: u64,
-    /// What the command adds to the log.
+    /// What to log in place of the command as it was sent.
     pub propagation: Propagation,
-    /// What the executor must do after the handler has returned.
+    /// What the handler asks the executor to do after it has returned.
     pub action: Option<Action>,
 }
 
-/// What a handler asks the executor to do after it has returned.
+/// What a handler asks the executor to do after it has returned. The executor still holds the lock that the handler
+/// had.
 pub enum Action {
-    /// Let the client wait for its reply.
+    /// Make the client wait for its reply.
     Wait(Wait),
-    /// Follow this primary, or none. The handler has the write lock.
+    /// Become a replica of this primary, or, with `None`, a primary. Only a handler with the write lock may ask for it.
     Follow(Option<failover::Address>),
-    /// Hand over to a replica. The handler has the write lock.
+    /// Begin to hand the role of primary over to a replica. Only a handler with the write lock may ask for it.
     HandOver(failover::Plan),
-    /// End a hand-over that is under way. The handler has the write lock.
+    /// Stop a hand-over that is under way. Only a handler with the write lock may ask for it.
     AbortHandOver,
     /// Close these connections.
     Kill(Vec<Arc<Client>>),
-    /// End the wait of a client with this outcome, and reply whether it waited.
+    /// End the wait of this client with this outcome. Replies 1 if the client waited, else 0.
     Unblock(Option<Arc<Client>>, Outcome),
-    /// Shut the server down; the client waits for that.
+    /// Shut the server down. The client waits until it is down.
     ShutDown(shutdown::ShutdownOptions),
-    /// Give up a shutdown that waits, and reply OK.
+    /// Cancel a shutdown that waits for replicas. Replies OK, or an error if there is none.
     AbortShutdown,
-    /// Write the settings in force to the configuration file, and reply how that went.
+    /// Write the current settings to the configuration file. Replies with an error if that fails.
     RewriteConfig,
 }
 
 impl Context<'_> {
-    /// The object at `key`, for a reader. Counts as a use of it.
+    /// The object at `key`, for a reader. Counts as a use of the key.
     #[inline]
     pub fn find<'d>(&self, db: &'d Db, key: &[u8]) -> Option<&'d Object> {
         let object = self.peek(db, key);
@@ -107,7 +115,7 @@ impl Context<'_> {
         object
     }
 
-    /// The object at `key`, for a reader. Does not count as a use of it: for commands that do not read the value.
+    /// The object at `key`, for a reader that does not read the value. Does not count as a use of the key.
     #[inline]
     pub fn peek<'d>(&self, db: &'d Db, key: &[u8]) -> Option<&'d Object> {
         let object = match db.get_any(key) {
@@ -126,7 +134,7 @@ impl Context<'_> {
         object
     }
 
-    /// The value of type `T` at `key`, for a reader.
+    /// The value of type `T` at `key`, for a reader. Counts as a use of the key.
     ///
     /// # Errors
     ///
@@ -136,7 +144,7 @@ impl Context<'_> {
         Ok(object.map(|object| T::of(&object.value)).transpose()?)
     }
 
-    /// The object at `key`, for a writer. Counts as a use of it.
+    /// The object at `key`, for a writer. Counts as a use of the key.
     #[inline]
     pub fn find_mut<'d>(&self, db: &'d mut Db, key: &[u8]) -> Option<&'d mut Object> {
         let object = db.get_mut(key, self.now)?;
@@ -144,7 +152,7 @@ impl Context<'_> {
         Some(object)
     }
 
-    /// The value of type `T` at `key`, for a writer.
+    /// The value of type `T` at `key`, for a writer. Counts as a use of the key.
     ///
     /// # Errors
     ///
@@ -160,7 +168,7 @@ impl Context<'_> {
             .transpose()?)
     }
 
-    /// The value of type `T` at `key`, which is created if the key is absent.
+    /// The value of type `T` at `key`, for a writer. If the key is absent, this creates it with an empty value.
     ///
     /// # Errors
     ///
@@ -171,36 +179,38 @@ impl Context<'_> {
         key: &[u8],
     ) -> Result<&'d mut T, Error> {
         let exists = match db.get_any(key) {
-            // A key that has expired may have to be deleted first.
+            // `get_mut` deletes an expired key, if this server decides when keys expire.
             Some(object) => !object.is_expired(self.now) || db.get_mut(key, self.now).is_some(),
             None => false,
         };
         if !exists {
             self.set(db, key, T::default().into_value());
         }
-        // The key exists now, so the error is never seen.
+        // The key exists, so this error cannot occur.
         self.get_mut(db, key)?.ok_or(Error::NO_SUCH_KEY)
     }
 
-    /// Sets `key` to a value that does not expire.
+    /// Sets `key` to `value`, whatever was there before. The key does not expire.
     pub fn set(&self, db: &mut Db, key: &[u8], value: crate::store::Value) {
         db.set(key, value, Ttl::Clear, self.usage, self.now);
     }
 
-    /// Moves the bytes of argument `i` out, which saves a copy. `None` if they are few, or if the log needs them too.
+    /// Moves the bytes of argument `i` out, which saves a copy. `None` if the argument is not big (see
+    /// [`crate::resp::args`]), or if the log needs its bytes too.
     pub fn take_big(&mut self, i: usize) -> Option<Vec<u8>> {
         if self.propagation.is_wanted() {
-            return None; // the log gets them as well
+            return None;
         }
         self.args.take_big(i)
     }
 
-    /// Logs the command as it was sent, but with other words in some places. See [`Propagation::add_edited`].
+    /// Logs the command as it was sent, but with other arguments at some positions. See [`Propagation::add_edited`].
     pub fn propagate_edited(&mut self, changes: &[(usize, &[u8])]) {
         self.propagation.add_edited(&self.args, changes);
     }
 
-    /// Asks to wait for one of `keys` instead of replying now. A `timeout` of `None` means for ever.
+    /// Asks the executor to let the client wait until one of `keys` is ready. `service` then makes the reply. Without a
+    /// `timeout` the client waits without limit.
     pub fn block(
         &mut self,
         keys: Vec<Vec<u8>>,

@@ -1,7 +1,7 @@
 //! When a key expires: the one place that turns what a client writes into a Unix time.
 //!
-//! A client gives an expiry in seconds or milliseconds, either from now on or as a Unix time. That makes four forms, which
-//! SET and GETEX name by their options, and which other commands have in their names:
+//! A client writes an expiry in seconds or milliseconds, as a time from now on or as a Unix time. These are four forms.
+//! SET and GETEX have an option for each; other commands have one form each:
 //!
 //! | form | options of SET, GETEX | commands |
 //! |---|---|---|
@@ -10,10 +10,12 @@
 //! | [`Form::EXAT`] | `EXAT unix-time-seconds` | EXPIREAT |
 //! | [`Form::PXAT`] | `PXAT unix-time-milliseconds` | PEXPIREAT |
 //!
-//! The result is always a Unix time in milliseconds, and that is what goes to the log: a replica that runs the log later
-//! must not begin to count anew.
+//! The result is always a Unix time in milliseconds. It also goes to the log, because a replica runs the log later, and
+//! there a time from now on would end later. Example: at 1,700,000,000 seconds of Unix time, `EX 10` becomes
+//! 1,700,000,010,000, and the log gets `PXAT 1700000010000`.
 //!
-//! SET and its relatives refuse zero and negative numbers. The EXPIRE family takes them, and deletes the key.
+//! SET, SETEX, PSETEX and GETEX refuse zero and negative numbers. The EXPIRE family accepts them: the time has passed,
+//! so it deletes the key.
 //!
 //! # Invariant
 //!
@@ -22,26 +24,30 @@
 use crate::resp::Error;
 use crate::store::NEVER;
 
-/// How an expiry is written.
+/// How a client writes an expiry.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Form {
-    /// Milliseconds in the unit.
+    /// The milliseconds in one unit of the number.
     unit: i64,
-    /// It counts from now on.
+    /// The number counts from now on; otherwise it is a Unix time.
     is_relative: bool,
 }
 
 impl Form {
+    /// Seconds from now on.
     pub const EX: Form = Form::new(1000, true);
+    /// Milliseconds from now on.
     pub const PX: Form = Form::new(1, true);
+    /// Unix time in seconds.
     pub const EXAT: Form = Form::new(1000, false);
+    /// Unix time in milliseconds.
     pub const PXAT: Form = Form::new(1, false);
 
     const fn new(unit: i64, is_relative: bool) -> Form {
         Form { unit, is_relative }
     }
 
-    /// The form that an option of SET or GETEX names.
+    /// The form of an option of SET or GETEX; `None` if `word` is another option.
     pub fn of_option(word: &[u8]) -> Option<Form> {
         match word.to_ascii_uppercase().as_slice() {
             b"EX" => Some(Form::EX),
@@ -52,11 +58,12 @@ impl Form {
         }
     }
 
-    /// The Unix time in milliseconds that `n` stands for. `command` is the command's name, for the error.
+    /// The Unix time in milliseconds that the number `n` stands for. `now` is Unix time in milliseconds. The error
+    /// names the command.
     ///
     /// # Errors
     ///
-    /// Redis's error if the time does not fit into 64 bits.
+    /// `ERR invalid expire time` if the result does not fit into 64 bits.
     pub fn deadline(self, n: i64, now: i64, command: &str) -> Result<i64, Error> {
         let base = if self.is_relative { now } else { 0 };
         let ms = n.checked_mul(self.unit);
@@ -64,11 +71,11 @@ impl Form {
         Ok(at.ok_or_else(|| invalid(command))?.min(NEVER - 1))
     }
 
-    /// The same for commands that refuse zero and negative numbers.
+    /// As [`Form::deadline`], for commands that refuse zero and negative numbers.
     ///
     /// # Errors
     ///
-    /// Redis's error for such a number, or if the time does not fit into 64 bits.
+    /// `ERR invalid expire time` for such a number, or if the result does not fit into 64 bits.
     pub fn positive_deadline(self, n: i64, now: i64, command: &str) -> Result<i64, Error> {
         if n <= 0 {
             return Err(invalid(command));
@@ -77,7 +84,7 @@ impl Form {
     }
 }
 
-/// Redis's words for an expiry that is out of range.
+/// Redis's error for an expiry that is out of range.
 fn invalid(command: &str) -> Error {
     Error::new(format!("ERR invalid expire time in '{command}' command"))
 }

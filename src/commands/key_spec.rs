@@ -1,18 +1,20 @@
 //! Where the keys of a command are, and what the command does to each.
 //!
-//! Clients route requests by key specs: COMMAND INFO shows the specs, and COMMAND GETKEYS applies them. A spec has three
-//! parts, as in Redis:
+//! Clients of a cluster find a request's keys by the key specs of its command, to choose a server. COMMAND INFO shows
+//! the specs, and COMMAND GETKEYS applies them. A spec has three parts, as in Redis:
 //!
 //! | part | says | examples |
 //! |---|---|---|
 //! | [`Begin`] | where the first key is | argument 1; the argument after `STREAMS` |
-//! | [`Find`] | which arguments from there on are keys | every second one; as many as a number says |
-//! | [`KeyFlags`] | what the command does to them | `RW ACCESS UPDATE` |
+//! | [`Find`] | which arguments from there on are keys | every second one; as many as an argument says |
+//! | [`KeyFlags`] | what the command does to them | `RW`, `ACCESS`, `UPDATE` |
 //!
-//! Worked example: `XREAD COUNT 2 STREAMS a b 0 0` has the spec `after("STREAMS", 1, …)`. The word is at argument 3,
-//! so the first key is argument 4; four arguments follow the word, and half of them are keys: `a` and `b`.
+//! Worked example: XREAD has the spec `after("STREAMS", 1, …)`. In `XREAD COUNT 2 STREAMS a b 0 0` the word is argument
+//! 3, so the first key is argument 4. Four arguments follow the word, and the first half of them are keys: `a` and `b`.
 //!
-//! Invariant: [`KeySpec::positions`] returns only positions of arguments that exist, whatever the client sent.
+//! # Invariant
+//!
+//! * [`KeySpec::positions`] returns only positions of arguments that exist, whatever the client sent.
 
 use crate::resp::Args;
 
@@ -21,9 +23,9 @@ pub type KeyFlags = u16;
 
 /// The flags of a key spec, in the order in which COMMAND INFO shows them.
 pub mod flags {
-    /// Reads the value, and changes nothing.
+    /// Reads the value or facts about it, and changes nothing.
     pub const RO: u16 = 1 << 0;
-    /// Reads and changes the value.
+    /// Changes the value, or facts about the key such as its expiry.
     pub const RW: u16 = 1 << 1;
     /// Overwrites the value without reading it.
     pub const OW: u16 = 1 << 2;
@@ -40,7 +42,7 @@ pub mod flags {
     /// The flags depend on the command's options.
     pub const VARIABLE_FLAGS: u16 = 1 << 8;
 
-    /// Names by bit.
+    /// The name of each flag, by bit.
     pub const NAMES: [&str; 9] = [
         "RO",
         "RW",
@@ -54,7 +56,7 @@ pub mod flags {
     ];
 }
 
-/// Where some of a command's keys are.
+/// Where a command has keys. A command with keys in several places has several specs.
 pub struct KeySpec {
     /// What the command does to these keys.
     pub flags: KeyFlags,
@@ -69,9 +71,9 @@ pub struct KeySpec {
 /// Where the first key is.
 #[derive(Clone, Copy)]
 pub enum Begin {
-    /// At this argument.
+    /// At this argument; the command's name is argument 0.
     Index(usize),
-    /// After this keyword, which is searched from an argument on.
+    /// Right after this keyword, which is searched from the argument at this position on.
     Keyword(&'static str, usize),
 }
 
@@ -80,11 +82,12 @@ pub enum Begin {
 pub enum Find {
     /// Every `step`-th argument up to `last`.
     Range {
-        /// The last key: counted from the first if not negative, otherwise from the end of the command.
+        /// The last key. Counted from the first key if not negative, otherwise from the end of the command: -1 is the
+        /// last argument.
         last: i32,
-        /// The distance between keys.
+        /// The distance from one key to the next.
         step: usize,
-        /// The keys are only the first 1/limit of the arguments that `last` covers; 0 means all of them.
+        /// If `last` is negative: only the first 1/limit of the arguments are keys; 0 means all of them.
         limit: usize,
     },
     /// An argument says how many keys there are.
@@ -93,21 +96,21 @@ pub enum Find {
         reason = "the first commands with a number of keys come with the sorted sets"
     )]
     NumKeys {
-        /// Where the number is.
+        /// The position of the number, counted from where [`Begin`] points.
         at: usize,
-        /// Where the first key is.
+        /// The position of the first key, counted from there too.
         first: usize,
-        /// The distance between keys.
+        /// The distance from one key to the next.
         step: usize,
     },
 }
 
-/// The spec of one key, at a position.
+/// The spec of one key, at argument `at`.
 pub const fn key(at: usize, flags: KeyFlags) -> KeySpec {
     keys(at, 0, 1, flags)
 }
 
-/// The spec of keys from position `at` on: every `step`-th argument up to `last` (see [`Find::Range`]).
+/// The spec of keys from argument `at` on: every `step`-th argument up to `last` (see [`Find::Range`]).
 pub const fn keys(at: usize, last: i32, step: usize, flags: KeyFlags) -> KeySpec {
     KeySpec {
         flags,
@@ -121,8 +124,8 @@ pub const fn keys(at: usize, last: i32, step: usize, flags: KeyFlags) -> KeySpec
     }
 }
 
-/// The spec of keys after a keyword, which is searched from argument `from` on: the first half of the arguments that follow
-/// the keyword.
+/// The spec of keys after a keyword, which is searched from argument `from` on. The first half of the arguments that
+/// follow the keyword are keys.
 pub const fn after(word: &'static str, from: usize, flags: KeyFlags) -> KeySpec {
     KeySpec {
         flags,
@@ -145,7 +148,8 @@ impl KeySpec {
         }
     }
 
-    /// The arguments that are keys, in a command that begins at argument `from` of `args`.
+    /// The positions in `args` of the keys. The command's name is at `from`: 0 for a request, 2 for the command inside
+    /// a COMMAND GETKEYS.
     pub fn positions(&self, args: &Args, from: usize) -> Vec<usize> {
         let begin = match self.begin {
             Begin::Index(at) => from + at,

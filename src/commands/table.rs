@@ -1,9 +1,11 @@
 //! The table of commands: the rows of all families, joined into one index.
 //!
-//! Each file of a family lists the rows of its own commands, beside their handlers. This file only names the files. COMMAND,
-//! COMMAND DOCS, the statistics and the executor read the index that is built from them.
+//! Each file of a family lists the rows of its own commands (`COMMANDS`), beside their handlers. This file only names
+//! the files. COMMAND, COMMAND DOCS, the statistics and the executor read the [`Index`] that is built from them.
 //!
-//! Invariant: a command has the same number in every index, renamed or not.
+//! # Invariant
+//!
+//! * A command has the same number in every index, also in one with renamed commands.
 
 use std::sync::LazyLock;
 
@@ -49,11 +51,11 @@ static FAMILIES: &[&[Command]] = &[
     streams::info::COMMANDS,
 ];
 
-/// The index of all commands. It is built once and never changes.
+/// The index of all commands under their own names. It is built once and never changes.
 pub static INDEX: LazyLock<Index> = LazyLock::new(|| Index::new(FAMILIES));
 
-/// The index of a server whose settings rename some commands. An index with renamed commands is never freed, because
-/// threads that outlive the server's value may still use it.
+/// The index of a server whose settings rename these commands. An index with renamed commands is never freed, because
+/// threads that outlive the `Server` value may still use it.
 ///
 /// # Errors
 ///

@@ -1,23 +1,26 @@
 //! Transactions: MULTI, DISCARD, WATCH, UNWATCH.
 //!
-//! MULTI opens a transaction. From then on the executor queues commands instead of running them, and EXEC, which is in
-//! [`crate::execute`] because it runs commands, runs all of them with nothing in between.
+//! MULTI opens a transaction. From then on the executor queues the client's commands instead of running them. EXEC runs
+//! the queue; no command of another client runs in between. EXEC is part of the executor ([`crate::execute`]), because
+//! it runs commands.
 //!
-//! WATCH makes this conditional. The client notes which keys its decision depends on, reads them, and EXEC runs the queue only
-//! if none of the keys was modified in the meantime:
+//! With WATCH, EXEC depends on keys. The client watches the keys, reads them, decides, and opens the transaction. EXEC
+//! runs the queue only if none of the keys was modified since WATCH:
 //!
 //! ```text
-//!   WATCH balance
+//!   WATCH balance        OK
 //!   GET balance          "100"
-//!   MULTI
+//!   MULTI                OK
 //!   SET balance 90       QUEUED
-//!   EXEC                 null, if another client has modified balance since WATCH
+//!   EXEC                 runs SET; or null, if balance was modified since WATCH
 //! ```
+//!
+//! A writer that modifies a watched key raises the client's flag, and EXEC reads the flag: see [`crate::state::watch`].
 //!
 //! # Invariants
 //!
-//! * A key is watched under the store's lock, so no modification between WATCH and EXEC is missed.
-//! * EXEC and DISCARD end the watch of all keys, whatever their outcome.
+//! * A key is watched under the store's lock, so EXEC sees every modification after WATCH.
+//! * EXEC and DISCARD of an open transaction end the watch of all keys, whether or not the queue runs.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -44,13 +47,13 @@ pub static COMMANDS: &[Command] = &[
              "Runs the queued commands, with nothing in between."),
     cmd("discard", 1, Plain(discard), NOSCRIPT | LOADING | STALE | FAST | ALLOW_BUSY | NOT_QUEUED, acl::TRANSACTION, &[])
         .doc("transactions", "2.0.0", "O(N)", "",
-             "Forgets the queued commands and closes the transaction."),
+             "Drops the queued commands and closes the transaction."),
     cmd("watch", -2, Read(watch), NOSCRIPT | LOADING | STALE | FAST | ALLOW_BUSY | NOT_QUEUED, acl::TRANSACTION, &[keys(1, -1, 1, RO)])
         .doc("transactions", "2.2.0", "O(1) for every key.", "key...",
-             "Makes the next EXEC depend on these keys staying as they are."),
+             "Makes the next EXEC run only if these keys are not modified."),
     cmd("unwatch", 1, Plain(unwatch), NOSCRIPT | LOADING | STALE | FAST | ALLOW_BUSY, acl::TRANSACTION, &[])
         .doc("transactions", "2.2.0", "O(1)", "",
-             "Forgets all watched keys."),
+             "Stops watching all keys."),
 ];
 
 /// `MULTI`: opens a transaction. Replies OK. O(1).
@@ -63,7 +66,8 @@ pub fn multi(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
-/// `DISCARD`: closes the transaction without running it, and forgets all watched keys. Replies OK. O(N) for N queued commands.
+/// `DISCARD`: closes the transaction without running it, and unwatches all keys. Replies OK. O(N) for N queued commands
+/// and watched keys.
 pub fn discard(ctx: &mut Context) -> CommandResult {
     if ctx.session.set_multi(None).is_none() {
         return Err(Error::text("ERR DISCARD without MULTI"));
@@ -73,7 +77,8 @@ pub fn discard(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
-/// `WATCH key [key ...]`: makes the next EXEC depend on the keys staying as they are. O(1) per key. Replies OK.
+/// `WATCH key [key ...]`: the next EXEC runs its queue only if nobody modifies these keys until then. Replies OK. O(N)
+/// for N keys.
 pub fn watch(ctx: &mut Context, db: &Db) -> CommandResult {
     if ctx.session.multi.is_some() {
         return Err(Error::text("ERR WATCH inside MULTI is not allowed"));
@@ -93,7 +98,7 @@ pub fn watch(ctx: &mut Context, db: &Db) -> CommandResult {
     Ok(())
 }
 
-/// `UNWATCH`: forgets all watched keys. Replies OK. O(N) for N watched keys.
+/// `UNWATCH`: unwatches all keys. Replies OK. O(N) for N watched keys.
 pub fn unwatch(ctx: &mut Context) -> CommandResult {
     ctx.session.unwatch(ctx.server);
     ctx.reply.ok();

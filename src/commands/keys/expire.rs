@@ -1,21 +1,29 @@
-//! When keys expire: EXPIRE, PEXPIRE, EXPIREAT, PEXPIREAT, PERSIST, and the commands that ask for it.
+//! When keys expire. EXPIRE, PEXPIRE, EXPIREAT and PEXPIREAT set an expiry, PERSIST removes it, and TTL, PTTL,
+//! EXPIRETIME and PEXPIRETIME reply with it.
 //!
-//! The four commands that set an expiry differ only in how they state it ([`Form`]). All of them are logged as PEXPIREAT, so a
-//! replica that runs the log later lets the key expire at the same time. A time that has passed deletes the key at once, and
-//! is logged as DEL.
+//! The four commands that set an expiry differ only in how the client writes it ([`Form`]). They are logged as
+//! PEXPIREAT, so the key expires on a replica at the same time, although the replica runs the log later. If the time
+//! has passed, they delete the key at once, and the log gets DEL. Example, at Unix time 1,700,000,000:
 //!
-//! Conditions restrict the change. A key that does not expire counts as one that expires later than any other:
+//! | the client sends | the log gets |
+//! |---|---|
+//! | `EXPIRE k 10` | `PEXPIREAT k 1700000010000` |
+//! | `EXPIRE k 10 NX` | `PEXPIREAT k 1700000010000 NX` |
+//! | `EXPIRE k -1` | `DEL k` |
+//!
+//! Options restrict the change. For GT and LT, a key without an expiry expires later than every other key:
 //!
 //! | option | sets the expiry only if |
 //! |---|---|
 //! | NX | the key has none |
 //! | XX | the key has one |
 //! | GT | the new one is later |
-//! | LT | the new one is sooner |
+//! | LT | the new one is earlier |
 //!
 //! # Invariant
 //!
-//! * On a replica no key is deleted here: it is hidden once its time has come, until the primary deletes it.
+//! * On a replica, a time that has passed does not delete the key. The key gets the expiry, so it is hidden from
+//!   clients.
 
 use crate::commands::args::{Cursor, int};
 use crate::commands::command::Handler::{Read, Write};
@@ -59,60 +67,69 @@ pub static COMMANDS: &[Command] = &[
              "Tells the Unix time in milliseconds at which a key will expire."),
     cmd("persist", 2, Write(persist), WRITE | FAST, acl::KEYSPACE, &[key(1, RW | UPDATE)])
         .doc("generic", "2.2.0", "O(1)", "key",
-             "Takes a key's expiry away."),
+             "Removes the expiry of a key."),
 ];
 
-/// Conditions under which EXPIRE does something.
+/// The conditions under which EXPIRE and its relatives set the expiry. All that are given must hold.
 #[derive(Default)]
-struct When {
+struct Conditions {
+    /// NX: the key has no expiry.
     no_expiry: bool,
+    /// XX: the key has an expiry.
     has_expiry: bool,
+    /// GT: the new expiry is later than the old one.
     later: bool,
-    sooner: bool,
+    /// LT: the new expiry is earlier than the old one.
+    earlier: bool,
 }
 
-impl When {
+impl Conditions {
     /// Reads the conditions.
-    fn read(mut options: Cursor) -> Result<When, Error> {
-        let mut when = When::default();
+    ///
+    /// # Errors
+    ///
+    /// Redis's errors for an unknown option, and for options that exclude each other.
+    fn read(mut options: Cursor) -> Result<Conditions, Error> {
+        let mut conditions = Conditions::default();
         while let Some(word) = options.next() {
             match word.to_ascii_uppercase().as_slice() {
-                b"NX" => when.no_expiry = true,
-                b"XX" => when.has_expiry = true,
-                b"GT" => when.later = true,
-                b"LT" => when.sooner = true,
+                b"NX" => conditions.no_expiry = true,
+                b"XX" => conditions.has_expiry = true,
+                b"GT" => conditions.later = true,
+                b"LT" => conditions.earlier = true,
                 _ => return Err(Error::new([b"ERR Unsupported option ", word].concat())),
             }
         }
-        if when.no_expiry && (when.has_expiry || when.later || when.sooner) {
+        let has_other = conditions.has_expiry || conditions.later || conditions.earlier;
+        if conditions.no_expiry && has_other {
             let text = "ERR NX and XX, GT or LT options at the same time are not compatible";
             return Err(Error::text(text));
         }
-        if when.later && when.sooner {
+        if conditions.later && conditions.earlier {
             let text = "ERR GT and LT options at the same time are not compatible";
             return Err(Error::text(text));
         }
-        Ok(when)
+        Ok(conditions)
     }
 
-    /// Whether a key that expires at `old` gets the expiry `new`.
+    /// Whether a key gets the expiry `new`. `old` is its expiry until now, if it has one.
     fn allows(&self, old: Option<i64>, new: i64) -> bool {
         let is_forbidden = self.no_expiry && old.is_some()
             || self.has_expiry && old.is_none()
             || self.later && old.is_none_or(|old| new <= old)
-            || self.sooner && old.is_some_and(|old| new >= old);
+            || self.earlier && old.is_some_and(|old| new >= old);
         !is_forbidden
     }
 }
 
-/// What EXPIRE and its relatives do. They reply 1 if they set the expiry, or deleted the key because its time has passed, and
-/// 0 if there is no key or the condition does not hold.
-fn set_expiry(ctx: &mut Context, db: &mut Db, form: Form, command: &str) -> CommandResult {
-    let when = When::read(Cursor::new(&ctx.args, 3))?;
+/// Does the work of EXPIRE, PEXPIRE, EXPIREAT and PEXPIREAT. Replies 1 if it set the expiry, or deleted the key because
+/// the time has passed; 0 if there is no key or a condition does not hold. Errors name `command`.
+fn change_expiry(ctx: &mut Context, db: &mut Db, form: Form, command: &str) -> CommandResult {
+    let conditions = Conditions::read(Cursor::new(&ctx.args, 3))?;
     let at = form.deadline(int(&ctx.args[2])?, ctx.now, command)?;
     let key = &ctx.args[1];
     let old = ctx.find_mut(db, key).map(|object| object.expiry());
-    if !old.is_some_and(|old| when.allows(old, at)) {
+    if !old.is_some_and(|old| conditions.allows(old, at)) {
         ctx.reply.int(0);
         return Ok(());
     }
@@ -133,67 +150,70 @@ fn set_expiry(ctx: &mut Context, db: &mut Db, form: Form, command: &str) -> Comm
     Ok(())
 }
 
-/// `EXPIRE key seconds [NX | XX | GT | LT]`: lets a key live for so many seconds. Replies 1 or 0. O(1).
+/// `EXPIRE key seconds [NX | XX | GT | LT]`: the key expires after so many seconds. Replies 1 if it set the expiry,
+/// else 0. O(1).
 ///
-/// Propagates `PEXPIREAT key unix-time-milliseconds`, or `DEL key` for a time that has passed.
+/// Propagates `PEXPIREAT key unix-time-milliseconds [NX | XX | GT | LT]`, or `DEL key` if the time has passed; then it
+/// also reports a removed stream as ready.
 pub fn expire(ctx: &mut Context, db: &mut Db) -> CommandResult {
-    set_expiry(ctx, db, Form::EX, "expire")
+    change_expiry(ctx, db, Form::EX, "expire")
 }
 
-/// `PEXPIRE key milliseconds [NX | XX | GT | LT]`: the same in milliseconds.
+/// `PEXPIRE key milliseconds [NX | XX | GT | LT]`: as EXPIRE, in milliseconds.
 pub fn pexpire(ctx: &mut Context, db: &mut Db) -> CommandResult {
-    set_expiry(ctx, db, Form::PX, "pexpire")
+    change_expiry(ctx, db, Form::PX, "pexpire")
 }
 
-/// `EXPIREAT key unix-time-seconds [NX | XX | GT | LT]`: the same until a Unix time in seconds.
+/// `EXPIREAT key unix-time-seconds [NX | XX | GT | LT]`: as EXPIRE, at a Unix time in seconds.
 pub fn expireat(ctx: &mut Context, db: &mut Db) -> CommandResult {
-    set_expiry(ctx, db, Form::EXAT, "expireat")
+    change_expiry(ctx, db, Form::EXAT, "expireat")
 }
 
-/// `PEXPIREAT key unix-time-milliseconds [NX | XX | GT | LT]`: the same until a Unix time in milliseconds.
+/// `PEXPIREAT key unix-time-milliseconds [NX | XX | GT | LT]`: as EXPIRE, at a Unix time in milliseconds.
 pub fn pexpireat(ctx: &mut Context, db: &mut Db) -> CommandResult {
-    set_expiry(ctx, db, Form::PXAT, "pexpireat")
+    change_expiry(ctx, db, Form::PXAT, "pexpireat")
 }
 
-/// Replies -2 for no key, -1 for no expiry, or what `form` makes of it.
-fn reply_expiry(ctx: &mut Context, db: &Db, form: impl Fn(i64) -> i64) -> CommandResult {
+/// Replies -2 for no key, -1 for no expiry, or what `convert` makes of the expiry, a Unix time in milliseconds.
+fn reply_expiry(ctx: &mut Context, db: &Db, convert: impl Fn(i64) -> i64) -> CommandResult {
     let answer = match ctx.peek(db, &ctx.args[1]).map(|o| o.expiry()) {
         None => -2,
         Some(None) => -1,
-        Some(Some(at)) => form(at),
+        Some(Some(at)) => convert(at),
     };
     ctx.reply.int(answer);
     Ok(())
 }
 
+/// Milliseconds as seconds, rounded to the nearest, as in Redis.
 fn round_to_seconds(ms: i64) -> i64 {
     ms.saturating_add(500) / 1000
 }
 
-/// `TTL key`: replies with the seconds that the key has left; -1 if it does not expire, -2 if there is none. O(1).
+/// `TTL key`: replies with the seconds until the key expires, rounded; -1 if it does not expire, -2 for no key. O(1).
 pub fn ttl(ctx: &mut Context, db: &Db) -> CommandResult {
     let now = ctx.now;
     reply_expiry(ctx, db, |at| round_to_seconds(at - now))
 }
 
-/// `PTTL key`: the same in milliseconds.
+/// `PTTL key`: as TTL, in milliseconds.
 pub fn pttl(ctx: &mut Context, db: &Db) -> CommandResult {
     let now = ctx.now;
     reply_expiry(ctx, db, |at| at - now)
 }
 
-/// `EXPIRETIME key`: replies with the Unix time in seconds at which the key expires; -1 if it does not, -2 if there is none.
-/// O(1).
+/// `EXPIRETIME key`: replies with the Unix time in seconds at which the key expires, rounded; -1 if it does not expire,
+/// -2 for no key. O(1).
 pub fn expiretime(ctx: &mut Context, db: &Db) -> CommandResult {
     reply_expiry(ctx, db, round_to_seconds)
 }
 
-/// `PEXPIRETIME key`: the same in milliseconds.
+/// `PEXPIRETIME key`: as EXPIRETIME, in milliseconds.
 pub fn pexpiretime(ctx: &mut Context, db: &Db) -> CommandResult {
     reply_expiry(ctx, db, |at| at)
 }
 
-/// `PERSIST key`: takes the expiry of a key away. Replies 1 if there was one, else 0. O(1).
+/// `PERSIST key`: removes the expiry of a key. Replies 1 if there was one, else 0. O(1).
 pub fn persist(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let key = &ctx.args[1];
     let had_expiry = ctx.find_mut(db, key).is_some_and(|o| o.expiry().is_some());

@@ -1,10 +1,9 @@
-//! Keys, whatever they hold: DEL, UNLINK, EXISTS, TOUCH, TYPE.
+//! Keys of any type: DEL, UNLINK, EXISTS, TOUCH, TYPE.
 //!
-//! These commands look at a key and not into its value. Those that only ask about a key do not count as a use of it, TOUCH
-//! excepted, whose purpose that is.
+//! These commands do not read the value at a key. EXISTS and TYPE do not count as a use of the key. TOUCH does; that is
+//! its purpose.
 //!
-//! A large value that is removed is freed by the client's thread after the lock is released, so UNLINK and DEL are the same
-//! here.
+//! The client's thread frees a large value after it has released the lock, so UNLINK and DEL are the same here.
 
 use crate::commands::command::Handler::{Read, Write};
 use crate::commands::command::flags::{FAST, READONLY, WRITE};
@@ -39,6 +38,8 @@ pub static COMMANDS: &[Command] = &[
 ];
 
 /// `DEL key [key ...]`: removes keys. Replies with the number of keys that existed. O(N) for N keys.
+///
+/// Reports a removed stream as ready.
 pub fn del(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let mut removed = 0;
     for key in ctx.args.iter_from(1) {
@@ -52,27 +53,27 @@ pub fn del(ctx: &mut Context, db: &mut Db) -> CommandResult {
     Ok(())
 }
 
-/// `UNLINK key [key ...]`: the same as DEL.
+/// `UNLINK key [key ...]`: as DEL.
 pub fn unlink(ctx: &mut Context, db: &mut Db) -> CommandResult {
     del(ctx, db)
 }
 
-/// `EXISTS key [key ...]`: replies with the number of keys that exist; a key that is named twice counts twice. O(N) for N
-/// keys.
+/// `EXISTS key [key ...]`: replies with the number of keys that exist. A key that is given twice counts twice. O(N) for
+/// N keys.
 pub fn exists(ctx: &mut Context, db: &Db) -> CommandResult {
     let found = (ctx.args.iter_from(1)).filter(|key| ctx.peek(db, key).is_some());
     ctx.reply.int(found.count() as i64);
     Ok(())
 }
 
-/// `TOUCH key [key ...]`: counts as a use of the keys. Replies with the number of keys that exist. O(N) for N keys.
+/// `TOUCH key [key ...]`: marks keys as used now. Replies with the number of keys that exist. O(N) for N keys.
 pub fn touch(ctx: &mut Context, db: &Db) -> CommandResult {
     let found = (ctx.args.iter_from(1)).filter(|key| ctx.find(db, key).is_some());
     ctx.reply.int(found.count() as i64);
     Ok(())
 }
 
-/// `TYPE key`: replies with the name of the type of the value at the key, or `none`. O(1).
+/// `TYPE key`: replies with the name of the value's type, or `none` for no key. O(1).
 pub fn type_of(ctx: &mut Context, db: &Db) -> CommandResult {
     let object = ctx.peek(db, &ctx.args[1]);
     ctx.reply

@@ -1,19 +1,18 @@
-//! Where a value lives: RENAME, RENAMENX, COPY, MOVE.
+//! Renaming, copying and moving keys: RENAME, RENAMENX, COPY, MOVE.
 //!
-//! A value moves or is copied as a whole, with its expiry. Moving costs O(1) whatever the value is; a copy shares what can be
-//! shared, such as the nodes of a stream, until one side changes it.
+//! The value goes to the target as a whole, with its expiry. A move costs O(1) for a value of any size. A copy of a
+//! stream shares the stream with the original until one of them changes.
 //!
-//! | command | from | to | if the target exists |
+//! | command | source | target | if the target exists |
 //! |---|---|---|---|
-//! | RENAME | this database | the same | replaces it |
-//! | RENAMENX | this database | the same | replies 0 |
-//! | COPY | this database | any | replies 0, or replaces it with REPLACE |
-//! | MOVE | this database | another | replies 0 |
+//! | RENAME | a key of the selected database | another name there | replaces it |
+//! | RENAMENX | a key of the selected database | another name there | replies 0 |
+//! | COPY | a key of the selected database | any name in any database | replies 0; with REPLACE, replaces it |
+//! | MOVE | a key of the selected database | the same name in another database | replies 0 |
 //!
 //! # Invariant
 //!
-//! * The source is looked up before the target, so expired keys are deleted, and logged, in the order in which Redis does
-//!   that.
+//! * The source is looked up before the target, so expired keys are deleted and logged in the same order as in Redis.
 
 use crate::commands::args::{Cursor, db_index, db_index_of, int32};
 use crate::commands::command::Handler::{Write, WriteAll};
@@ -30,10 +29,10 @@ use crate::store::{Class, Db, Store};
 pub static COMMANDS: &[Command] = &[
     cmd("rename", 3, Write(rename), WRITE, acl::KEYSPACE, &[key(1, RW | ACCESS | DELETE), key(2, OW | UPDATE)])
         .doc("generic", "1.0.0", "O(1)", "key newkey",
-             "Gives a key another name, replacing what had that name."),
+             "Gives a key another name and replaces a key that has that name."),
     cmd("renamenx", 3, Write(renamenx), WRITE | FAST, acl::KEYSPACE, &[key(1, RW | ACCESS | DELETE), key(2, OW | INSERT)])
         .doc("generic", "1.0.0", "O(1)", "key newkey",
-             "Gives a key another name unless that name is taken."),
+             "Gives a key another name unless a key has that name."),
     cmd("copy", -3, WriteAll(copy), WRITE | DENYOOM, acl::KEYSPACE, &[key(1, RO | ACCESS), key(2, OW | UPDATE)])
         .doc("generic", "6.2.0", "O(N)", "source destination [DB destination-db] [REPLACE]",
              "Copies a value to another key, also across databases."),
@@ -42,25 +41,31 @@ pub static COMMANDS: &[Command] = &[
              "Moves a key to another database."),
 ];
 
+/// Redis's error for a source and a target that are the same key.
 const SAME_OBJECT: Error = Error::text("ERR source and destination objects are the same");
 
-/// `RENAME key newkey`: gives a key another name, and replaces what had that name. Replies OK, also if the names are the
-/// same. O(1).
+/// `RENAME key newkey`: gives a key another name, and replaces a key that has that name. Replies OK, even if both names
+/// are the same; an error for no key. O(1).
+///
+/// Reports a stream as ready at both names.
 pub fn rename(ctx: &mut Context, db: &mut Db) -> CommandResult {
-    move_name(ctx, db, true)?;
+    rename_key(ctx, db, true)?;
     ctx.reply.ok();
     Ok(())
 }
 
-/// `RENAMENX key newkey`: gives a key another name unless that name is taken. Replies 1 if it did, else 0. O(1).
+/// `RENAMENX key newkey`: gives a key another name, unless a key has that name. Replies 1 if it did, else 0; an error
+/// for no key. O(1).
+///
+/// Reports a stream as ready at both names.
 pub fn renamenx(ctx: &mut Context, db: &mut Db) -> CommandResult {
-    let moved = move_name(ctx, db, false)?;
-    ctx.reply.int(moved.into());
+    let renamed = rename_key(ctx, db, false)?;
+    ctx.reply.int(renamed.into());
     Ok(())
 }
 
-/// Gives a key another name. Returns whether it did.
-fn move_name(ctx: &mut Context, db: &mut Db, replace: bool) -> Result<bool, Error> {
+/// Gives a key another name; with `replace` even if a key has that name. Returns whether it did.
+fn rename_key(ctx: &mut Context, db: &mut Db, replace: bool) -> Result<bool, Error> {
     let (from, to) = (&ctx.args[1], &ctx.args[2]);
     ctx.find_mut(db, from).ok_or(Error::NO_SUCH_KEY)?;
     if from == to {
@@ -81,8 +86,11 @@ fn move_name(ctx: &mut Context, db: &mut Db, replace: bool) -> Result<bool, Erro
     Ok(true)
 }
 
-/// `COPY source destination [DB destination-db] [REPLACE]`: copies a value with its expiry. Replies 1 if it did, else 0. O(N)
-/// for a value of N elements.
+/// `COPY source destination [DB destination-db] [REPLACE]`: copies a value with its expiry. Replies 1 if it did, 0 if
+/// there is no source, or if the target exists and REPLACE is not given. O(N) for a string of N bytes, O(1) for a
+/// stream.
+///
+/// Reports a stream as ready at the target.
 pub fn copy(ctx: &mut Context, store: &mut Store) -> CommandResult {
     let here = ctx.session.db;
     let (mut there, mut replace) = (here, false);
@@ -118,7 +126,10 @@ pub fn copy(ctx: &mut Context, store: &mut Store) -> CommandResult {
     Ok(())
 }
 
-/// `MOVE key db`: moves a key to another database. Replies 1 if it did, 0 if there is no such key, or already one there. O(1).
+/// `MOVE key db`: moves a key to another database. Replies 1 if it did, 0 if there is no such key here, or there is one
+/// there. O(1).
+///
+/// Reports a stream as ready in both databases.
 pub fn move_key(ctx: &mut Context, store: &mut Store) -> CommandResult {
     let here = ctx.session.db;
     let there = db_index(ctx, 2)?;

@@ -1,8 +1,8 @@
-//! OBJECT: how a value is kept, and how it is used.
+//! OBJECT: how a value is stored, and how its key is used.
 //!
-//! Looking at a key through OBJECT does not count as a use of it. What can be told about the use depends on the setting
-//! `maxmemory-policy`: the time of the last use, or under an LFU policy a counter of uses, but never both, because a key has
-//! room for one of them.
+//! OBJECT does not count as a use of the key. A key has room for one figure about its use, and the setting
+//! `maxmemory-policy` says which: with an LFU policy it is a counter of uses (OBJECT FREQ), otherwise the time of the
+//! last use (OBJECT IDLETIME). The other subcommand replies with an error.
 
 use crate::commands::args::help as reply_help;
 use crate::commands::command::Handler::{Container, Plain, Read};
@@ -19,7 +19,7 @@ use crate::store::{Db, Object, Value};
 pub static COMMANDS: &[Command] = &[
     cmd("object", -2, Container, NONE, 0, &[])
         .doc("generic", "2.2.3", "Depends on subcommand.", "",
-             "Looks at how a value is kept.")
+             "Shows how a value is stored and used.")
         .subcommands(SUBCOMMANDS),
 ];
 
@@ -47,10 +47,11 @@ static SUBCOMMANDS: &[Command] = &[
         .tips(&["nondeterministic_output"]),
 ];
 
-/// Redis shares the integers below this; their reference count is a constant.
+/// Redis shares one object for each integer from 0 up to this number, which is excluded. Their reference count is the
+/// largest 32-bit integer.
 const SHARED_INTEGERS: i64 = 10_000;
 
-/// What `body` replies for the object at the key, or null.
+/// Runs `body`, which replies for the object at the key; replies null if there is no key.
 fn with_object(
     ctx: &mut Context,
     db: &Db,
@@ -65,7 +66,8 @@ fn with_object(
     }
 }
 
-/// `OBJECT ENCODING key`: replies with the name of the representation in memory, or null for no key. O(1).
+/// `OBJECT ENCODING key`: replies with the name of the value's representation in memory, such as `int`; null for no
+/// key. O(1).
 pub fn encoding(ctx: &mut Context, db: &Db) -> CommandResult {
     with_object(ctx, db, |ctx, object| {
         ctx.reply.bulk(object.value.encoding().as_bytes());
@@ -73,9 +75,9 @@ pub fn encoding(ctx: &mut Context, db: &Db) -> CommandResult {
     })
 }
 
-/// `OBJECT REFCOUNT key`: replies with the number of references to the value, or null for no key. O(1).
+/// `OBJECT REFCOUNT key`: replies with the number of references to the value; null for no key. O(1).
 ///
-/// Values are not shared here. The reply is what Redis gives, where small integers are.
+/// This server does not share values, but replies as Redis does, which shares small integers.
 pub fn refcount(ctx: &mut Context, db: &Db) -> CommandResult {
     with_object(ctx, db, |ctx, object| {
         let shared = matches!(object.value, Value::Int(n) if (0..SHARED_INTEGERS).contains(&n));
@@ -84,7 +86,8 @@ pub fn refcount(ctx: &mut Context, db: &Db) -> CommandResult {
     })
 }
 
-/// `OBJECT IDLETIME key`: replies with the seconds since the last use of the key, or null for no key. O(1).
+/// `OBJECT IDLETIME key`: replies with the seconds since the last use of the key; null for no key, an error with an LFU
+/// policy. O(1).
 pub fn idletime(ctx: &mut Context, db: &Db) -> CommandResult {
     with_object(ctx, db, |ctx, object| {
         if ctx.config.is_lfu() {
@@ -98,12 +101,13 @@ pub fn idletime(ctx: &mut Context, db: &Db) -> CommandResult {
     })
 }
 
-/// Seconds since the object was last used.
+/// The seconds since the object was last used. Without meaning under an LFU policy.
 pub fn idle_seconds(ctx: &Context, object: &Object) -> i64 {
     (ctx.now / 1000 - i64::from(object.used())).max(0)
 }
 
-/// `OBJECT FREQ key`: replies with the logarithmic counter of uses, or null for no key. O(1).
+/// `OBJECT FREQ key`: replies with the logarithmic counter of uses; null for no key, an error without an LFU policy.
+/// O(1).
 pub fn freq(ctx: &mut Context, db: &Db) -> CommandResult {
     with_object(ctx, db, |ctx, object| {
         if !ctx.config.is_lfu() {
@@ -117,7 +121,7 @@ pub fn freq(ctx: &mut Context, db: &Db) -> CommandResult {
     })
 }
 
-/// `OBJECT HELP`: replies with the subcommands.
+/// `OBJECT HELP`: replies with the subcommands and their summaries. O(1).
 pub fn help(ctx: &mut Context) -> CommandResult {
     reply_help(ctx, "object", SUBCOMMANDS)
 }

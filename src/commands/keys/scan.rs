@@ -2,21 +2,30 @@
 //!
 //! # Keys that have expired
 //!
-//! None of these commands returns a key that has expired. They differ in what else happens to such a key, as in Redis:
+//! These commands do not return a key that has expired, with two exceptions that Redis has too: SCAN with `TYPE none`,
+//! and RANDOMKEY on a replica (see [`random_key`]). What else they do with such a key differs:
 //!
 //! | command | an expired key that it meets |
 //! |---|---|
-//! | KEYS | is left out, and stays |
-//! | SCAN | is deleted, unless MATCH leaves it out first |
-//! | RANDOMKEY | is deleted, and another key is picked |
+//! | KEYS | stays |
+//! | SCAN | is deleted, unless MATCH excludes it |
+//! | RANDOMKEY | is deleted, and the command picks another key |
 //!
-//! A reader cannot delete, so it notes the keys, and the executor deletes them after the handler. The flag `EXPIRE_EACH`
-//! makes each of these deletions a unit of its own in the log.
+//! A reader cannot delete, so the handler notes the keys, and the executor deletes them afterwards; on a replica it
+//! does not. The flag `EXPIRE_EACH` makes each of these deletions a unit of its own in the log.
 //!
 //! # The cursor of SCAN
 //!
-//! See [`Db::scan`]: every key that is there from the beginning of a walk to its end is returned at least once, whatever comes
-//! and goes in the meantime.
+//! A client begins a walk with cursor 0, and calls SCAN with the cursor of the last reply until that is 0:
+//!
+//! ```text
+//!   SCAN 0      → cursor 5632, ["a", "b"]
+//!   SCAN 5632   → cursor 0, ["c"]         the walk has ended
+//! ```
+//!
+//! The walk returns every key that exists from its beginning to its end at least once, whatever is added and deleted
+//! meanwhile. A key that is added or deleted meanwhile may be returned or not, and some keys may be returned twice.
+//! [`Db::scan`] implements the walk.
 
 use crate::commands::args::Cursor;
 use crate::commands::command::Handler::Read;
@@ -44,7 +53,7 @@ pub static COMMANDS: &[Command] = &[
         .tips(&["request_policy:all_shards", "nondeterministic_output"]),
 ];
 
-/// `KEYS pattern`: replies with all keys that match. O(N) for N keys in the database.
+/// `KEYS pattern`: replies with all keys that match the pattern. O(N) for N keys in the database.
 pub fn keys(ctx: &mut Context, db: &Db) -> CommandResult {
     let pattern = &ctx.args[1];
     let all = pattern == b"*";
@@ -59,12 +68,14 @@ pub fn keys(ctx: &mut Context, db: &Db) -> CommandResult {
 /// Which keys SCAN returns.
 #[derive(Default)]
 struct ScanFilter<'a> {
+    /// MATCH: the pattern of the name. `None` for `*` too.
     pattern: Option<&'a [u8]>,
+    /// TYPE: the name of the value's type.
     type_name: Option<&'a [u8]>,
 }
 
 impl ScanFilter<'_> {
-    /// Whether SCAN returns this key. An expired key is noted for deletion, unless the pattern leaves it out first.
+    /// Whether SCAN returns this key. Notes an expired key for deletion, unless the pattern excludes it.
     fn admits(&self, ctx: &Context, db: &Db, key: &[u8], object: &Object) -> bool {
         if (self.pattern).is_some_and(|pattern| !glob::matches(pattern, key, false)) {
             return false;
@@ -76,15 +87,16 @@ impl ScanFilter<'_> {
             }
             return !is_expired;
         };
-        // As in Redis, a key that has just expired has the type `none`.
+        // As in Redis on a primary, an expired key has the type `none` here, so TYPE none returns it.
         let object = ctx.peek(db, key);
         let type_name = object.map_or("none", |o| o.value.type_name());
         wanted.eq_ignore_ascii_case(type_name.as_bytes())
     }
 }
 
-/// `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`: looks at some keys, about `count` of them, from the cursor on.
-/// Replies with the cursor to go on with, 0 at the end, and the keys that match. O(count).
+/// `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`: one step of a walk over all keys, which visits about
+/// `count` keys (10 by default). Replies with the next cursor, which is 0 at the end, and the visited keys that match.
+/// O(count).
 pub fn scan(ctx: &mut Context, db: &Db) -> CommandResult {
     let cursor = number::parse_cursor(&ctx.args[1]);
     let cursor = cursor.ok_or(Error::text("ERR invalid cursor"))?;
@@ -115,11 +127,10 @@ pub fn scan(ctx: &mut Context, db: &Db) -> CommandResult {
     Ok(())
 }
 
-/// Random picks before RANDOMKEY looks for a key in another way.
+/// The number of random picks that RANDOMKEY makes before it walks over all keys.
 const PICKS: usize = 100;
 
-/// `RANDOMKEY`: replies with a key chosen at random, or null if the database is empty. O(1), if not almost all keys have
-/// expired.
+/// `RANDOMKEY`: replies with a random key, or null if there is none. O(1); O(N) for N keys if nearly all have expired.
 pub fn randomkey(ctx: &mut Context, db: &Db) -> CommandResult {
     match random_key(ctx, db) {
         Some(key) => ctx.reply.bulk(key),
@@ -128,8 +139,8 @@ pub fn randomkey(ctx: &mut Context, db: &Db) -> CommandResult {
     Ok(())
 }
 
-/// A random key. If a hundred picks find only expired ones, the first live key of a walk over all of them. On a replica that
-/// has only keys with an expiry it may be one that has expired, as in Redis, because a replica does not delete them.
+/// A random key. If [`PICKS`] picks find only expired keys, the first live key of a walk over all keys; or, as in
+/// Redis, the last expired key that was picked, if this server is a replica and all its keys have an expiry.
 fn random_key<'d>(ctx: &Context, db: &'d Db) -> Option<&'d [u8]> {
     let mut last = None;
     for _ in 0..PICKS {

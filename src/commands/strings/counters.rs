@@ -1,11 +1,11 @@
 //! Strings as numbers: INCR, DECR, INCRBY, DECRBY, INCRBYFLOAT.
 //!
-//! A key that is absent counts as 0. The expiry of a key stays. Integers have 64 bits, and a result that does not fit is an
-//! error that leaves the value as it was.
+//! An absent key counts as 0. The key keeps its expiry. Integers have 64 bits; if the result does not fit, the command
+//! replies with an error and the value stays as it was.
 //!
-//! INCRBYFLOAT computes with the 80 bits of an x86 `long double`, as Redis does there ([`LongDouble`]), so the digits of the
-//! result are the same. Another machine might compute other digits from the same operands, so the log gets the result:
-//! `SET key result KEEPTTL`.
+//! INCRBYFLOAT computes with the 80 bits of an x86 `long double` ([`LongDouble`]), so its results have the same digits
+//! as those of Redis on x86. A replica on another processor may compute other digits from the same numbers. So the log
+//! gets the result, as in Redis: if `f` holds 1, `INCRBYFLOAT f 0.5` is logged as `SET f 1.5 KEEPTTL`.
 
 use crate::commands::args::int;
 use crate::commands::command::Handler::Write;
@@ -27,7 +27,7 @@ pub static COMMANDS: &[Command] = &[
              "Adds one to the integer at a key."),
     cmd("decr", 2, Write(decr), WRITE | DENYOOM | FAST, acl::STRING, &[key(1, RW | ACCESS | UPDATE)])
         .doc("string", "1.0.0", "O(1)", "key",
-             "Takes one from the integer at a key."),
+             "Subtracts one from the integer at a key."),
     cmd("incrby", 3, Write(incrby), WRITE | DENYOOM | FAST, acl::STRING, &[key(1, RW | ACCESS | UPDATE)])
         .doc("string", "1.0.0", "O(1)", "key increment",
              "Adds to the integer at a key."),
@@ -39,7 +39,11 @@ pub static COMMANDS: &[Command] = &[
              "Adds to the floating point number at a key."),
 ];
 
-/// Adds to the integer at the key, and replies with the sum.
+/// Does the work of INCR, DECR, INCRBY and DECRBY: adds `by` to the integer at the key, and replies with the sum.
+///
+/// # Errors
+///
+/// Redis's errors for a value that is not an integer, and for a sum of more than 64 bits.
 fn add(ctx: &mut Context, db: &mut Db, by: i64) -> CommandResult {
     let key = &ctx.args[1];
     let sum = match ctx.find_mut(db, key) {
@@ -69,7 +73,7 @@ pub fn incr(ctx: &mut Context, db: &mut Db) -> CommandResult {
     add(ctx, db, 1)
 }
 
-/// `DECR key`: subtracts one from the integer at the key. Replies with the difference. O(1).
+/// `DECR key`: subtracts one from the integer at the key. Replies with the result. O(1).
 pub fn decr(ctx: &mut Context, db: &mut Db) -> CommandResult {
     add(ctx, db, -1)
 }
@@ -80,7 +84,7 @@ pub fn incrby(ctx: &mut Context, db: &mut Db) -> CommandResult {
     add(ctx, db, by)
 }
 
-/// `DECRBY key decrement`: subtracts from the integer at the key. Replies with the difference. O(1).
+/// `DECRBY key decrement`: subtracts from the integer at the key. Replies with the result. O(1).
 pub fn decrby(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let by = int(&ctx.args[2])?.checked_neg();
     let by = by.ok_or(Error::text("ERR decrement would overflow"))?;

@@ -1,17 +1,17 @@
-//! Reading one string: GET, and the commands that read a string and change its key at the same time.
+//! Reading one string: GET, and the commands that read a string and change its key in the same step.
 //!
-//! | command | reads, and then | logged as |
+//! | command | change | logged as |
 //! |---|---|---|
-//! | GET | nothing | |
-//! | GETSET | stores another string | SET |
-//! | GETEX | changes the expiry | PEXPIREAT, PERSIST or DEL |
-//! | GETDEL | removes the key | DEL |
+//! | GET | none | |
+//! | GETSET | stores another string | `SET key value` |
+//! | GETEX | changes or removes the expiry | `PEXPIREAT key unix-time-milliseconds`, `PERSIST key` or `DEL key` |
+//! | GETDEL | removes the key | `DEL key` |
 //!
-//! A replica does not need what was read, so the log has only the change, in the form that gives the same result there.
+//! A replica does not need the reply, so the log has only the change.
 //!
 //! # Invariant
 //!
-//! * A key that holds something else than a string is an error, and is left as it is.
+//! * A key that holds another type gives WRONGTYPE, and does not change.
 
 use crate::commands::args::Cursor;
 use crate::commands::command::Handler::{Read, Write};
@@ -21,7 +21,7 @@ use crate::commands::context::{CommandResult, Context};
 use crate::commands::key_spec::flags::{ACCESS, DELETE, RO, RW, UPDATE};
 use crate::commands::key_spec::key;
 use crate::commands::strings::options::{SetOptions, SetSyntax};
-use crate::commands::strings::value::{reply_old, reply_value, value_of};
+use crate::commands::strings::value::{reply_string, reply_value, value_of};
 use crate::store::{Class, Db, NEVER};
 
 /// The commands of this file.
@@ -41,14 +41,16 @@ pub static COMMANDS: &[Command] = &[
              "Reads a string and removes the key."),
 ];
 
-/// `GET key`: replies with the string at the key, or null. O(1).
+/// `GET key`: replies with the string at the key, or null for no key. O(1).
 pub fn get(ctx: &mut Context, db: &Db) -> CommandResult {
-    reply_old(ctx, db).map(|_| ())
+    reply_string(ctx, db)
 }
 
-/// `GETSET key value`: stores a string, and replies with the old one, or null. O(1). Propagates SET.
+/// `GETSET key value`: stores a string, and removes the expiry. Replies with the old string, or null for no key. O(1).
+///
+/// Propagates `SET key value`.
 pub fn getset(ctx: &mut Context, db: &mut Db) -> CommandResult {
-    reply_old(ctx, db)?;
+    reply_string(ctx, db)?;
     let value = value_of(ctx, 2);
     ctx.set(db, &ctx.args[1], value);
     db.event(Class::String, "set", &ctx.args[1]);
@@ -57,10 +59,11 @@ pub fn getset(ctx: &mut Context, db: &mut Db) -> CommandResult {
     Ok(())
 }
 
-/// `GETEX key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]`: replies with
-/// the string at the key, or null, and changes or removes its expiry. O(1).
+/// `GETEX key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]`: changes
+/// the expiry of a key, or removes it with PERSIST. Replies with the string at the key, or null for no key. O(1).
 ///
-/// Propagates `PEXPIREAT key unix-time-milliseconds` or `PERSIST key`; `DEL key` for a Unix time that has passed.
+/// Propagates `PEXPIREAT key unix-time-milliseconds` or `PERSIST key`; `DEL key` for a Unix time that has passed;
+/// nothing without an option.
 pub fn getex(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let options = SetOptions::read(Cursor::new(&ctx.args, 2), SetSyntax::GetEx)?;
     let key = &ctx.args[1];
@@ -95,11 +98,13 @@ pub fn getex(ctx: &mut Context, db: &mut Db) -> CommandResult {
     Ok(())
 }
 
-/// `GETDEL key`: replies with the string at the key, or null, and removes the key. O(1). Propagates DEL.
+/// `GETDEL key`: removes a key. Replies with the string at the key, or null for no key. O(1).
+///
+/// Propagates `DEL key`.
 pub fn getdel(ctx: &mut Context, db: &mut Db) -> CommandResult {
-    reply_old(ctx, db)?;
+    reply_string(ctx, db)?;
     let key = &ctx.args[1];
-    // On a writable replica an expired key is hidden from the reply, and deleted all the same.
+    // As in Redis, on a writable replica this deletes an expired key too, although the reply is null.
     if db.delete(key, ctx.now) {
         db.event(Class::Generic, "del", key);
         ctx.propagation.add(&[b"DEL", key]);

@@ -2,38 +2,39 @@
 //!
 //! # The table
 //!
-//! Cell (i, j) of the classic table is the length of the longest common subsequence of the first i bytes of one
-//! string and the first j bytes of the other. Walking back from the last cell gives the subsequence, and the
-//! ranges in which both strings have it.
+//! Cell (i, j) of the classic table is the length of the longest common subsequence of the first i bytes of one string
+//! and the first j bytes of the other. A walk back from the last cell gives the subsequence, and its ranges in both
+//! strings.
 //!
-//! Redis stores 4 bytes per cell. Two cells side by side differ by 0 or 1, so this table stores one bit per cell, 64
-//! cells to a word, and computes the cells of a word with one addition (the algorithm of Hyyrö). For strings of 11 KB,
-//! Redis's limit, this takes 16 MB and 15 ms (measured) in place of 512 MB and 450 ms. That matters because the handler
-//! holds the store's read lock, and because several clients may call it at the same time.
+//! Redis stores 4 bytes per cell. A cell exceeds the cell to its left by a *step* of 0 or 1, so this table stores one
+//! bit per cell, 64 cells in a word, and computes the cells of a word with one addition (the algorithm of Hyyrö). For
+//! two strings of 11 KB, the most that Redis accepts by default, this takes 16 MB and 15 ms (measured) in place of 512
+//! MB and 450 ms. That matters because the executor holds the store's read lock, and because several clients may call
+//! LCS at the same time.
 //!
 //! ```text
-//!           long:  a b c          The row of "ac" is 0 1 1 2, the steps are 1 0 1. A step is stored as a *zero*
-//!  short:  ""      0 0 0 0        bit: ...11010, the first column in the lowest bit.
-//!          "a"     0 1 1 1
+//!           long:    a b c        The row of "ac" is 0 1 1 2, and its steps are 1 0 1.
+//!  short:  ""      0 0 0 0        A step of 1 is stored as a bit that is 0: ...11010.
+//!          "a"     0 1 1 1        The first column is in the lowest bit.
 //!          "ac"    0 1 1 2
 //! ```
 //!
 //! # Invariants
 //!
-//! * The rows belong to the shorter string, the bits of a row to the longer one. So little is lost to rounding up to
-//!   whole words.
+//! * There is a row for each byte of the shorter string, and a bit in each row for each byte of the longer one. So
+//!   rounding rows up to whole words wastes little.
 //! * Of several longest subsequences, the reply is the one that Redis finds: see [`Table::walk_back`].
-//! * The limits are Redis's: the table that Redis would need must not exceed `proto-max-bulk-len`.
+//! * The limits are Redis's: the table that Redis would need must not exceed `proto-max-bulk-len` bytes.
 
-use crate::commands::command::Handler::Read;
-use crate::commands::command::flags::READONLY;
-use crate::commands::command::{Command, acl, cmd};
-use crate::commands::key_spec::flags::{ACCESS, RO};
-use crate::commands::key_spec::keys;
 use std::borrow::Cow;
 
 use crate::commands::args::int;
+use crate::commands::command::Handler::Read;
+use crate::commands::command::flags::READONLY;
+use crate::commands::command::{Command, acl, cmd};
 use crate::commands::context::{CommandResult, Context};
+use crate::commands::key_spec::flags::{ACCESS, RO};
+use crate::commands::key_spec::keys;
 use crate::resp::{Error, Reply};
 use crate::store::{Db, Object};
 
@@ -45,24 +46,30 @@ pub static COMMANDS: &[Command] = &[
              "Finds the longest common subsequence of two strings."),
 ];
 
-/// Both strings must be shorter than this.
+/// Both strings must have fewer bytes than this.
 const MAX_LEN: usize = u32::MAX as usize - 1;
-/// The size of a cell in Redis's table.
+/// The size in bytes of a cell in Redis's table.
 const REDIS_CELL: u128 = 4;
+/// The error for a string of [`MAX_LEN`] bytes or more.
 const TOO_LONG: Error = Error::text("ERR String too long for LCS");
+/// The error if Redis's table would exceed `proto-max-bulk-len`.
 const EXCEEDS: Error =
     Error::text("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len");
+/// The error if there is not enough memory for the table.
 const FAILED: Error =
     Error::text("ERR Insufficient memory, failed allocating transient memory for LCS");
 
-/// A range that both strings have in common: its first and last position in each.
+/// A part that both strings have in common.
 #[derive(Debug, PartialEq)]
 struct Match {
+    /// The positions of its first and last byte in the first string.
     a: (usize, usize),
+    /// The positions of its first and last byte in the second string.
     b: (usize, usize),
 }
 
 impl Match {
+    /// The number of bytes.
     fn len(&self) -> usize {
         self.a.1 - self.a.0 + 1
     }
@@ -71,18 +78,21 @@ impl Match {
 /// The options of the command.
 #[derive(Default)]
 struct LcsOptions {
+    /// LEN: reply with the length only.
     len_only: bool,
+    /// IDX: reply with the ranges.
     idx: bool,
+    /// WITHMATCHLEN: with IDX, add the length of each range.
     with_len: bool,
+    /// MINMATCHLEN: with IDX, leave out ranges of fewer bytes.
     min_len: usize,
 }
 
-/// `LCS key1 key2 [LEN] [IDX] [MINMATCHLEN min-match-len] [WITHMATCHLEN]`
+/// `LCS key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]`: compares two strings. An absent key is an empty
+/// string.
 ///
-/// Replies with the longest common subsequence of two strings, with its length (LEN), or with its ranges in both
-/// strings from the last to the first (IDX). A key that does not exist is an empty string.
-///
-/// O(N*M). A word of the processor handles 64 cells at once.
+/// Replies with their longest common subsequence; with its length (LEN); or with its length and its ranges in both
+/// strings, from the last to the first (IDX). O(N*M) for strings of N and M bytes; one step computes 64 cells.
 pub fn lcs(ctx: &mut Context, db: &Db) -> CommandResult {
     // Both keys are looked up before the first error: a key that has expired is deleted in any case.
     let found = [1, 2].map(|i| ctx.find(db, &ctx.args[i]));
@@ -118,6 +128,7 @@ pub fn lcs(ctx: &mut Context, db: &Db) -> CommandResult {
     Ok(())
 }
 
+/// Reads the options.
 fn options(ctx: &Context) -> Result<LcsOptions, Error> {
     let mut options = LcsOptions::default();
     let mut i = 3;
@@ -144,7 +155,11 @@ fn options(ctx: &Context) -> Result<LcsOptions, Error> {
     Ok(options)
 }
 
-/// Applies Redis's limits to the lengths of the strings: `limit` is `proto-max-bulk-len`.
+/// Checks Redis's limits for strings of `a` and `b` bytes. `limit` is `proto-max-bulk-len`.
+///
+/// # Errors
+///
+/// [`TOO_LONG`], [`EXCEEDS`], or [`FAILED`] if the size of Redis's table does not fit into 64 bits.
 fn check_size(a: usize, b: usize, limit: i64) -> Result<(), Error> {
     if a >= MAX_LEN || b >= MAX_LEN {
         return Err(TOO_LONG);
@@ -157,6 +172,7 @@ fn check_size(a: usize, b: usize, limit: i64) -> Result<(), Error> {
     }
 }
 
+/// The string of an object; empty for no object.
 fn string_of(found: Option<&Object>) -> Result<Cow<'_, [u8]>, Error> {
     const WRONG: Error = Error::text("ERR The specified keys must contain string values");
     match found {
@@ -165,31 +181,36 @@ fn string_of(found: Option<&Object>) -> Result<Cow<'_, [u8]>, Error> {
     }
 }
 
+/// Replies with a pair of positions.
 fn reply_pair(reply: &mut Reply, (from, to): (usize, usize)) {
     reply.array(2);
     reply.int(from as i64);
     reply.int(to as i64);
 }
 
-/// The bits of a table: see the head of this file.
+/// The table as bits: see the head of this file. Row p belongs to the first p bytes of the shorter string.
 struct Table {
-    /// A row for each byte of the shorter string. The row of the empty string has no steps, and is left out.
+    /// The words of the rows from row 1 on. Row 0 has no steps, and is left out.
     rows: Vec<u64>,
     /// The number of words in a row.
     width: usize,
-    /// The first string is the longer one.
+    /// The command's first string is the longer one.
     first_is_long: bool,
 }
 
-/// For each byte of the shorter string: the positions of this byte in the longer string, as bits.
+/// For each byte value in the shorter string: its positions in the longer string, as bits.
 struct Positions {
+    /// A row of `width` words for each byte value. Bit q is 1 if the byte at position q of the longer string has this
+    /// value.
     bits: Vec<u64>,
+    /// The number of words in a row.
     width: usize,
-    /// Where the bits of a byte begin.
+    /// The index in `bits` at which the row of a byte value begins.
     of_byte: [usize; 256],
 }
 
 impl Positions {
+    /// Finds the positions. O(N + M), and one row for each byte value in `short`.
     fn build(short: &[u8], long: &[u8]) -> Result<Positions, Error> {
         const NONE: usize = usize::MAX;
         let width = long.len().div_ceil(64);
@@ -215,7 +236,8 @@ impl Positions {
         })
     }
 
-    /// Replaces a row by the one below it, which belongs to `byte` of the shorter string.
+    /// Computes the next row of the table from `row`, and stores it there. `byte` is the byte of the shorter string
+    /// that the next row adds.
     fn next_row(&self, row: &mut [u64], byte: u8) {
         let from = self.of_byte[usize::from(byte)];
         let mut carry = false;
@@ -228,7 +250,11 @@ impl Positions {
     }
 }
 
-/// So many words, all zero; an error if there is not enough memory.
+/// A vector of `words` zeros.
+///
+/// # Errors
+///
+/// [`FAILED`] if there is not enough memory.
 fn zeros(words: usize) -> Result<Vec<u64>, Error> {
     let mut bits = Vec::new();
     bits.try_reserve_exact(words).map_err(|_| FAILED)?;
@@ -242,7 +268,7 @@ fn by_length<'s>(a: &'s [u8], b: &'s [u8]) -> (&'s [u8], &'s [u8]) {
 }
 
 impl Table {
-    /// The length of the subsequence. Needs one row only.
+    /// The length of the longest common subsequence. Stores only one row.
     fn length(a: &[u8], b: &[u8]) -> Result<usize, Error> {
         let (short, long) = by_length(a, b);
         let positions = Positions::build(short, long)?;
@@ -254,6 +280,7 @@ impl Table {
         Ok(row.iter().map(|word| word.count_zeros() as usize).sum())
     }
 
+    /// Computes all rows.
     fn build(a: &[u8], b: &[u8]) -> Result<Table, Error> {
         let (short, long) = by_length(a, b);
         let positions = Positions::build(short, long)?;
@@ -288,7 +315,7 @@ impl Table {
         word.map_or(0, |word| usize::from(word >> ((q - 1) % 64) & 1 == 0))
     }
 
-    /// The value of cell (p, q): the number of steps before it. O(q / 64).
+    /// The value of cell (p, q): the sum of the steps up to it. O(q / 64).
     fn cell(&self, p: usize, q: usize) -> usize {
         let row = self.row(p);
         let whole = row.iter().take(q / 64).map(|word| word.count_zeros());
@@ -301,9 +328,10 @@ impl Table {
 
     /// The subsequence, and its ranges from the last to the first.
     ///
-    /// Where the last bytes differ, Redis drops the last byte of the first string if that leaves the longer subsequence,
-    /// else the last byte of the second string. Here (p, q) is the cell of the shorter and the longer string, `here` is
-    /// its value, and `above` is the value of (p - 1, q).
+    /// The walk begins at the last cell. If the last bytes of both strings are equal, they belong to the subsequence,
+    /// and the walk drops both. If they differ, it drops the last byte of the first string if this leaves a longer
+    /// subsequence, otherwise the last byte of the second string, as Redis does. In the loop, `here` is the value of
+    /// cell (p, q), and `above` that of cell (p - 1, q).
     fn walk_back(&self, a: &[u8], b: &[u8]) -> (Vec<u8>, Vec<Match>) {
         let (short, long) = by_length(a, b);
         let (mut p, mut q) = (short.len(), long.len());
@@ -359,7 +387,7 @@ mod tests {
         assert_eq!(spans, [((4, 7), (5, 8), 4), ((2, 3), (0, 1), 2)]);
     }
 
-    /// Redis's way: a number for each cell.
+    /// Computes the same as Redis does: with a number for each cell.
     fn plainly(a: &[u8], b: &[u8]) -> (usize, Vec<u8>, Vec<Match>) {
         let mut cells = vec![vec![0usize; b.len() + 1]; a.len() + 1];
         for i in 1..=a.len() {

@@ -1,12 +1,19 @@
 //! The string commands.
 //!
-//! A string is any sequence of bytes, and the value of most keys in most servers. The commands fall into groups, one
-//! file each:
+//! A string is any sequence of bytes. It has three representations ([`Value`](crate::store::Value)), and a command may
+//! change one into another:
+//!
+//! | after | value | OBJECT ENCODING |
+//! |---|---|---|
+//! | `SET n 10` | `Int(10)` | `int` |
+//! | `SET s hello` | `Str("hello")` | `embstr`, or `raw` if longer than 44 bytes |
+//! | `APPEND s !` | `Raw("hello!")` | `raw` |
+//!
 //!
 //! | file | commands |
 //! |---|---|
 //! | [`set`] | store one string: SET, SETNX, SETEX, PSETEX |
-//! | [`get`] | read one string, and perhaps change its key: GET, GETSET, GETEX, GETDEL |
+//! | [`get`] | read one string, and change its key in the same step: GET, GETSET, GETEX, GETDEL |
 //! | [`multi`] | store or read several strings at once: MSET, MSETNX, MGET |
 //! | [`range`] | work on a part of a string: APPEND, STRLEN, SETRANGE, GETRANGE, SUBSTR |
 //! | [`counters`] | take the string as a number: INCR, DECR, INCRBY, DECRBY, INCRBYFLOAT |

@@ -1,10 +1,14 @@
 //! Several strings at once: MSET, MSETNX, MGET.
 //!
-//! The arguments of MSET and MSETNX are pairs of a key and a value. All pairs are stored under one lock, so no client sees
-//! some of them without the others. A key that is named twice gets the last value, as if its pairs were stored one after the
-//! other.
+//! The arguments of MSET and MSETNX are pairs of a key and a value. All pairs are stored under one lock, so no client
+//! sees only some of them. A key that is given twice gets the last of its values:
 //!
-//! MGET never fails because of a type: a key that does not hold a string gives null.
+//! ```text
+//!   MSET a 1 b 2 a 3    OK
+//!   MGET a b nosuch     "3", "2", null
+//! ```
+//!
+//! MGET never replies WRONGTYPE: for a key that does not hold a string it replies null.
 
 use crate::commands::args::wrong_arity;
 use crate::commands::command::Handler::{Read, Write};
@@ -33,7 +37,11 @@ pub static COMMANDS: &[Command] = &[
         .tips(&["request_policy:multi_shard"]),
 ];
 
-/// Fails unless every key has a value.
+/// Checks that every key has a value.
+///
+/// # Errors
+///
+/// Redis's error for a wrong number of arguments, which names `command`.
 fn check_pairs(ctx: &Context, command: &str) -> CommandResult {
     if ctx.args.len().is_multiple_of(2) {
         return Err(wrong_arity(command));
@@ -41,7 +49,7 @@ fn check_pairs(ctx: &Context, command: &str) -> CommandResult {
     Ok(())
 }
 
-/// Stores all pairs.
+/// Stores all pairs, and reports the changes.
 fn set_pairs(ctx: &mut Context, db: &mut Db) {
     for i in (1..ctx.args.len()).step_by(2) {
         let value = value_of(ctx, i + 1);
@@ -53,6 +61,8 @@ fn set_pairs(ctx: &mut Context, db: &mut Db) {
 }
 
 /// `MSET key value [key value ...]`: stores a string at each key. Replies OK. O(N) for N keys.
+///
+/// Reports each stream that it replaces as ready.
 pub fn mset(ctx: &mut Context, db: &mut Db) -> CommandResult {
     check_pairs(ctx, "mset")?;
     set_pairs(ctx, db);
@@ -60,8 +70,8 @@ pub fn mset(ctx: &mut Context, db: &mut Db) -> CommandResult {
     Ok(())
 }
 
-/// `MSETNX key value [key value ...]`: the same, unless one of the keys exists; then it stores nothing. Replies 1 if it
-/// stored the strings, else 0. O(N) for N keys.
+/// `MSETNX key value [key value ...]`: stores a string at each key, or nothing if one of the keys exists. Replies 1 if
+/// it stored the strings, else 0. O(N) for N keys.
 pub fn msetnx(ctx: &mut Context, db: &mut Db) -> CommandResult {
     check_pairs(ctx, "msetnx")?;
     let mut keys = (1..ctx.args.len()).step_by(2);
@@ -73,7 +83,8 @@ pub fn msetnx(ctx: &mut Context, db: &mut Db) -> CommandResult {
     Ok(())
 }
 
-/// `MGET key [key ...]`: replies with the string at each key, or null where there is none. O(N) for N keys.
+/// `MGET key [key ...]`: replies with an array of the string at each key, or null where there is no string. O(N) for N
+/// keys.
 pub fn mget(ctx: &mut Context, db: &Db) -> CommandResult {
     ctx.reply.array(ctx.args.len() - 1);
     for key in ctx.args.iter_from(1) {

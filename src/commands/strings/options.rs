@@ -1,7 +1,5 @@
 //! The options that SET and GETEX share.
 //!
-//! The options of GETEX are those of SET, as far as a command that stores nothing can have them:
-//!
 //! ```text
 //!   SET    [NX | XX] [GET] [KEEPTTL | EX n | PX n | EXAT n | PXAT n]
 //!   GETEX                  [PERSIST | EX n | PX n | EXAT n | PXAT n]
@@ -9,52 +7,59 @@
 //!
 //! # Invariant
 //!
-//! * All options are read before the key is looked at, so a syntax error has no effect. A number that is wrong is found
-//!   later, by [`SetOptions::deadline`], because GETEX replies null for an absent key whatever the number is.
+//! * [`SetOptions::read`] finds every syntax error, and a handler calls it before it looks at the key. A wrong number
+//!   is found later, by [`SetOptions::deadline`]: GETEX of an absent key replies null even if the number is wrong.
 
 use crate::commands::args::{Cursor, int};
 use crate::commands::expiry::Form;
 use crate::resp::Error;
 
-/// Which command's options are read.
+/// The command whose options are read.
 #[derive(Clone, Copy, PartialEq)]
 pub enum SetSyntax {
+    /// SET: all options but PERSIST.
     Set,
+    /// GETEX: PERSIST, or an expiry.
     GetEx,
 }
 
 /// An expiry among the options.
 struct TtlOption {
+    /// The option: EX, PX, EXAT or PXAT.
     form: Form,
-    /// The number, or the error for something that is not one. GETEX looks at the key before it complains.
+    /// The option's number, or the error if it is not an integer.
     amount: Result<i64, Error>,
 }
 
 /// The options of SET and GETEX.
 #[derive(Default)]
 pub struct SetOptions {
-    /// NX: only if the key does not exist. XX: only if it does.
+    /// NX: set only if the key does not exist.
     pub only_new: bool,
+    /// XX: set only if the key exists.
     pub only_existing: bool,
     /// GET: reply with the old value.
     pub get: bool,
+    /// KEEPTTL: keep the key's expiry.
     pub keep_ttl: bool,
+    /// PERSIST: remove the key's expiry.
     pub persist: bool,
+    /// EX, PX, EXAT or PXAT: the key's new expiry.
     expiry: Option<TtlOption>,
 }
 
 impl SetOptions {
-    /// Reads the options from `options` on.
+    /// Reads all arguments that are left in `options`.
     ///
     /// # Errors
     ///
-    /// A syntax error for an unknown option, one without its number, and options that exclude each other.
+    /// A syntax error for an unknown option, an option without its number, and options that exclude each other.
     pub fn read(mut options: Cursor, syntax: SetSyntax) -> Result<SetOptions, Error> {
         let mut o = SetOptions::default();
         let is_set = syntax == SetSyntax::Set;
         while let Some(word) = options.next() {
             if let Some(form) = Form::of_option(word) {
-                // The same form may be given again, and then the last one counts; a second form may not.
+                // As in Redis, EX may be given twice, and the last one counts; but EX and PX exclude each other.
                 let fits = o.expiry.as_ref().is_none_or(|e| e.form == form);
                 if !fits || o.keep_ttl || o.persist {
                     return Err(Error::SYNTAX);
@@ -75,17 +80,18 @@ impl SetOptions {
         Ok(o)
     }
 
-    /// Whether there is an expiry, and it is a Unix time.
+    /// Whether EXAT or PXAT was given.
     pub fn has_unix_time(&self) -> bool {
         let form = self.expiry.as_ref().map(|expiry| expiry.form);
         matches!(form, Some(Form::EXAT | Form::PXAT))
     }
 
-    /// When the key expires: Unix time in milliseconds, if there is an expiry.
+    /// The Unix time in milliseconds at which the key shall expire; `None` if the options have no expiry. `now` is Unix
+    /// time in milliseconds. The error names the command.
     ///
     /// # Errors
     ///
-    /// Redis's errors for something that is not an integer, is not positive, or is too large.
+    /// Redis's errors for an expiry that is not an integer, is not positive, or is too large.
     pub fn deadline(&self, now: i64, command: &str) -> Result<Option<i64>, Error> {
         let Some(TtlOption { form, amount }) = &self.expiry else {
             return Ok(None);

@@ -1,18 +1,19 @@
 //! Parts of a string: APPEND, STRLEN, SETRANGE, GETRANGE and its old name SUBSTR.
 //!
-//! A string that is changed in place becomes `raw`: a vector with room to grow, so that many small APPENDs cost O(1) each.
-//! Its expiry stays.
+//! APPEND and SETRANGE change a string in place. Its representation is `raw` from then on: a vector with room to grow,
+//! so many small APPENDs cost O(1) each, amortized. The key keeps its expiry.
 //!
-//! GETRANGE counts from the end for negative positions, and cuts off what lies outside:
+//! GETRANGE takes the positions of the first and the last byte. Negative positions count from the end, and positions
+//! outside the string are cut off:
 //!
 //! ```text
-//!   "hello"     0 … 1 → "he"     -3 … -1 → "llo"     3 … 99 → "lo"     4 … 2 → ""
+//!   GETRANGE of "hello"     0 1 → "he"     -3 -1 → "llo"     3 99 → "lo"     4 2 → ""
 //! ```
 //!
 //! # Invariant
 //!
-//! * No string becomes longer than `proto-max-bulk-len`, because a client could not read it. The primary is exempt: what it
-//!   has done is done.
+//! * APPEND and SETRANGE do not extend a string beyond `proto-max-bulk-len` bytes, the limit for one argument of a
+//!   request. Commands of the primary are not limited, because a replica must do what its primary did.
 
 use crate::commands::args::int;
 use crate::commands::command::Handler::{Read, Write};
@@ -45,7 +46,11 @@ pub static COMMANDS: &[Command] = &[
              "Reads part of a string (the old name of GETRANGE)."),
 ];
 
-/// Refuses strings that a client could not have sent in one piece.
+/// Checks that a string of `len` bytes is within `proto-max-bulk-len`.
+///
+/// # Errors
+///
+/// Redis's error for a longer string.
 fn check_length(ctx: &Context, len: usize) -> CommandResult {
     if !ctx.session.is_primary && len as u64 > ctx.config.proto_max_bulk_len as u64 {
         return Err(Error::text(
@@ -55,8 +60,8 @@ fn check_length(ctx: &Context, len: usize) -> CommandResult {
     Ok(())
 }
 
-/// `APPEND key value`: adds to the end of the string at the key, which is created if the key is absent. Replies with the new
-/// length. O(1) amortized.
+/// `APPEND key value`: adds to the end of the string at the key; an absent key gets the value. Replies with the new
+/// length in bytes. O(N) for N bytes added, amortized.
 pub fn append(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let added = ctx.args[2].len();
     let len = match ctx.find_mut(db, &ctx.args[1]) {
@@ -80,7 +85,7 @@ pub fn append(ctx: &mut Context, db: &mut Db) -> CommandResult {
     Ok(())
 }
 
-/// `STRLEN key`: replies with the length of the string at the key, 0 if there is none. O(1).
+/// `STRLEN key`: replies with the length in bytes of the string at the key; 0 for no key. O(1).
 pub fn strlen(ctx: &mut Context, db: &Db) -> CommandResult {
     let len = match ctx.find(db, &ctx.args[1]) {
         Some(object) => object.value.as_string()?.len(),
@@ -90,8 +95,9 @@ pub fn strlen(ctx: &mut Context, db: &Db) -> CommandResult {
     Ok(())
 }
 
-/// `SETRANGE key offset value`: overwrites the string at the key from a position on, after filling up with zero bytes as far
-/// as needed. An empty value changes nothing. Replies with the new length. O(N) for N bytes written.
+/// `SETRANGE key offset value`: overwrites a part of the string at the key, which begins at `offset`. A shorter string,
+/// or an absent key, is first filled up with zero bytes to `offset`. An empty value changes nothing. Replies with the
+/// new length in bytes. O(N) for N bytes written, zero bytes included.
 pub fn setrange(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let offset = usize::try_from(int(&ctx.args[2])?)
         .map_err(|_| Error::text("ERR offset is out of range"))?;
@@ -129,8 +135,8 @@ pub fn setrange(ctx: &mut Context, db: &mut Db) -> CommandResult {
     Ok(())
 }
 
-/// `GETRANGE key start end`: replies with the bytes from `start` to `end`, both included; negative positions count from the
-/// end. O(N) for N bytes returned.
+/// `GETRANGE key start end`: replies with the bytes from `start` to `end`, both included; an empty string for no key.
+/// Negative positions count from the end. O(N) for N bytes returned.
 pub fn getrange(ctx: &mut Context, db: &Db) -> CommandResult {
     let (start, end) = (int(&ctx.args[2])?, int(&ctx.args[3])?);
     let Some(object) = ctx.find(db, &ctx.args[1]) else {
@@ -151,7 +157,7 @@ pub fn getrange(ctx: &mut Context, db: &Db) -> CommandResult {
     Ok(())
 }
 
-/// `SUBSTR key start end`: the old name of GETRANGE.
+/// `SUBSTR key start end`: as GETRANGE, of which it is the old name.
 pub fn substr(ctx: &mut Context, db: &Db) -> CommandResult {
     getrange(ctx, db)
 }

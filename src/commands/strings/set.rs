@@ -1,12 +1,19 @@
-//! SET, and the commands that are a SET with another syntax: SETNX, SETEX, PSETEX.
+//! Storing one string: SET, and the commands that are a SET with another syntax: SETNX, SETEX, PSETEX.
 //!
-//! All of them end in [`store`]. It replaces whatever was at the key, of any type, and its expiry too, and reports the event
-//! `set`, followed by `expire` if the key has an expiry now.
+//! All of them end in [`store`]. It replaces the value at the key, of any type, and the expiry too, unless KEEPTTL is
+//! given. It reports the event `set`, and then `expire` if the command sets an expiry.
 //!
 //! # Propagation
 //!
-//! A replica runs a SET later than this server, so a relative expiry becomes an absolute one: `SET k v EX 10` is logged as
-//! `SET k v PXAT 1700000010000`, without the options that were met. GET is left out of a SET without an expiry.
+//! A replica runs the log later than this server, so an expiry is always logged as a Unix time. GET is left out,
+//! because a replica does not need the reply. Example, at Unix time 1,700,000,000:
+//!
+//! | the client sends | the log gets, if the command stores the string |
+//! |---|---|
+//! | `SET k v XX` | `SET k v XX` |
+//! | `SET k v XX GET` | `SET k v XX` |
+//! | `SET k v NX EX 10` | `SET k v PXAT 1700000010000` |
+//! | `SETEX k 10 v` | `SET k v PXAT 1700000010000` |
 
 use crate::commands::args::{Cursor, int};
 use crate::commands::command::Handler::Write;
@@ -17,7 +24,7 @@ use crate::commands::expiry::Form;
 use crate::commands::key_spec::flags::{ACCESS, INSERT, OW, RW, UPDATE, VARIABLE_FLAGS};
 use crate::commands::key_spec::key;
 use crate::commands::strings::options::{SetOptions, SetSyntax};
-use crate::commands::strings::value::{reply_old, value_of};
+use crate::commands::strings::value::{reply_string, value_of};
 use crate::store::{Class, Db, Ttl};
 
 /// The commands of this file.
@@ -37,9 +44,9 @@ pub static COMMANDS: &[Command] = &[
              "Stores a string that lives for a number of milliseconds."),
 ];
 
-/// Stores argument `value` at the key, and reports it.
-fn store(ctx: &mut Context, db: &mut Db, value: usize, ttl: Ttl) {
-    let value = value_of(ctx, value);
+/// Stores argument `i` at the key, and reports the change.
+fn store(ctx: &mut Context, db: &mut Db, i: usize, ttl: Ttl) {
+    let value = value_of(ctx, i);
     let key = &ctx.args[1];
     db.set(key, value, ttl, ctx.usage, ctx.now);
     db.event(Class::String, "set", key);
@@ -49,10 +56,12 @@ fn store(ctx: &mut Context, db: &mut Db, value: usize, ttl: Ttl) {
     ctx.dirty += 1;
 }
 
-/// `SET key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds |
-/// KEEPTTL]`: stores a string. Replies OK, or null if NX or XX prevents it; with GET the old string, or null. O(1).
+/// `SET key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds
+/// | KEEPTTL]`: stores a string. Replies OK, or null if NX or XX prevents it; with GET, replies with the old string, or
+/// null for no key. O(1).
 ///
-/// With an expiry, propagates `SET key value PXAT unix-time-milliseconds`; without one it leaves GET out.
+/// Propagates `SET key value PXAT unix-time-milliseconds` if there is an expiry, otherwise the command without GET.
+/// Reports a stream that it replaces as ready.
 pub fn set(ctx: &mut Context, db: &mut Db) -> CommandResult {
     if ctx.args.len() == 3 {
         store(ctx, db, 2, Ttl::Clear);
@@ -62,7 +71,7 @@ pub fn set(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let options = SetOptions::read(Cursor::new(&ctx.args, 3), SetSyntax::Set)?;
     let until = options.deadline(ctx.now, "set")?;
     if options.get {
-        reply_old(ctx, db)?;
+        reply_string(ctx, db)?;
     }
     let exists = db.get_mut(&ctx.args[1], ctx.now).is_some();
     if options.only_new && exists || options.only_existing && !exists {
@@ -88,16 +97,16 @@ pub fn set(ctx: &mut Context, db: &mut Db) -> CommandResult {
     Ok(())
 }
 
-/// Logs `SET key value PXAT at`. `value` is the argument that holds the value.
-fn propagate_expiring_set(ctx: &mut Context, value: usize, at: i64) {
+/// Logs `SET key value PXAT at`. Argument `i` is the value; `at` is Unix time in milliseconds.
+fn propagate_expiring_set(ctx: &mut Context, i: usize, at: i64) {
     if ctx.propagation.is_wanted() {
-        let (key, value, at) = (&ctx.args[1], &ctx.args[value], at.to_string());
+        let (key, value, at) = (&ctx.args[1], &ctx.args[i], at.to_string());
         let words = [b"SET", key, value, b"PXAT", at.as_bytes()];
         ctx.propagation.add(&words);
     }
 }
 
-/// Logs the SET without its option GET, which is of no use to a replica.
+/// Logs the command without its option GET.
 fn propagate_without_get(ctx: &mut Context) {
     if ctx.propagation.is_wanted() {
         let words = (0..ctx.args.len()).filter(|&i| i < 3 || !ctx.args.is(i, "GET"));
@@ -106,7 +115,7 @@ fn propagate_without_get(ctx: &mut Context) {
     }
 }
 
-/// `SETNX key value`: stores a string unless the key exists. Replies 1 if it did, else 0. O(1).
+/// `SETNX key value`: stores a string, unless the key exists. Replies 1 if it did, else 0. O(1).
 pub fn setnx(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let is_free = db.get_mut(&ctx.args[1], ctx.now).is_none();
     if is_free {
@@ -116,18 +125,19 @@ pub fn setnx(ctx: &mut Context, db: &mut Db) -> CommandResult {
     Ok(())
 }
 
-/// `SETEX key seconds value`: stores a string that lives for so many seconds. Replies OK. O(1).
+/// `SETEX key seconds value`: stores a string that expires after so many seconds. Replies OK. O(1).
 ///
-/// Propagates `SET key value PXAT unix-time-milliseconds`.
+/// Propagates `SET key value PXAT unix-time-milliseconds`. Reports a stream that it replaces as ready.
 pub fn setex(ctx: &mut Context, db: &mut Db) -> CommandResult {
     set_expiring(ctx, db, Form::EX, "setex")
 }
 
-/// `PSETEX key milliseconds value`: the same in milliseconds.
+/// `PSETEX key milliseconds value`: as SETEX, in milliseconds.
 pub fn psetex(ctx: &mut Context, db: &mut Db) -> CommandResult {
     set_expiring(ctx, db, Form::PX, "psetex")
 }
 
+/// Does the work of SETEX and PSETEX. The error for an expiry out of range names `command`.
 fn set_expiring(ctx: &mut Context, db: &mut Db, form: Form, command: &str) -> CommandResult {
     let amount = int(&ctx.args[2])?;
     let at = form.positive_deadline(amount, ctx.now, command)?;
