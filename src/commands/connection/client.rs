@@ -1,11 +1,11 @@
 //! CLIENT: shows connections and changes their state.
 //!
-//! This file has the rows of all subcommands, and the handlers of most. CLIENT LIST and CLIENT INFO are in [`list`], CLIENT
-//! KILL is in [`kill`].
+//! This file has the rows of all subcommands, and the handlers of most. CLIENT LIST and CLIENT INFO are in [`list`],
+//! CLIENT KILL is in [`kill`].
 //!
 //! Other threads see a connection as its [`Client`]. The client's own thread changes the session, and copies into the
-//! `Client` what other threads need. A handler wakes no other thread and closes no connection, so UNBLOCK and KILL ask the
-//! executor to do that, with an [`Action`].
+//! `Client` what other threads need. To wake another thread or to close a connection is the executor's task, so UNBLOCK
+//! and KILL return an [`Action`].
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -94,8 +94,8 @@ pub fn getname(ctx: &mut Context) -> CommandResult {
 ///
 /// # Errors
 ///
-/// Redis's error for a name with a byte other than a visible ASCII character. Spaces and line breaks would corrupt the lines
-/// of CLIENT LIST.
+/// Redis's error for a name with a byte other than a visible ASCII character. Spaces and line breaks would corrupt the
+/// lines of CLIENT LIST.
 pub fn set_name(client: &Client, name: &[u8]) -> CommandResult {
     if !name.iter().all(|b| b.is_ascii_graphic()) {
         return Err(Error::text(
@@ -113,8 +113,8 @@ pub fn setname(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
-/// `CLIENT SETINFO <LIB-NAME libname | LIB-VER libver>`: records the name or the version of the client library, which CLIENT
-/// LIST shows. Replies OK. O(1).
+/// `CLIENT SETINFO <LIB-NAME libname | LIB-VER libver>`: records the name or the version of the client library, which
+/// CLIENT LIST shows. Replies OK. O(1).
 pub fn setinfo(ctx: &mut Context) -> CommandResult {
     let value = ctx.args[3].to_vec();
     let option = String::from_utf8_lossy(&ctx.args[2]).to_lowercase();
@@ -136,8 +136,8 @@ pub fn setinfo(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
-/// `CLIENT REPLY <ON | OFF | SKIP>`: turns the replies to this connection on or off, or skips the reply to the next command.
-/// Replies OK to ON, and nothing to OFF and SKIP. O(1).
+/// `CLIENT REPLY <ON | OFF | SKIP>`: turns the replies to this connection on or off, or skips the reply to the next
+/// command. Replies OK to ON, and nothing to OFF and SKIP. O(1).
 pub fn reply(ctx: &mut Context) -> CommandResult {
     let mode = match ctx.args[2].to_ascii_lowercase().as_slice() {
         b"on" => ReplyMode::On,
@@ -153,8 +153,8 @@ pub fn reply(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
-/// `CLIENT UNBLOCK client-id [TIMEOUT | ERROR]`: ends the wait of another client, as if its timeout had passed, or with an
-/// error. Replies 1 if the client waited, else 0. O(log N) for N connections.
+/// `CLIENT UNBLOCK client-id [TIMEOUT | ERROR]`: ends the wait of another client, as if its timeout had passed, or with
+/// an error. Replies 1 if the client waited, else 0. O(log N) for N connections.
 pub fn unblock(ctx: &mut Context) -> CommandResult {
     if ctx.args.len() > 4 {
         return Err(subcommand_syntax(&ctx.args));
@@ -177,8 +177,8 @@ pub fn unblock(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
-/// `CLIENT NO-EVICT <ON | OFF>`: exempts this connection from being closed to free memory. This server closes no clients for
-/// that reason yet; CLIENT LIST shows the flag. Replies OK. O(1).
+/// `CLIENT NO-EVICT <ON | OFF>`: exempts this connection from being closed to free memory. This server closes no
+/// clients for that reason yet; CLIENT LIST shows the flag. Replies OK. O(1).
 pub fn no_evict(ctx: &mut Context) -> CommandResult {
     let on = on_off(&ctx.args[2])?;
     ctx.session.client.no_evict.store(on, Relaxed);
@@ -186,8 +186,8 @@ pub fn no_evict(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
-/// `CLIENT NO-TOUCH <ON | OFF>`: with ON, this connection's lookups do not count as uses of keys (LRU, LFU). Storing a value
-/// still sets the key's time of use. Replies OK. O(1).
+/// `CLIENT NO-TOUCH <ON | OFF>`: with ON, this connection's lookups do not count as uses of keys (LRU, LFU). Storing a
+/// value still sets the key's time of use. Replies OK. O(1).
 pub fn no_touch(ctx: &mut Context) -> CommandResult {
     let on = on_off(&ctx.args[2])?;
     ctx.session.client.no_touch.store(on, Relaxed);

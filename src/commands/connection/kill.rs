@@ -1,8 +1,8 @@
 //! CLIENT KILL: closes connections.
 //!
-//! There are two forms. The old one, `CLIENT KILL ip:port`, names one connection, which may be the caller's own. The new one
-//! is a list of filters. It closes the connections that match all of them, but not the caller's own unless `SKIPME no` is
-//! given:
+//! There are two forms. The old one, `CLIENT KILL ip:port`, names one connection, which may be the caller's own. The
+//! new one is a list of filters. It closes the connections that match all of them, but not the caller's own unless
+//! `SKIPME no` is given:
 //!
 //! ```text
 //!   CLIENT KILL TYPE normal ADDR 127.0.0.1:50000 SKIPME no
@@ -83,8 +83,8 @@ impl<'a> KillFilter<'a> {
 /// `CLIENT KILL <ip:port | <[ID client-id] | [TYPE <NORMAL | MASTER | SLAVE | REPLICA | PUBSUB>] | [USER username] |
 /// [ADDR ip:port] | [LADDR ip:port] | [SKIPME yes/no]> ...>`
 ///
-/// Closes the connections that match. The old form replies OK, or an error if none matches; the new one replies with their
-/// number. O(N) for N connections.
+/// Closes the connections that match. The old form replies OK, or an error if none matches; the new one replies with
+/// their number. O(N) for N connections.
 pub fn kill(ctx: &mut Context) -> CommandResult {
     let me = ctx.session.client.id;
     let is_old_form = ctx.args.len() == 3;

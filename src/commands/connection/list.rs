@@ -1,7 +1,7 @@
 //! CLIENT LIST and CLIENT INFO: one line per connection.
 //!
-//! A line is a list of `field=value`. The fields and their order are Redis's, because programs parse them. Some have a meaning
-//! of their own here:
+//! A line is a list of `field=value`. The fields and their order are Redis's, because programs parse them. Some have a
+//! meaning of their own here:
 //!
 //! | field | meaning |
 //! |---|---|
@@ -15,7 +15,7 @@
 //! | `omem` | bytes of replies that wait to be sent |
 //! | `events` | `r`: the server reads from the connection; `w`: replies wait to be sent |
 //!
-//! The client's own thread updates the figures, and this command reads them one after the other without a lock. So the figures
+//! The client's own thread updates the figures, and this command reads them one after the other. So the figures
 //! of a line may belong to slightly different moments.
 
 use std::sync::atomic::Ordering::Relaxed;
@@ -113,8 +113,8 @@ fn describe(ctx: &Context, client: &Client) -> Vec<u8> {
 /// A function that tells whether a client is of a certain type.
 pub type TypeTest = fn(&Client) -> bool;
 
-/// The test for a type of clients, by its name in CLIENT LIST and CLIENT KILL. No client is of type `pubsub`, because there are
-/// no subscribers yet.
+/// The test for a type of clients, by its name in CLIENT LIST and CLIENT KILL. No client is of type `pubsub`, because
+/// there are no subscribers yet.
 ///
 /// # Errors
 ///
@@ -135,8 +135,8 @@ pub fn type_test(name: &[u8]) -> Result<TypeTest, Error> {
 
 /// `CLIENT LIST [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]`
 ///
-/// Replies with one line per connection: of all, of those of a type, or of those with these numbers. O(N) for N connections;
-/// O(M log N) for M numbers.
+/// Replies with one line per connection: of all, of those of a type, or of those with these numbers. O(N) for N
+/// connections; O(M log N) for M numbers.
 pub fn list(ctx: &mut Context) -> CommandResult {
     let clients = &ctx.server.clients;
     let mut options = Cursor::new(&ctx.args, 2);

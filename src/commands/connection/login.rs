@@ -1,7 +1,7 @@
 //! AUTH and HELLO: authentication and the protocol version.
 //!
-//! There is one user, `default`. Its password is the setting `requirepass`, a sequence of any bytes. If `requirepass` is empty,
-//! every connection is authenticated from the start, and the user `default` is accepted with any password.
+//! There is one user, `default`. Its password is the setting `requirepass`, a sequence of any bytes. If `requirepass`
+//! is empty, every connection is authenticated from the start, and the user `default` is accepted with any password.
 //!
 //! HELLO does the work of several commands. It applies its options from left to right and stops at the first error. As in
 //! Redis, the options before the error stay applied:
@@ -55,8 +55,8 @@ fn log_in(session: &mut Session, config: &Config, user: &[u8], password: &[u8]) 
     Ok(())
 }
 
-/// Compares passwords in a time that does not depend on where they differ. So an attacker cannot find a password byte by byte
-/// by measuring the time.
+/// Compares passwords in a time that does not depend on where they differ. So an attacker cannot find a password byte
+/// by byte by measuring the time.
 fn is_same(given: &[u8], wanted: &[u8]) -> bool {
     let pairs = given.iter().zip(wanted);
     let differences = pairs.fold(given.len() ^ wanted.len(), |d, (a, b)| {
@@ -85,8 +85,9 @@ pub fn auth(ctx: &mut Context) -> CommandResult {
 
 /// `HELLO [protover [AUTH username password] [SETNAME clientname]]`
 ///
-/// Authenticates the connection, sets its name, and chooses the protocol version. Replies with a map that describes the server
-/// and the connection; with NOPROTO for an unknown version, with NOAUTH if the connection is not authenticated. O(1).
+/// Authenticates the connection, sets its name, and chooses the protocol version. Replies with a map that describes the
+/// server and the connection; with NOPROTO for an unknown version, with NOAUTH if the connection is not authenticated.
+/// O(1).
 pub fn hello(ctx: &mut Context) -> CommandResult {
     let mut resp3 = ctx.session.resp3;
     let mut options = Cursor::new(&ctx.args, 1);
@@ -120,7 +121,8 @@ pub fn hello(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
-/// Redis's error for an option of HELLO that is unknown or lacks its values. It shows the option up to its first zero byte.
+/// Redis's error for an option of HELLO that is unknown or lacks its values. It shows the option up to its first zero
+/// byte.
 fn unknown_option(option: &[u8]) -> Error {
     let option = c_text(option, usize::MAX);
     let text = [b"ERR Syntax error in HELLO option '", option, b"'"];

@@ -57,9 +57,9 @@ pub fn quit(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
-/// `RESET`: puts the connection back into the state of a new one: no transaction, no watched keys, database 0, RESP2, replies
-/// on, no name, NO-TOUCH off, not authenticated if there is a password. As in Redis 7.0, NO-EVICT stays. Replies RESET.
-/// O(N) for N watched keys and queued commands.
+/// `RESET`: puts the connection back into the state of a new one: no transaction, no watched keys, database 0, RESP2,
+/// replies on, no name, NO-TOUCH off, not authenticated if there is a password. As in Redis 7.0, NO-EVICT stays.
+/// Replies RESET. O(N) for N watched keys and queued commands.
 ///
 /// # Errors
 ///
@@ -84,8 +84,8 @@ pub fn reset(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
-/// `SELECT index`: chooses the database that later commands of this connection work on. Replies OK. O(1). The log gets its own
-/// SELECT when a command in another database is propagated.
+/// `SELECT index`: chooses the database that later commands of this connection work on. Replies OK. O(1). The log gets
+/// its own SELECT when a command in another database is propagated.
 pub fn select(ctx: &mut Context) -> CommandResult {
     let db = db_index(ctx, 1)?;
     ctx.session.select(db);

@@ -7,10 +7,10 @@
 //!   XTRIM key               MAXLEN|MINID [=|~] threshold [LIMIT count]
 //! ```
 //!
-//! A trim is exact or *approximate* (`~`). An approximate trim removes whole nodes only, which costs much less, and LIMIT
-//! bounds how many entries it may remove. The size of a node is a setting of each server (`stream-node-max-entries`), so a
-//! replica's nodes may differ. An approximate trim is therefore propagated as the exact trim with the same result, and a
-//! generated ID as the ID that the entry got:
+//! A trim is exact or *approximate* (`~`). An approximate trim removes whole nodes only, which costs much less, and
+//! LIMIT bounds how many entries it may remove. The size of a node is a setting of each server
+//! (`stream-node-max-entries`), so a replica's nodes may differ. An approximate trim is therefore propagated as the
+//! exact trim with the same result, and a generated ID as the ID that the entry got:
 //!
 //! ```text
 //!   client sends   XADD k MAXLEN ~ 1000  *                f v
@@ -52,11 +52,11 @@ pub static COMMANDS: &[Command] = &[
              "Removes entries from a stream."),
     cmd("xtrim", -4, Write(xtrim), WRITE, acl::STREAM, &[key(1, RW | DELETE)])
         .doc("stream", "5.0.0", "O(N)", "key <MAXLEN|MINID> [=|~] threshold [LIMIT count]",
-             "Cuts old entries off a stream.")
+             "Removes the oldest entries of a stream.")
         .tips(&["nondeterministic_output"]),
     cmd("xsetid", -3, Write(xsetid), WRITE | DENYOOM | FAST, acl::STREAM, &[key(1, RW | UPDATE)])
         .doc("stream", "5.0.0", "O(1)", "key last-id [ENTRIESADDED entries_added] [MAXDELETEDID max_deleted_entry_id]",
-             "Sets the counters of a stream by hand."),
+             "Sets the last ID and the counters of a stream."),
 ];
 
 /// How XADD and XTRIM trim a stream.
@@ -179,8 +179,8 @@ impl TrimOptions {
     }
 }
 
-/// The LIMIT of an approximate trim without that option: 100 full nodes, but at most 1,000,000 entries. 10,000 if nodes have
-/// no limit of entries.
+/// The LIMIT of an approximate trim without that option: 100 full nodes, but at most 1,000,000 entries. 10,000 if nodes
+/// have no limit of entries.
 fn default_limit(ctx: &Context) -> u64 {
     match 100i64.saturating_mul(ctx.config.stream_node_max_entries) {
         n @ 1.. => n.min(1_000_000) as u64,
@@ -235,8 +235,8 @@ impl AddOptions {
 /// `XADD key [NOMKSTREAM] [<MAXLEN | MINID> [= | ~] threshold [LIMIT count]] <* | id> field value [field value ...]`
 ///
 /// Replies with the ID of the new entry, or with null if NOMKSTREAM is given and the key does not exist. O(1) for the
-/// entry, O(N) for N entries that are trimmed. Propagates itself with the ID that the entry got and an exact trim. Reports
-/// the key as modified and as ready.
+/// entry, O(N) for N entries that are trimmed. Propagates itself with the ID that the entry got and an exact trim.
+/// Reports the key as modified and as ready.
 pub fn xadd(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let options = AddOptions::read(ctx)?;
     let key = &ctx.args[1];
@@ -314,8 +314,8 @@ fn push_exact_trim<'a>(
 
 /// `XTRIM key <MAXLEN | MINID> [= | ~] threshold [LIMIT count]`
 ///
-/// Replies with how many entries it removed. O(N) for N of them; removing a whole node costs as much as removing one entry.
-/// Propagates itself with an exact trim. Reports the key as modified if it removed entries.
+/// Replies with how many entries it removed. O(N) for N of them; removing a whole node costs as much as removing one
+/// entry. Propagates itself with an exact trim. Reports the key as modified if it removed entries.
 pub fn xtrim(ctx: &mut Context, db: &mut Db) -> CommandResult {
     const REQUIRED: Error =
         Error::text("ERR syntax error, XTRIM must be called with a trimming strategy");
@@ -379,8 +379,8 @@ pub fn xdel(ctx: &mut Context, db: &mut Db) -> CommandResult {
 
 /// `XSETID key last-id [ENTRIESADDED entries-added] [MAXDELETEDID max-deleted-id]`
 ///
-/// Sets the stream's last ID and its counters. Replies OK. O(log N) for N nodes. As in Redis it does not report the key as
-/// modified.
+/// Sets the stream's last ID and its counters. Replies OK. O(log N) for N nodes. As in Redis it does not report the key
+/// as modified.
 pub fn xsetid(ctx: &mut Context, db: &mut Db) -> CommandResult {
     const BELOW_DELETED: Error = Error::text(
         "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id",

@@ -11,14 +11,15 @@
 //!                                                     they are no longer pending
 //! ```
 //!
-//! Several consumers may claim at the same time: the first claim resets the idle time, so the others do not get the entry.
+//! Several consumers may claim at the same time: the first claim resets the idle time, so the others do not get the
+//! entry.
 //!
 //! # Propagation
 //!
-//! These commands are not propagated as they were sent, because a replica would compare the idle times with its own clock.
-//! For each entry that was claimed or removed, one XCLAIM is propagated, with FORCE, JUSTID, the delivery time and the
-//! delivery count. For an entry that is no longer in the stream, the replica's XCLAIM also removes it from the pending
-//! entries.
+//! These commands are not propagated as they were sent, because a replica would compare the idle times with its own
+//! clock. For each entry that was claimed or removed, one XCLAIM is propagated, with FORCE, JUSTID, the delivery time
+//! and the delivery count. For an entry that is no longer in the stream, the replica's XCLAIM also removes it from the
+//! pending entries.
 //!
 //! As in Redis these commands report the key neither as modified (WATCH) nor as ready (waiting clients).
 
@@ -91,7 +92,8 @@ impl ClaimOptions {
         while let Some(word) = options.next() {
             read.option(word, &mut options, ctx.now)?;
         }
-        // A time in the future or before 1970 is ignored, so the delivery time is now: another server's clock may be fast.
+        // A time in the future or before 1970 is ignored, so the delivery time is now: another server's clock may be
+        // fast.
         let is_past = |at: &i64| (0..=ctx.now).contains(at);
         read.delivered = read.delivered.filter(is_past);
         Ok(read)
@@ -296,11 +298,12 @@ fn report(ctx: &mut Context, db: &mut Db, done: &ClaimResult) {
     ctx.dirty += done.changes + u64::from(done.new_consumer);
 }
 
-/// `XCLAIM key group consumer min-idle-time id [id ...] [IDLE ms] [TIME unix-time-milliseconds] [RETRYCOUNT count] [FORCE]
-/// [JUSTID] [LASTID lastid]`
+/// `XCLAIM key group consumer min-idle-time id [id ...] [IDLE ms] [TIME unix-time-milliseconds] [RETRYCOUNT count]
+/// [FORCE] [JUSTID] [LASTID lastid]`
 ///
-/// Replies with the entries that it claimed; with JUSTID, their IDs. O(log N) per ID, for N pending entries. Propagates one
-/// XCLAIM per entry that it claimed or removed; an XGROUP SETID if there is none and LASTID moved the last-delivered-id.
+/// Replies with the entries that it claimed; with JUSTID, their IDs. O(log N) per ID, for N pending entries. Propagates
+/// one XCLAIM per entry that it claimed or removed; an XGROUP SETID if there is none and LASTID moved the
+/// last-delivered-id.
 pub fn xclaim(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let stream = stream_with_group(ctx, db)?;
     let min_idle = min_idle(ctx, "ERR Invalid min-idle-time argument for XCLAIM")?;
@@ -343,9 +346,9 @@ pub fn xclaim(ctx: &mut Context, db: &mut Db) -> CommandResult {
 
 /// `XAUTOCLAIM key group consumer min-idle-time start [COUNT count] [JUSTID]`
 ///
-/// Replies with the cursor for the next call (0-0 at the end), the claimed entries (with JUSTID their IDs), and the IDs that
-/// it removed from the pending entries because they are no longer in the stream. O(COUNT × log N) for N pending entries.
-/// Propagates one XCLAIM per entry that it claimed or removed.
+/// Replies with the cursor for the next call (0-0 at the end), the claimed entries (with JUSTID their IDs), and the IDs
+/// that it removed from the pending entries because they are no longer in the stream. O(COUNT × log N) for N pending
+/// entries. Propagates one XCLAIM per entry that it claimed or removed.
 pub fn xautoclaim(ctx: &mut Context, db: &mut Db) -> CommandResult {
     const NO_COUNT: Error = Error::text("ERR COUNT must be > 0");
     const NO_MEMORY: Error =

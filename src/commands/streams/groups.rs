@@ -3,8 +3,8 @@
 //! A group is a position in a stream (its last-delivered-id) and the entries that are pending with its consumers; see
 //! [`crate::store::stream::group`]. It is part of the stream's value, so it is copied, renamed and deleted with the key.
 //!
-//! CREATE and SETID set the last-delivered-id. ENTRIESREAD says how many entries were ever added up to that ID. The server
-//! needs the number for the group's lag, and cannot know it for an ID in the middle of the stream.
+//! CREATE and SETID set the last-delivered-id. ENTRIESREAD says how many entries were ever added up to that ID. The
+//! server needs the number for the group's lag, and cannot know it for an ID in the middle of the stream.
 //!
 //! # What is reported and propagated
 //!
@@ -57,7 +57,7 @@ static SUBCOMMANDS: &[Command] = &[
              "Explains the subcommands of XGROUP."),
     cmd("setid", -5, Write(setid), WRITE, acl::STREAM, &[key(2, RW | UPDATE)])
         .doc("stream", "5.0.0", "O(1)", "key groupname <id|$> [ENTRIESREAD entries_read]",
-             "Sets where a group reads on from."),
+             "Sets the last-delivered-id of a group."),
 ];
 
 /// The error for a key that does not exist.
@@ -129,9 +129,9 @@ impl GroupOptions {
 
 /// `XGROUP CREATE key groupname <id | $> [MKSTREAM] [ENTRIESREAD entries-read]`
 ///
-/// Creates a group whose last-delivered-id is `id`; `$` means the stream's last ID. With MKSTREAM it creates the stream if
-/// the key does not exist, and reports the key as modified and ready. Replies OK, or BUSYGROUP if the group exists. O(log N)
-/// for N groups.
+/// Creates a group whose last-delivered-id is `id`; `$` means the stream's last ID. With MKSTREAM it creates the stream
+/// if the key does not exist, and reports the key as modified and ready. Replies OK, or BUSYGROUP if the group exists.
+/// O(log N) for N groups.
 pub fn create(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let options = GroupOptions::read(ctx, true)?;
     let stream = ctx.get_mut::<Stream>(db, &ctx.args[2])?;
@@ -156,8 +156,8 @@ pub fn create(ctx: &mut Context, db: &mut Db) -> CommandResult {
 
 /// `XGROUP SETID key groupname <id | $> [ENTRIESREAD entries-read]`
 ///
-/// Sets the group's last-delivered-id and replies OK. Without ENTRIESREAD, entries-read is unknown afterwards. O(log N) for N
-/// groups.
+/// Sets the group's last-delivered-id and replies OK. Without ENTRIESREAD, entries-read is unknown afterwards. O(log N)
+/// for N groups.
 pub fn setid(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let options = GroupOptions::read(ctx, false)?;
     group_of(ctx, db)?;
@@ -178,8 +178,8 @@ pub fn setid(ctx: &mut Context, db: &mut Db) -> CommandResult {
 
 /// `XGROUP DESTROY key groupname`
 ///
-/// Replies with how many groups it removed, 0 or 1. O(N) for N pending entries. Reports the key as ready, so that consumers
-/// that wait for the group get NOGROUP.
+/// Replies with how many groups it removed, 0 or 1. O(N) for N pending entries. Reports the key as ready, so that
+/// consumers that wait for the group get NOGROUP.
 pub fn destroy(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let removed = stream_of(ctx, db)?.remove_group(&ctx.args[3]);
     if removed {
@@ -205,8 +205,8 @@ pub fn createconsumer(ctx: &mut Context, db: &mut Db) -> CommandResult {
 
 /// `XGROUP DELCONSUMER key groupname consumername`
 ///
-/// Removes the consumer and its pending entries, and replies with the number of those entries; 0 if there is no such consumer.
-/// O(N log M) for N of them and M pending entries in the group.
+/// Removes the consumer and its pending entries, and replies with the number of those entries; 0 if there is no such
+/// consumer. O(N log M) for N of them and M pending entries in the group.
 pub fn delconsumer(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let pending = group_of(ctx, db)?.remove_consumer(&ctx.args[4]);
     if pending.is_some() {

@@ -1,8 +1,8 @@
 //! XINFO: figures of a stream, its groups and their consumers.
 //!
-//! A stream, a group and a consumer are each shown as a map. Names, order and values are Redis's. `radix-tree-keys` is the
-//! number of nodes. `radix-tree-nodes` is the number of nodes that Redis's radix tree would have; it is computed from the
-//! nodes' master IDs.
+//! A stream, a group and a consumer are each shown as a map. The fields and their order are Redis's. `radix-tree-keys` is
+//! the number of nodes. `radix-tree-nodes` is the number of nodes that Redis's radix tree would have; it is computed
+//! from the nodes' master IDs.
 
 use super::replies::{bad_options, no_group_in_key, reply_entries, reply_entry, reply_id};
 use crate::commands::args::{help as reply_help, int};
@@ -21,7 +21,7 @@ use crate::store::stream::{Group, Stream, StreamId};
 pub static COMMANDS: &[Command] = &[
     cmd("xinfo", -2, Container, NONE, 0, &[])
         .doc("stream", "5.0.0", "Depends on subcommand.", "",
-             "Looks into streams, groups and consumers.")
+             "Shows figures of streams, groups and consumers.")
         .subcommands(SUBCOMMANDS),
 ];
 
@@ -68,9 +68,9 @@ fn stream_of<'d>(ctx: &Context, db: &'d Db) -> Result<&'d Stream, Error> {
 
 /// `XINFO STREAM key [FULL [COUNT count]]`
 ///
-/// Replies with a map. FULL adds the entries, the groups, their consumers and the pending entries; COUNT bounds each list of
-/// entries, and 0 means all. O(N) for N nodes, because of `radix-tree-nodes`; with FULL also O(M) for M elements in the
-/// reply.
+/// Replies with a map. FULL adds the entries, the groups, their consumers and the pending entries; COUNT bounds each
+/// list of entries, and 0 means all. O(N) for N nodes, because of `radix-tree-nodes`; with FULL also O(M) for M
+/// elements in the reply.
 pub fn stream(ctx: &mut Context, db: &Db) -> CommandResult {
     let stream = stream_of(ctx, db)?;
     let full = match ctx.args.len() {
@@ -209,7 +209,8 @@ pub fn groups(ctx: &mut Context, db: &Db) -> CommandResult {
     Ok(())
 }
 
-/// `XINFO CONSUMERS key groupname`: replies with an array of maps, one per consumer, or with NOGROUP. O(N) for N consumers.
+/// `XINFO CONSUMERS key groupname`: replies with an array of maps, one per consumer, or with NOGROUP. O(N) for N
+/// consumers.
 pub fn consumers(ctx: &mut Context, db: &Db) -> CommandResult {
     let stream = stream_of(ctx, db)?;
     let missing = || no_group_in_key(&ctx.args[2], &ctx.args[3]);

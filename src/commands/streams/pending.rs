@@ -1,8 +1,8 @@
 //! XPENDING: the entries of a group that were delivered and not acknowledged.
 //!
 //! Without a range it replies with a summary: how many entries are pending, the smallest and the largest ID, and the
-//! number per consumer. With a range it lists entries, each with its consumer, the milliseconds since its last delivery and
-//! its delivery count. Entries that have been idle for long show that their consumer has failed; XCLAIM
+//! number per consumer. With a range it lists entries, each with its consumer, the milliseconds since its last delivery
+//! and its delivery count. Entries that have been idle for long show that their consumer has failed; XCLAIM
 //! ([`super::claim`]) then gives them to another consumer.
 
 use super::range::{Endpoint, bound};
@@ -23,7 +23,7 @@ use crate::store::stream::{Group, Nack, Stream, StreamId};
 pub static COMMANDS: &[Command] = &[
     cmd("xpending", -3, Read(xpending), READONLY, acl::STREAM, &[key(1, RO | ACCESS)])
         .doc("stream", "5.0.0", "O(N)", "key group [[IDLE min-idle-time] start end count [consumer]]",
-             "Looks at the entries that were delivered and not acknowledged.")
+             "Shows the entries that were delivered and not acknowledged.")
         .tips(&["nondeterministic_output"]),
 ];
 
@@ -75,8 +75,9 @@ impl Query<'_> {
 
 /// `XPENDING key group [[IDLE min-idle-time] start end count [consumer]]`
 ///
-/// Replies with a summary, or with the entries of a range. The summary is O(C) for C consumers. A range is O(log N + M) for N
-/// pending entries and M examined entries, including those that are not idle for long enough; O(M log N) for one consumer.
+/// Replies with a summary, or with the entries of a range. The summary is O(C) for C consumers. A range is O(log N + M)
+/// for N pending entries and M examined entries, including those that are not idle for long enough; O(M log N) for one
+/// consumer.
 pub fn xpending(ctx: &mut Context, db: &Db) -> CommandResult {
     let query = Query::read(&ctx.args)?;
     let missing = || no_group(&ctx.args[1], &ctx.args[2]);

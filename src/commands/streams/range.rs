@@ -102,8 +102,8 @@ fn range(ctx: &mut Context, db: &Db, (start, end): (usize, usize), order: Order)
 
 /// `XRANGE key start end [COUNT count]`
 ///
-/// Replies with the entries, oldest first; with an empty array if the key does not exist, else with null if COUNT is zero or
-/// negative. O(log N + M) for N nodes and M entries in the reply.
+/// Replies with the entries, oldest first; with an empty array if the key does not exist, else with null if COUNT is
+/// zero or negative. O(log N + M) for N nodes and M entries in the reply.
 pub fn xrange(ctx: &mut Context, db: &Db) -> CommandResult {
     range(ctx, db, (2, 3), Order::OldestFirst)
 }

@@ -20,8 +20,9 @@
 //! Example: the stream's last ID is 3-0 and that entry was deleted. `XREAD BLOCK 0 STREAMS s 2-0` waits, because there is
 //! no entry after 2-0. An XADD that trims its own entry serves the client an empty list of entries.
 //!
-//! A writer checks the waiting clients of a key only if the key was reported as ready: by XADD and XGROUP DESTROY, and when
-//! a stream is created, replaced or removed. It serves a client from one stream only, even if the client waits for several.
+//! A writer checks the waiting clients of a key only if the key was reported as ready: by XADD and XGROUP DESTROY, and
+//! when a stream is created, replaced or removed. It serves a client from one stream only, even if the client waits for
+//! several.
 
 use std::time::Duration;
 
@@ -43,7 +44,7 @@ use crate::store::{Db, Type};
 pub static COMMANDS: &[Command] = &[
     cmd("xread", -4, Read(xread), READONLY | BLOCKING, acl::STREAM, &[after("STREAMS", 1, RO | ACCESS)])
         .doc("stream", "5.0.0", "O(N)", "[COUNT count] [BLOCK milliseconds] STREAMS key... id...",
-             "Reads what came after given IDs from one or more streams, and can wait for it."),
+             "Reads the entries after given IDs from one or more streams, and can wait for them."),
 ];
 
 /// Whether the stream has an entry after an ID. A command asks this when it runs. O(log N) for N nodes.
@@ -51,8 +52,8 @@ pub fn has_entries_after(stream: &Stream, after: StreamId) -> bool {
     has_moved_past(stream, after) && stream.last_entry_id().is_some_and(|last| last > after)
 }
 
-/// Whether the stream's last ID is after an ID, even if the stream has no such entry. A writer asks this before it serves a
-/// client that waits. O(1).
+/// Whether the stream's last ID is after an ID, even if the stream has no such entry. A writer asks this before it
+/// serves a client that waits. O(1).
 pub fn has_moved_past(stream: &Stream, after: StreamId) -> bool {
     stream.last_id > after
 }
@@ -126,8 +127,8 @@ impl<'a> ReadOptions<'a> {
         Ok(read)
     }
 
-    /// The keys to wait for, and how long to wait at most (`None` means for ever). Returns `None` if the client does not wait:
-    /// without BLOCK, and where the executor does not allow it (`may_block`).
+    /// The keys to wait for, and how long to wait at most (`None` means for ever). Returns `None` if the client does
+    /// not wait: without BLOCK, and where the executor does not allow it (`may_block`).
     pub fn wait(&self, may_block: bool) -> Option<(Vec<Vec<u8>>, Option<Duration>)> {
         let timeout = self.block.filter(|_| may_block)?;
         let keys = self.streams.iter().map(|(key, _)| key.to_vec());
@@ -161,9 +162,9 @@ impl ReadKind {
 
 /// `XREAD [COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]`
 ///
-/// Replies with the entries after each ID, stream by stream; streams without such entries are left out. If no stream has
-/// any, it waits for them with BLOCK, and replies with null otherwise. O(log N + M) per stream, for N nodes and M entries in
-/// the reply.
+/// Replies with the entries after each ID, stream by stream; streams without such entries are left out. If no stream
+/// has any, it waits for them with BLOCK, and replies with null otherwise. O(log N + M) per stream, for N nodes and M
+/// entries in the reply.
 pub fn xread(ctx: &mut Context, db: &Db) -> CommandResult {
     let options = ReadOptions::read(&ctx.args, ReadKind::Xread)?;
     let mut positions = Vec::with_capacity(options.streams.len());

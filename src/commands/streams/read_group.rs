@@ -4,7 +4,7 @@
 //!
 //! | ID | the consumer gets | effect |
 //! |---|---|---|
-//! | `>` | entries after the group's last-delivered-id | they become pending with the consumer, and last-delivered-id moves to the last of them |
+//! | `>` | entries after the group's last-delivered-id | they become pending, and last-delivered-id moves on |
 //! | any other | its own pending entries after the ID | their delivery time and delivery count change |
 //!
 //! Only `>` can wait. Waiting consumers are served in the order in which they blocked, so each new entry goes to the
@@ -12,20 +12,20 @@
 //!
 //! # Propagation
 //!
-//! XREADGROUP itself is not propagated: a replica would record its own time as the time of delivery. What it did is propagated
-//! as other commands:
+//! XREADGROUP itself is not propagated: a replica would record its own time as the time of delivery. What it did is
+//! propagated as other commands:
 //!
 //! | what it did | commands in the log |
 //! |---|---|
 //! | deliver new entries | one XCLAIM per entry, with the delivery time and the delivery count |
 //! | deliver new entries with NOACK | `XGROUP SETID` with the new last-delivered-id |
-//! | create the consumer | with NOACK `XGROUP CREATECONSUMER`; otherwise nothing, because the first XCLAIM creates the consumer |
+//! | create the consumer | with NOACK `XGROUP CREATECONSUMER`; otherwise nothing, the first XCLAIM creates it |
 //! | read pending entries again | nothing, as in Redis |
 //!
 //! # What is reported
 //!
-//! XREADGROUP and XACK change the stream, but as in Redis they report the key neither as modified (WATCH) nor as ready (waiting
-//! clients).
+//! XREADGROUP and XACK change the stream, but as in Redis they report the key neither as modified (WATCH) nor as ready
+//! (waiting clients).
 
 use super::ids;
 use super::read::{ReadKind, ReadOptions, has_entries_after, has_moved_past};
@@ -53,7 +53,7 @@ pub static COMMANDS: &[Command] = &[
              "Reads from streams as a consumer of a group, and can wait."),
     cmd("xack", -4, Write(xack), WRITE | FAST, acl::STREAM, &[key(1, RW | UPDATE)])
         .doc("stream", "5.0.0", "O(1)", "key group id...",
-             "Acknowledges entries, which are pending no more."),
+             "Acknowledges entries, so that they are no longer pending."),
 ];
 
 /// Which entries a consumer reads from a stream.
@@ -67,9 +67,9 @@ enum ReadFrom {
 
 /// `XREADGROUP GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key ...] id [id ...]`
 ///
-/// Replies as XREAD does, but a stream that is read with an ID other than `>` is always part of the reply. O(log N) per entry
-/// in the reply, for N entries in the stream or pending in the group. Propagates one XCLAIM per new entry; see the head of this
-/// file.
+/// Replies as XREAD does, but a stream that is read with an ID other than `>` is always part of the reply. O(log N) per
+/// entry in the reply, for N entries in the stream or pending in the group. Propagates one XCLAIM per new entry; see
+/// the head of this file.
 pub fn xreadgroup(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let options = ReadOptions::read(&ctx.args, ReadKind::Xreadgroup)?;
     let (group, consumer) = options.group.ok_or(Error::SYNTAX)?;
@@ -174,8 +174,8 @@ impl ReadRequest<'_> {
         group.is_some_and(|group| has_entries_after(stream, group.last_id))
     }
 
-    /// Writes the reply of one stream: its key and the entries. Creates the consumer if it does not exist, and returns whether
-    /// it did.
+    /// Writes the reply of one stream: its key and the entries. Creates the consumer if it does not exist, and returns
+    /// whether it did.
     fn serve(
         &self,
         stream: &mut Stream,
@@ -202,7 +202,8 @@ impl ReadRequest<'_> {
         is_new
     }
 
-    /// Delivers new entries: writes them to the reply, makes them pending unless NOACK is given, and propagates the result.
+    /// Delivers new entries: writes them to the reply, makes them pending unless NOACK is given, and propagates the
+    /// result.
     fn deliver(
         &self,
         stream: &mut Stream,
@@ -268,8 +269,8 @@ impl ReadRequest<'_> {
     }
 }
 
-/// Serves a waiting XREADGROUP: with entries after the group's last-delivered-id. The fields are those of [`ReadRequest`],
-/// owned.
+/// Serves a waiting XREADGROUP: with entries after the group's last-delivered-id. The fields are those of
+/// [`ReadRequest`], as owned values.
 struct WaitingConsumer {
     /// The name of the group.
     group: Vec<u8>,
@@ -328,8 +329,8 @@ impl Service for WaitingConsumer {
 
 /// `XACK key group id [id ...]`
 ///
-/// Replies with how many entries were pending and are now acknowledged. It acknowledges nothing if an ID is invalid. O(log N)
-/// per ID, for N pending entries. As in Redis it does not report the key as modified.
+/// Replies with how many entries were pending and are now acknowledged. It acknowledges nothing if an ID is invalid.
+/// O(log N) per ID, for N pending entries. As in Redis it does not report the key as modified.
 pub fn xack(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let key = &ctx.args[1];
     let mut acknowledged = 0;

@@ -60,8 +60,8 @@ pub fn reply_stream_key(reply: &mut Reply, key: &[u8]) {
     reply.bulk(key);
 }
 
-/// Completes the reply of XREAD or XREADGROUP: puts the header in front of the `n` streams that were written from byte `start`
-/// on. RESP3 has a map from keys to entries, RESP2 an array of pairs.
+/// Completes the reply of XREAD or XREADGROUP: puts the header in front of the `n` streams that were written from byte
+/// `start` on. RESP3 has a map from keys to entries, RESP2 an array of pairs.
 pub fn complete_streams(reply: &mut Reply, start: usize, n: usize) {
     reply.insert(start, |reply| match reply.resp3 {
         true => reply.map(n),
@@ -149,7 +149,8 @@ pub fn propagate_claim(
     }
 }
 
-/// Propagates an XGROUP SETID with the group's last-delivered-id and entries-read, for a change that made no entry pending.
+/// Propagates an XGROUP SETID with the group's last-delivered-id and entries-read, for a change that made no entry
+/// pending.
 pub fn propagate_group_id(propagation: &mut Propagation, key: &[u8], name: &[u8], group: &Group) {
     if propagation.is_wanted() {
         let id = group.last_id.to_string();
