@@ -12,7 +12,7 @@
 //!
 //! Redis answers this in two ways, and clients can see the difference when entries were deleted:
 //!
-//! | who asks | question | function |
+//! | asked by | question | function |
 //! |---|---|---|
 //! | a command when it runs | is there an *entry* after the ID? | [`has_entries_after`] |
 //! | a writer, for a client that waits | is the stream's *last ID* after the ID? | [`has_moved_past`] |
@@ -47,12 +47,12 @@ pub static COMMANDS: &[Command] = &[
              "Reads the entries after given IDs from one or more streams, and can wait for them."),
 ];
 
-/// Whether the stream has an entry after an ID. A command asks this when it runs. O(log N) for N nodes.
+/// Whether the stream has an entry after an ID. For a command when it runs. O(log N) for N nodes.
 pub fn has_entries_after(stream: &Stream, after: StreamId) -> bool {
     has_moved_past(stream, after) && stream.last_entry_id().is_some_and(|last| last > after)
 }
 
-/// Whether the stream's last ID is after an ID, even if the stream has no such entry. A writer asks this before it
+/// Whether the stream's last ID is after an ID, even if the stream has no such entry. For a writer before it
 /// serves a client that waits. O(1).
 pub fn has_moved_past(stream: &Stream, after: StreamId) -> bool {
     stream.last_id > after

@@ -1,6 +1,6 @@
 //! A consumer of a group at work: XREADGROUP reads entries, XACK acknowledges them.
 //!
-//! The ID argument of each stream tells XREADGROUP what to read from it:
+//! The ID argument of each stream says what XREADGROUP reads from it:
 //!
 //! | ID | the consumer gets | effect |
 //! |---|---|---|
