@@ -1,11 +1,11 @@
-//! CLIENT: looking at connections, and steering them.
+//! CLIENT: shows connections and changes their state.
 //!
-//! This file has the table of the subcommands, and those that concern one connection. CLIENT LIST and CLIENT INFO are in
-//! [`list`], CLIENT KILL is in [`kill`].
+//! This file has the rows of all subcommands, and the handlers of most. CLIENT LIST and CLIENT INFO are in [`list`],
+//! CLIENT KILL is in [`kill`].
 //!
-//! What other threads may see of a connection, and do to it, is its [`Client`]. A connection's own thread changes the session
-//! and copies into the `Client` what others need. Ending another client's wait and closing its connection take locks that a
-//! handler does not take, so UNBLOCK and KILL return an [`Action`].
+//! Other threads see a connection as its [`Client`]. The client's own thread changes the session, and copies into the
+//! `Client` what other threads need. To wake another thread or to close a connection is the executor's task, so UNBLOCK
+//! and KILL return an [`Action`].
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -26,7 +26,7 @@ use crate::state::session::ReplyMode;
 pub static COMMANDS: &[Command] = &[
     cmd("client", -2, Container, NONE, 0, &[])
         .doc("connection", "2.4.0", "Depends on subcommand.", "",
-             "Looks at connections and steers them.")
+             "Shows connections and changes their state.")
         .subcommands(SUBCOMMANDS),
 ];
 
@@ -55,7 +55,7 @@ static SUBCOMMANDS: &[Command] = &[
         .tips(&["nondeterministic_output"]),
     cmd("no-evict", 3, Plain(no_evict), ADMIN | NOSCRIPT | LOADING | STALE, acl::CONNECTION, &[])
         .doc("connection", "7.0.0", "O(1)", "<ON|OFF>",
-             "Spares this connection, or stops sparing it, when clients are closed for want of memory."),
+             "Turns this connection's protection from client eviction on or off."),
     cmd("no-touch", 3, Plain(no_touch), NOSCRIPT | LOADING | STALE, acl::CONNECTION, &[])
         .doc("connection", "7.2.0", "O(1)", "<ON|OFF>",
              "Lets this connection read keys without marking them as recently used."),
@@ -73,7 +73,7 @@ static SUBCOMMANDS: &[Command] = &[
              "Wakes another connection from its blocking command."),
 ];
 
-/// `CLIENT ID`: replies with the number of this connection. Numbers grow, and are never used twice. O(1).
+/// `CLIENT ID`: replies with the number of this connection. A later connection has a larger number. O(1).
 pub fn id(ctx: &mut Context) -> CommandResult {
     ctx.reply.int(ctx.session.client.id as i64);
     Ok(())
@@ -90,11 +90,12 @@ pub fn getname(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
-/// Names a client.
+/// Sets the name of a client; an empty name removes it.
 ///
 /// # Errors
 ///
-/// Redis's error for a name that would disturb the lines of CLIENT LIST.
+/// Redis's error for a name with a byte other than a visible ASCII character. Spaces and line breaks would corrupt the
+/// lines of CLIENT LIST.
 pub fn set_name(client: &Client, name: &[u8]) -> CommandResult {
     if !name.iter().all(|b| b.is_ascii_graphic()) {
         return Err(Error::text(
@@ -105,14 +106,15 @@ pub fn set_name(client: &Client, name: &[u8]) -> CommandResult {
     Ok(())
 }
 
-/// `CLIENT SETNAME connection-name`: names this connection; an empty name takes the name away. Replies OK. O(1).
+/// `CLIENT SETNAME connection-name`: sets the name of this connection; an empty name removes it. Replies OK. O(1).
 pub fn setname(ctx: &mut Context) -> CommandResult {
     set_name(&ctx.session.client, &ctx.args[2])?;
     ctx.reply.ok();
     Ok(())
 }
 
-/// `CLIENT SETINFO <LIB-NAME libname | LIB-VER libver>`: notes the client library in use. Replies OK. O(1).
+/// `CLIENT SETINFO <LIB-NAME libname | LIB-VER libver>`: records the name or the version of the client library, which
+/// CLIENT LIST shows. Replies OK. O(1).
 pub fn setinfo(ctx: &mut Context) -> CommandResult {
     let value = ctx.args[3].to_vec();
     let option = String::from_utf8_lossy(&ctx.args[2]).to_lowercase();
@@ -134,8 +136,8 @@ pub fn setinfo(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
-/// `CLIENT REPLY <ON | OFF | SKIP>`: turns the replies to this connection on or off, or leaves the next one out. Replies OK to
-/// ON, and nothing to the others. O(1).
+/// `CLIENT REPLY <ON | OFF | SKIP>`: turns the replies to this connection on or off, or skips the reply to the next
+/// command. Replies OK to ON, and nothing to OFF and SKIP. O(1).
 pub fn reply(ctx: &mut Context) -> CommandResult {
     let mode = match ctx.args[2].to_ascii_lowercase().as_slice() {
         b"on" => ReplyMode::On,
@@ -151,8 +153,8 @@ pub fn reply(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
-/// `CLIENT UNBLOCK client-id [TIMEOUT | ERROR]`: ends the wait of another client, as if its time was up, or with an error.
-/// Replies 1 if the client waited, else 0. O(log N) for N connections.
+/// `CLIENT UNBLOCK client-id [TIMEOUT | ERROR]`: ends the wait of another client, as if its timeout had passed, or with
+/// an error. Replies 1 if the client waited, else 0. O(log N) for N connections.
 pub fn unblock(ctx: &mut Context) -> CommandResult {
     if ctx.args.len() > 4 {
         return Err(subcommand_syntax(&ctx.args));
@@ -175,7 +177,8 @@ pub fn unblock(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
-/// `CLIENT NO-EVICT <ON | OFF>`: spares this connection when clients are closed to free memory. Replies OK. O(1).
+/// `CLIENT NO-EVICT <ON | OFF>`: exempts this connection from being closed to free memory. This server closes no
+/// clients for that reason yet; CLIENT LIST shows the flag. Replies OK. O(1).
 pub fn no_evict(ctx: &mut Context) -> CommandResult {
     let on = on_off(&ctx.args[2])?;
     ctx.session.client.no_evict.store(on, Relaxed);
@@ -183,7 +186,8 @@ pub fn no_evict(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
-/// `CLIENT NO-TOUCH <ON | OFF>`: lets this connection read keys without counting as a use of them. Replies OK. O(1).
+/// `CLIENT NO-TOUCH <ON | OFF>`: with ON, this connection's lookups do not count as uses of keys (LRU, LFU). Storing a
+/// value still sets the key's time of use. Replies OK. O(1).
 pub fn no_touch(ctx: &mut Context) -> CommandResult {
     let on = on_off(&ctx.args[2])?;
     ctx.session.client.no_touch.store(on, Relaxed);
@@ -191,7 +195,7 @@ pub fn no_touch(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
-/// `CLIENT HELP`: replies with the subcommands.
+/// `CLIENT HELP`: replies with the subcommands. O(N) for N subcommands.
 pub fn help(ctx: &mut Context) -> CommandResult {
     reply_help(ctx, "client", SUBCOMMANDS)
 }

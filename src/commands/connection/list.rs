@@ -1,19 +1,22 @@
 //! CLIENT LIST and CLIENT INFO: one line per connection.
 //!
-//! A line is a list of `field=value`. The fields and their order are Redis's, because programs parse them. What they mean here:
+//! A line is a list of `field=value`. The fields and their order are Redis's, because programs parse them. Some have a
+//! meaning of their own here:
 //!
 //! | field | meaning |
 //! |---|---|
-//! | `qbuf`, `qbuf-free` | bytes in the read buffer that have not been run, and the room that is left in it |
-//! | `argv-mem` | bytes of the arguments of the command that runs; 0 while the connection is idle |
+//! | `qbuf` | bytes in the read buffer |
+//! | `qbuf-free` | bytes of the read buffer that are free |
+//! | `argv-mem` | bytes of the arguments of the running command; 0 while the connection is idle |
 //! | `multi-mem` | bytes of the commands that MULTI has queued |
-//! | `rbs`, `rbp` | capacity of the buffer for replies |
-//! | `obl` | 0: replies are not kept in a buffer of fixed size |
-//! | `oll`, `omem` | whether replies wait to be sent, and how many bytes |
-//! | `events` | `r`: the server reads from the connection; `w`: it has something to send |
+//! | `rbs`, `rbp` | capacity in bytes of the buffer for replies |
+//! | `obl` | always 0: there is no reply buffer of fixed size |
+//! | `oll` | 1 if replies wait to be sent, else 0 |
+//! | `omem` | bytes of replies that wait to be sent |
+//! | `events` | `r`: the server reads from the connection; `w`: replies wait to be sent |
 //!
-//! The figures are atomics that the connection's own thread sets as it goes, so a line is not a snapshot: a figure may be a
-//! little newer than the one before it.
+//! The client's own thread updates the figures, and this command reads them one after the other. So the figures
+//! of a line may belong to slightly different moments.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -23,7 +26,7 @@ use crate::resp::Error;
 use crate::state::clients::Client;
 use crate::state::lock;
 
-/// The letters of the field `flags`.
+/// The field `flags`: a letter for each state of the client that Redis has a letter for, or `N` for none.
 fn flags(client: &Client) -> String {
     let marks = [
         (client.is_replica.load(Relaxed), 'S'),
@@ -43,7 +46,7 @@ fn flags(client: &Client) -> String {
     letters
 }
 
-/// The fields about memory.
+/// The fields about memory, from `qbuf` to `tot-mem`. All of them are in bytes but `oll`.
 fn memory(client: &Client) -> String {
     let used = client.input_used.load(Relaxed);
     let input = client.input_capacity.load(Relaxed);
@@ -60,7 +63,7 @@ fn memory(client: &Client) -> String {
     )
 }
 
-/// The line for one connection.
+/// The line of one connection.
 fn describe(ctx: &Context, client: &Client) -> Vec<u8> {
     let seconds = |since: i64| (ctx.now - since).max(0) / 1000;
     let commands = &ctx.server.stats.commands;
@@ -107,10 +110,11 @@ fn describe(ctx: &Context, client: &Client) -> Vec<u8> {
     line
 }
 
-/// Tests whether a client is of a type.
+/// A function that tells whether a client is of a certain type.
 pub type TypeTest = fn(&Client) -> bool;
 
-/// The test for the type of client that CLIENT LIST and KILL name so.
+/// The test for a type of clients, by its name in CLIENT LIST and CLIENT KILL. No client is of type `pubsub`, because
+/// there are no subscribers yet.
 ///
 /// # Errors
 ///
@@ -129,8 +133,10 @@ pub fn type_test(name: &[u8]) -> Result<TypeTest, Error> {
     }
 }
 
-/// `CLIENT LIST [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]`: replies with a line per connection.
-/// O(N) for N connections.
+/// `CLIENT LIST [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]`
+///
+/// Replies with one line per connection: of all, of those of a type, or of those with these numbers. O(N) for N
+/// connections; O(M log N) for M numbers.
 pub fn list(ctx: &mut Context) -> CommandResult {
     let clients = &ctx.server.clients;
     let mut options = Cursor::new(&ctx.args, 2);

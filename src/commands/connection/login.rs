@@ -1,10 +1,10 @@
-//! AUTH and HELLO: who the client is, and which protocol it speaks.
+//! AUTH and HELLO: authentication and the protocol version.
 //!
-//! There is one user, `default`. Its password is the setting `requirepass`, any sequence of bytes; without a password, any
-//! will do.
+//! There is one user, `default`. Its password is the setting `requirepass`, a sequence of any bytes. If `requirepass`
+//! is empty, every connection is authenticated from the start, and the user `default` is accepted with any password.
 //!
-//! HELLO is several commands in one. It does what its options say from left to right and stops at the first error. What it has
-//! done until then stays done, as in Redis:
+//! HELLO does the work of several commands. It applies its options from left to right and stops at the first error. As in
+//! Redis, the options before the error stay applied:
 //!
 //! ```text
 //!   HELLO 3 SETNAME worker FOO     -ERR Syntax error in HELLO option 'FOO'
@@ -38,11 +38,11 @@ pub static COMMANDS: &[Command] = &[
              "Logs the connection in."),
 ];
 
-/// Logs the connection in.
+/// Authenticates the connection.
 ///
 /// # Errors
 ///
-/// WRONGPASS for another user than `default`, and for a wrong password.
+/// WRONGPASS for a user other than `default`, and for a wrong password.
 fn log_in(session: &mut Session, config: &Config, user: &[u8], password: &[u8]) -> CommandResult {
     let wanted = config.requirepass.as_slice();
     let is_right = wanted.is_empty() || is_same(password, wanted);
@@ -55,7 +55,8 @@ fn log_in(session: &mut Session, config: &Config, user: &[u8], password: &[u8]) 
     Ok(())
 }
 
-/// Compares passwords in a time that does not depend on where they differ, so that the time reveals nothing.
+/// Compares passwords in a time that does not depend on where they differ. So an attacker cannot find a password byte
+/// by byte by measuring the time.
 fn is_same(given: &[u8], wanted: &[u8]) -> bool {
     let pairs = given.iter().zip(wanted);
     let differences = pairs.fold(given.len() ^ wanted.len(), |d, (a, b)| {
@@ -64,7 +65,7 @@ fn is_same(given: &[u8], wanted: &[u8]) -> bool {
     differences == 0
 }
 
-/// `AUTH [username] password`: logs the connection in. Replies OK. O(N) for a password of N bytes.
+/// `AUTH [username] password`: authenticates the connection. Replies OK, or WRONGPASS. O(N) for a password of N bytes.
 pub fn auth(ctx: &mut Context) -> CommandResult {
     let (user, password) = match ctx.args.len() {
         2 if ctx.config.requirepass.is_empty() => {
@@ -82,8 +83,11 @@ pub fn auth(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
-/// `HELLO [protover [AUTH username password] [SETNAME clientname]]`: logs the connection in, names it, and chooses the version
-/// of the protocol. Replies with a map that describes the server and the connection. O(1).
+/// `HELLO [protover [AUTH username password] [SETNAME clientname]]`
+///
+/// Authenticates the connection, sets its name, and chooses the protocol version. Replies with a map that describes the
+/// server and the connection; with NOPROTO for an unknown version, with NOAUTH if the connection is not authenticated.
+/// O(1).
 pub fn hello(ctx: &mut Context) -> CommandResult {
     let mut resp3 = ctx.session.resp3;
     let mut options = Cursor::new(&ctx.args, 1);
@@ -117,14 +121,15 @@ pub fn hello(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
-/// Redis's words for an option of HELLO that it does not know, or that lacks its values. They end at a zero byte.
+/// Redis's error for an option of HELLO that is unknown or lacks its values. It shows the option up to its first zero
+/// byte.
 fn unknown_option(option: &[u8]) -> Error {
     let option = c_text(option, usize::MAX);
     let text = [b"ERR Syntax error in HELLO option '", option, b"'"];
     Error::new(text.concat())
 }
 
-/// The reply to HELLO, in the protocol that was chosen.
+/// Writes the reply to HELLO, in the protocol version that was chosen.
 fn reply_greeting(ctx: &mut Context) {
     let is_replica = ctx.server.link.is_replica();
     let reply = &mut *ctx.reply;

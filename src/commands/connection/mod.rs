@@ -1,10 +1,10 @@
-//! Connections: logging in, choosing a database, looking at clients.
+//! Commands about connections.
 //!
 //! | file | commands |
 //! |---|---|
 //! | [`session`] | the connection itself: PING, ECHO, QUIT, RESET, SELECT |
-//! | [`login`] | who the client is, and which protocol it speaks: AUTH, HELLO |
-//! | [`client`] | CLIENT, with [`list`] for LIST and INFO, and [`kill`] for KILL |
+//! | [`login`] | authentication and the protocol version: AUTH, HELLO |
+//! | [`client`] | CLIENT; LIST and INFO are in [`list`], KILL is in [`kill`] |
 
 pub mod client;
 mod kill;

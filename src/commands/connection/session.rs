@@ -1,7 +1,7 @@
 //! The connection itself: PING, ECHO, QUIT, RESET, SELECT.
 //!
-//! These commands touch no data. Their state is the [`Session`](crate::state::session::Session), which belongs to the
-//! connection's own thread. Logging in and the choice of the protocol are in [`login`](super::login).
+//! These commands use no keys. They work on the [`Session`](crate::state::session::Session), which only the client's own
+//! thread uses. Authentication and the choice of the protocol are in [`login`](super::login).
 
 use crate::commands::args::{db_index, wrong_arity};
 use crate::commands::command::Handler::Plain;
@@ -28,7 +28,7 @@ pub static COMMANDS: &[Command] = &[
              "Says OK and closes the connection."),
     cmd("reset", 1, Plain(reset), NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY | NOT_QUEUED, acl::CONNECTION, &[])
         .doc("connection", "6.2.0", "O(1)", "",
-             "Puts the connection back into the state it was born in."),
+             "Puts the connection back into the state of a new one."),
     cmd("select", 2, Plain(select), LOADING | STALE | FAST, acl::CONNECTION, &[])
         .doc("connection", "1.0.0", "O(1)", "index",
              "Chooses the database that later commands of this connection work on."),
@@ -57,8 +57,13 @@ pub fn quit(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
-/// `RESET`: puts the connection back into the state of a new one: no transaction, no watched keys, database 0, RESP2, no name,
-/// logged out if there is a password. Replies RESET. O(N) for N watched keys.
+/// `RESET`: puts the connection back into the state of a new one: no transaction, no watched keys, database 0, RESP2,
+/// replies on, no name, NO-TOUCH off, not authenticated if there is a password. As in Redis 7.0, NO-EVICT stays.
+/// Replies RESET. O(N) for N watched keys and queued commands.
+///
+/// # Errors
+///
+/// If the client is a replica or this server's primary.
 pub fn reset(ctx: &mut Context) -> CommandResult {
     let session = &mut *ctx.session;
     if session.is_primary || session.is_replica() {
@@ -79,7 +84,8 @@ pub fn reset(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
-/// `SELECT index`: chooses the database that later commands of this connection work on. Replies OK. O(1).
+/// `SELECT index`: chooses the database that later commands of this connection work on. Replies OK. O(1). The log gets
+/// its own SELECT when a command in another database is propagated.
 pub fn select(ctx: &mut Context) -> CommandResult {
     let db = db_index(ctx, 1)?;
     ctx.session.select(db);

@@ -1,4 +1,5 @@
-//! FAILOVER: handing over to a replica. How that goes is in [`crate::state::failover`].
+//! FAILOVER: a primary hands its role over to a replica. The handler checks the request and makes a [`Plan`] of it;
+//! [`crate::state::failover`] describes the steps of a failover.
 
 use std::time::{Duration, Instant};
 
@@ -17,21 +18,27 @@ use crate::store::Store;
 pub static COMMANDS: &[Command] = &[
     cmd("failover", -1, WriteAll(failover), ADMIN | NOSCRIPT | STALE, 0, &[])
         .doc("server", "6.2.0", "O(1)", "[TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]",
-             "Hands over to a replica that has everything."),
+             "Hands the role of the primary over to a replica."),
 ];
 
-/// What FAILOVER was told.
+/// The options of FAILOVER as the client gave them.
 #[derive(Default)]
 struct FailoverOptions {
-    /// A host, and a port that may be out of range.
+    /// TO: a host, and a port that may be out of range.
     target: Option<(String, i64)>,
+    /// TIMEOUT.
     timeout: Option<Duration>,
+    /// FORCE: when the time is over, hand over to the target even if it does not have all writes.
     force: bool,
 }
 
-/// `FAILOVER [TO host port [FORCE]] [TIMEOUT milliseconds]`: hands over to a replica as soon as one has everything; with
-/// FORCE, at the latest when the time is over. `FAILOVER ABORT` gives that up. Replies OK at once. O(N) for N replicas. Its
-/// handler has the store's write lock: from its end on, writes are paused.
+/// `FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]`
+///
+/// Pauses writes, and hands the role of the primary over to a replica as soon as the replica, or the one that TO names,
+/// has all writes. Without FORCE the failover is aborted after TIMEOUT; with FORCE the target then takes over although
+/// it lacks writes. ABORT aborts a failover that is in progress. Replies OK at once. O(N) for N replicas.
+///
+/// The handler changes no data. It has the store's write lock because the pause of writes begins under that lock.
 pub fn failover(ctx: &mut Context, _: &mut Store) -> CommandResult {
     let server = ctx.server;
     if ctx.args.len() == 2 && ctx.args.is(1, "ABORT") {
@@ -47,6 +54,11 @@ pub fn failover(ctx: &mut Context, _: &mut Store) -> CommandResult {
     Ok(())
 }
 
+/// Reads the options.
+///
+/// # Errors
+///
+/// A syntax error, or Redis's error for an invalid number.
 fn parse(args: &Args<'_>) -> Result<FailoverOptions, Error> {
     let mut options = FailoverOptions::default();
     let mut cursor = Cursor::new(args, 1);
@@ -70,7 +82,11 @@ fn parse(args: &Args<'_>) -> Result<FailoverOptions, Error> {
     Ok(options)
 }
 
-/// Checks whether that can be done, and says how.
+/// Makes the plan of a failover.
+///
+/// # Errors
+///
+/// Redis's error if a failover is not possible now, or not with these options.
 fn plan(server: &State, options: FailoverOptions) -> Result<Plan, Error> {
     let refused = |text| Err(Error::text(text));
     if server.failover.is_active() {
@@ -98,11 +114,15 @@ fn plan(server: &State, options: FailoverOptions) -> Result<Plan, Error> {
     })
 }
 
-/// The replica at an address, which must be online.
+/// The address of the online replica that has this host and port.
+///
+/// # Errors
+///
+/// Redis's error if there is no such replica, or it is not online.
 fn find(server: &State, (host, port): &(String, i64)) -> Result<Address, Error> {
-    let is_it = |(ip, p): (String, u16)| ip == *host && i64::from(p) == *port;
+    let is_target = |(ip, p): (String, u16)| ip == *host && i64::from(p) == *port;
     let replicas = server.replicas.all();
-    match replicas.iter().find(|replica| is_it(replica.address())) {
+    match replicas.iter().find(|replica| is_target(replica.address())) {
         None => Err(Error::text(
             "ERR FAILOVER target HOST and PORT is not a replica.",
         )),

@@ -1,7 +1,16 @@
-//! REPLCONF: what replicas tell their primary.
+//! REPLCONF: what a replica tells its primary about itself.
 //!
-//! Before PSYNC a replica says where it can be reached and what it understands; afterwards it says every second how far it
-//! has come. What it says is kept in its [`Replica`], which other threads see once it has sent PSYNC.
+//! Before PSYNC a replica announces its address and its capabilities. After that it acknowledges an offset of the log
+//! every second, and when the primary asks with GETACK. The handler stores this in the connection's [`Replica`], which
+//! other threads can see from PSYNC on.
+//!
+//! ```text
+//!   replica                                   primary
+//!   REPLCONF listening-port 6380     ────►    +OK
+//!   REPLCONF capa eof capa psync2    ────►    +OK
+//!   PSYNC replid offset              ────►    +CONTINUE, or +FULLRESYNC and a copy of the data
+//!   REPLCONF ACK 4711                ────►    (no reply)
+//! ```
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -22,13 +31,14 @@ use crate::util::{number, words};
 pub static COMMANDS: &[Command] = &[
     cmd("replconf", -1, Plain(replconf), ADMIN | NOSCRIPT | LOADING | STALE | ALLOW_BUSY, 0, &[])
         .doc("server", "3.0.0", "O(1)", "",
-             "What a replica tells its primary about itself."),
+             "A replica sends it to tell its primary about itself."),
 ];
 
-/// An announced address may have so many bytes, less one.
+/// An announced address must be shorter than this number of bytes.
 const MAX_ADDRESS: usize = 256;
 
-/// The replica that this connection belongs to, or will.
+/// The [`Replica`] of this connection, which is created if it does not exist. The connection becomes a replica's with
+/// PSYNC or SYNC.
 pub fn replica_of(session: &mut Session) -> &Arc<Replica> {
     let client = &session.client;
     session
@@ -36,8 +46,11 @@ pub fn replica_of(session: &mut Session) -> &Arc<Replica> {
         .get_or_insert_with(|| Arc::new(Replica::new(client.clone())))
 }
 
-/// `REPLCONF [option value]...`: notes what a replica says of itself, and replies OK; to an acknowledgement, and to the
-/// question for one, it does not reply. O(N) for N options and for N clients that wait for acknowledgements.
+/// `REPLCONF [option value [option value ...]]`
+///
+/// Stores what a replica says about itself. Replies OK; to ACK and GETACK there is no reply. O(N) for N options. ACK
+/// serves the clients that wait for acknowledgements, and sends their replies; it needs no data for that, so the handler
+/// does not leave it to the executor. ACK is O(W × R) for W waiting clients and R replicas.
 pub fn replconf(ctx: &mut Context) -> CommandResult {
     if ctx.args.len().is_multiple_of(2) {
         return Err(Error::SYNTAX);
@@ -60,7 +73,7 @@ pub fn replconf(ctx: &mut Context) -> CommandResult {
                 }
                 return Ok(());
             }
-            // A primary asks; the thread of the link to it answers. From any other client it means nothing.
+            // The thread that follows a primary answers the primary's GETACK. From other clients GETACK has no effect.
             b"getack" => return Ok(()),
             _ => {
                 let text = b"ERR Unrecognized REPLCONF option: ";
@@ -73,6 +86,11 @@ pub fn replconf(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
+/// Stores the address that a replica announces.
+///
+/// # Errors
+///
+/// Redis's error if the address is too long.
 fn set_address(replica: &Replica, address: &[u8]) -> CommandResult {
     if address.len() >= MAX_ADDRESS {
         return Err(Error::new(format!(
@@ -84,7 +102,7 @@ fn set_address(replica: &Replica, address: &[u8]) -> CommandResult {
     Ok(())
 }
 
-/// An unknown capability is ignored: newer replicas may have it.
+/// Stores a capability of a replica. Ignores an unknown one, which a newer replica may have.
 fn set_capability(replica: &Replica, name: &[u8]) {
     if name.eq_ignore_ascii_case(b"eof") {
         replica.eof.store(true, Relaxed);
@@ -93,7 +111,12 @@ fn set_capability(replica: &Replica, name: &[u8]) {
     }
 }
 
-/// What a copy shall have at most. There are no functions here, so nothing is left in any case.
+/// Reads which parts of the data a replica wants: `functions`, or nothing. This server has no functions, so in both
+/// cases the copy has no data.
+///
+/// # Errors
+///
+/// Redis's error for an invalid value.
 fn set_filter(replica: &Replica, value: &[u8]) -> CommandResult {
     let wanted = words::split(value).ok_or(Error::text("ERR Missing rdb-filter-only values"))?;
     let is_unknown = |word: &&Vec<u8>| !word.eq_ignore_ascii_case(b"functions");
@@ -105,6 +128,11 @@ fn set_filter(replica: &Replica, value: &[u8]) -> CommandResult {
     Ok(())
 }
 
+/// Parses `0` or `1`.
+///
+/// # Errors
+///
+/// Redis's error for anything else.
 fn zero_or_one(value: &[u8]) -> Result<bool, Error> {
     match int(value)? {
         0 => Ok(false),

@@ -1,5 +1,5 @@
-//! Whom this server follows: REPLICAOF, SLAVEOF, ROLE. The following itself is done by the thread of
-//! [`crate::replication::replica`].
+//! REPLICAOF, SLAVEOF and ROLE: which server this one follows. The handlers change and show the role; the thread of
+//! [`crate::replication::replica`] connects to the primary and applies its changes.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -25,8 +25,13 @@ pub static COMMANDS: &[Command] = &[
              "Tells whether the server is a primary or a replica, and of whom."),
 ];
 
-/// `REPLICAOF host port`, `REPLICAOF NO ONE`: follows a primary, or becomes one. Replies OK. O(N) for N waiting clients,
-/// which get an error. Its handler has the store's write lock, so no write is under way while the role changes.
+/// `REPLICAOF host port`, `REPLICAOF NO ONE`, and SLAVEOF with the same arguments
+///
+/// Makes this server a replica of the primary at that address, or a primary. Replies OK at once; the connection to the
+/// primary follows later. Clients that wait for keys or acknowledgements get an error when the server becomes a
+/// replica. O(N) for N of them and for N replicas. Propagates nothing.
+///
+/// The handler changes no data. It has the store's write lock so that no write is in progress while the role changes.
 pub fn replicaof(ctx: &mut Context, _: &mut Store) -> CommandResult {
     let server = ctx.server;
     if server.failover.is_active() {
@@ -50,9 +55,9 @@ pub fn replicaof(ctx: &mut Context, _: &mut Store) -> CommandResult {
     Ok(())
 }
 
-/// `ROLE`: replies with the server's role. A primary adds its offset and, for each replica that is online, its address and
-/// the offset that it has acknowledged; a replica adds its primary's address, the state of the link and its own offset.
-/// O(N) for N replicas.
+/// `ROLE`: replies with the server's role. A primary adds its offset and, for each online replica, the replica's
+/// address and acknowledged offset. A replica adds its primary's address, the state of the link, and its own offset (-1
+/// while it is not connected). O(N) for N replicas.
 pub fn role(ctx: &mut Context) -> CommandResult {
     let server = ctx.server;
     let primary = server.settings.current().replicaof.clone();

@@ -1,7 +1,7 @@
-//! PSYNC and SYNC: a replica asks for the data, or for what it has missed.
+//! PSYNC and SYNC: a replica requests the data, or the part of the log that it lacks.
 //!
-//! The handlers only decide whether that is possible. The client's own thread then starts a feeder, which does all the
-//! rest: see [`crate::replication::primary`].
+//! The handlers only decide whether the client may become a replica. The client's own thread then starts a *feeder*, a
+//! thread that replies and sends the copy and the log: see [`crate::replication::primary`].
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -21,21 +21,26 @@ use crate::store::Store;
 pub static COMMANDS: &[Command] = &[
     cmd("psync", -3, WriteAll(psync), ADMIN | NOSCRIPT | NO_ASYNC_LOADING | NO_MULTI, 0, &[])
         .doc("server", "2.8.0", "", "replicationid offset",
-             "What a replica says to be sent the data, or what it has missed."),
+             "A replica sends it to receive the data, or the changes that it lacks."),
     cmd("sync", 1, Plain(sync), ADMIN | NOSCRIPT | NO_ASYNC_LOADING | NO_MULTI, 0, &[])
         .doc("server", "1.0.0", "", "",
-             "What an old replica says to be sent the data."),
+             "A replica of an old version sends it to receive the data."),
 ];
 
-/// `PSYNC replid offset [FAILOVER]`: asks for the log of the history `replid` from `offset` on, or for a copy of all data if
-/// that is not possible; `PSYNC ? -1` asks for a copy. The feeder replies. With FAILOVER, a primary asks that hands over to
-/// this server. That changes the role, so the handler has the store's write lock. O(1).
+/// `PSYNC replicationid offset [FAILOVER]`
+///
+/// Requests the log of the history `replicationid` from `offset` on. If this server no longer has that part, it sends a
+/// copy of all data and the log after it; `PSYNC ? -1` requests such a copy. The feeder replies: `+CONTINUE` or
+/// `+FULLRESYNC`. O(1) for the handler.
+///
+/// A primary that hands over to this server sends FAILOVER, which makes this server the primary. The role changes only
+/// under the store's write lock, so the handler has that lock.
 pub fn psync(ctx: &mut Context, _: &mut Store) -> CommandResult {
     if ctx.session.is_replica() {
         return Ok(());
     }
     let replid = String::from_utf8_lossy(&ctx.args[1]).into_owned();
-    // Redis ignores any other word in its place, too.
+    // As in Redis, another word in this place is ignored.
     let takes_over = ctx.args.len() > 3 && ctx.args.is(3, "FAILOVER");
     if takes_over {
         take_over(ctx, &replid)?;
@@ -54,7 +59,8 @@ pub fn psync(ctx: &mut Context, _: &mut Store) -> CommandResult {
     Ok(())
 }
 
-/// `SYNC`: asks for a copy of all data, and what comes after it. For replicas that do not know PSYNC. O(1).
+/// `SYNC`: requests a copy of all data, and the log after it. For replicas that do not know PSYNC. The feeder sends the
+/// copy without a reply before it. O(1) for the handler.
 pub fn sync(ctx: &mut Context) -> CommandResult {
     if ctx.session.is_replica() {
         return Ok(());
@@ -71,19 +77,23 @@ pub fn sync(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
-/// Whether this server can feed a replica, and the client can be one. The order is that of Redis.
+/// Checks in Redis's order whether this server can have a replica now, and whether the client can become one.
+///
+/// # Errors
+///
+/// Redis's error for the first check that fails.
 fn check(ctx: &Context, takes_over: bool) -> CommandResult {
     let (server, session) = (ctx.server, &ctx.session);
     if server.failover.is_active() {
         return Err(Error::text("NOMASTERLINK Can't SYNC while failing over"));
     }
-    // A replica can pass on only what it gets itself.
+    // A replica passes on the log of its own primary, so without a primary it has nothing to send.
     if server.link.is_replica() && !server.link.is_connected() && !takes_over {
         return Err(Error::text(
             "NOMASTERLINK Can't SYNC while not connected with my master",
         ));
     }
-    // Nothing but what the feeder sends may come from here on.
+    // The feeder writes to the socket itself, so no earlier reply may be left to send.
     if !ctx.reply.out.is_empty() || session.client.outbox.pending() > 0 {
         return Err(Error::text(
             "ERR SYNC and PSYNC are invalid with pending output",
@@ -99,7 +109,11 @@ fn check(ctx: &Context, takes_over: bool) -> CommandResult {
     Ok(())
 }
 
-/// Takes the place of a primary that hands over to this server.
+/// Becomes the primary in place of the primary that sent PSYNC FAILOVER.
+///
+/// # Errors
+///
+/// Redis's error if this server is a primary, or has another history.
 fn take_over(ctx: &mut Context, replid: &str) -> CommandResult {
     let server = ctx.server;
     if !server.link.is_replica() {
@@ -114,7 +128,7 @@ fn take_over(ctx: &mut Context, replid: &str) -> CommandResult {
     Ok(())
 }
 
-/// Makes the connection a replica's. Its thread starts the feeder when this command is done.
+/// Makes the client a replica. The client's thread starts the feeder after the command.
 fn begin_sync(ctx: &mut Context, request: SyncRequest) {
     let replica = replica_of(ctx.session);
     replica.acked_at.store(ctx.now, Relaxed);

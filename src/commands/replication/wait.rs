@@ -1,4 +1,12 @@
-//! WAIT: until replicas have what a client has written.
+//! WAIT: a client waits until replicas have its writes.
+//!
+//! Every replica acknowledges an offset of the log. The session knows the offset after the client's last write, so WAIT
+//! counts the online replicas that have acknowledged at least that offset. Example: the client's last write ends at
+//! offset 900, and three replicas have acknowledged 950, 900 and 850. `WAIT 2 0` replies 2 at once; `WAIT 3 100` waits
+//! until the third replica acknowledges 900, for 100 ms at most.
+//!
+//! The handler needs no data and no lock of the store. If the client must wait, the executor registers it
+//! ([`Action::Wait`]) and asks the replicas for their offsets.
 
 use crate::commands::args::{int, timeout_ms};
 use crate::commands::command::Handler::Plain;
@@ -13,13 +21,16 @@ use crate::state::blocking::Wait;
 pub static COMMANDS: &[Command] = &[
     cmd("wait", 3, Plain(wait), NOSCRIPT, acl::CONNECTION, &[])
         .doc("generic", "3.0.0", "O(1)", "numreplicas timeout",
-             "Waits until so many replicas have everything that this connection has written.")
+             "Waits until a number of replicas have all writes of this connection.")
         .tips(&["request_policy:all_shards", "response_policy:agg_min"]),
 ];
 
-/// `WAIT numreplicas timeout`: waits until `numreplicas` replicas have acknowledged what this client has written, for
-/// `timeout` milliseconds at most, 0 meaning for ever. Replies how many replicas have. Does not wait in a transaction. O(N)
-/// for N replicas.
+/// `WAIT numreplicas timeout`
+///
+/// Waits until `numreplicas` replicas have acknowledged the client's writes, for `timeout` milliseconds at most; 0
+/// means for ever. Replies with the number of replicas that have. Does not wait in a transaction. O(N) for N replicas.
+/// Propagates nothing; but if the client must wait, the log gets a REPLCONF GETACK, unless the replicas have been asked
+/// since that write.
 pub fn wait(ctx: &mut Context) -> CommandResult {
     if ctx.server.link.is_replica() {
         return Err(Error::text(
@@ -40,7 +51,7 @@ pub fn wait(ctx: &mut Context) -> CommandResult {
         keys: vec![],
         timeout,
         service: None,
-        // The reply is not an error when the time is over: it says how many replicas there are then.
+        // When the time is over, the reply is the number of replicas that have acknowledged by then.
         on_timeout: Some(Box::new(move |server, reply| {
             reply.int(server.replicas.count_acked(offset) as i64);
         })),

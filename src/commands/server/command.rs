@@ -1,4 +1,7 @@
-//! COMMAND: the table of commands, shown to clients.
+//! COMMAND: shows the table of commands to clients.
+//!
+//! The replies are made from the same rows ([`Command`]) by which the server runs commands. COMMAND GETKEYS applies a
+//! command's key specs to the arguments that the client gives; see [`crate::commands::key_spec`].
 
 use super::command_docs::reply_docs;
 use crate::commands::args::help as reply_help;
@@ -50,7 +53,7 @@ static SUBCOMMANDS: &[Command] = &[
         .tips(&["nondeterministic_output_order"]),
 ];
 
-/// The row with this name; a subcommand's name is `container|subcommand`.
+/// The row with this name. The name of a subcommand is `container|subcommand`.
 fn find<'i>(index: &'i Index, name: &[u8]) -> Option<&'i Row> {
     let (top, sub) = match name.iter().position(|&b| b == b'|') {
         Some(at) => (&name[..at], Some(&name[at + 1..])),
@@ -64,7 +67,7 @@ fn find<'i>(index: &'i Index, name: &[u8]) -> Option<&'i Row> {
     Some(&index.rows[number])
 }
 
-/// `COMMAND`: replies with what COMMAND INFO shows, for every command. O(N).
+/// `COMMAND`: replies with what COMMAND INFO shows, for every command. O(N) for N commands.
 pub fn command(ctx: &mut Context, index: &'static Index) -> CommandResult {
     ctx.reply.array(index.commands().count());
     for row in index.commands() {
@@ -73,13 +76,14 @@ pub fn command(ctx: &mut Context, index: &'static Index) -> CommandResult {
     Ok(())
 }
 
-/// `COMMAND COUNT`: replies with the number of commands. O(1).
+/// `COMMAND COUNT`: replies with the number of commands. O(N) for N commands.
 pub fn count(ctx: &mut Context, index: &'static Index) -> CommandResult {
     ctx.reply.int(index.commands().count() as i64);
     Ok(())
 }
 
-/// `COMMAND INFO [command-name ...]`: replies with arity, flags, key specs and more, or null for an unknown name. O(N).
+/// `COMMAND INFO [command-name ...]`: replies with the arity, the flags, the key specs and more of each command; with
+/// null for an unknown name. Without names it replies as COMMAND does. O(N) for N names.
 pub fn info(ctx: &mut Context, index: &'static Index) -> CommandResult {
     if ctx.args.len() == 2 {
         return command(ctx, index);
@@ -94,7 +98,8 @@ pub fn info(ctx: &mut Context, index: &'static Index) -> CommandResult {
     Ok(())
 }
 
-/// `COMMAND DOCS [command-name ...]`: replies with a map from names to their documentation. O(N).
+/// `COMMAND DOCS [command-name ...]`: replies with a map from names to their documentation; unknown names are left out.
+/// O(N) for N names.
 pub fn docs(ctx: &mut Context, index: &'static Index) -> CommandResult {
     let rows: Vec<&Row> = match ctx.args.len() {
         2 => index.commands().collect(),
@@ -110,7 +115,8 @@ pub fn docs(ctx: &mut Context, index: &'static Index) -> CommandResult {
     Ok(())
 }
 
-/// `COMMAND LIST [FILTERBY <MODULE name|ACLCAT category|PATTERN pattern>]`: replies with names. O(N).
+/// `COMMAND LIST [FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]`: replies with the names of
+/// commands and subcommands. O(N) for N of them.
 pub fn list(ctx: &mut Context, index: &'static Index) -> CommandResult {
     let filter = match ctx.args.len() {
         2 => None,
@@ -140,7 +146,11 @@ pub fn list(ctx: &mut Context, index: &'static Index) -> CommandResult {
     Ok(())
 }
 
-/// The keys of the command that begins at argument `from`, each with what the command does to it.
+/// The positions of the keys of the command that begins at argument `from`, each with what the command does to the key.
+///
+/// # Errors
+///
+/// Redis's error for an unknown command, a command without keys, or a wrong number of arguments.
 fn keys_of(index: &Index, args: &Args, from: usize) -> Result<Vec<(usize, KeyFlags)>, Error> {
     const INVALID: Error = Error::text("ERR Invalid command specified");
     let top = index.find(&args[from]).ok_or(INVALID)?;
@@ -173,7 +183,7 @@ fn keys_of(index: &Index, args: &Args, from: usize) -> Result<Vec<(usize, KeyFla
     Ok(keys)
 }
 
-/// What SET does to its key: it also reads the old value if GET is among its options.
+/// What SET does to its key: with the option GET it also reads the old value.
 fn flags_of_set(args: &Args, from: usize) -> KeyFlags {
     let mut options = args.iter_from(from + 3);
     if options.any(|word| word.eq_ignore_ascii_case(b"GET")) {
@@ -183,7 +193,7 @@ fn flags_of_set(args: &Args, from: usize) -> KeyFlags {
     }
 }
 
-/// `COMMAND GETKEYS command [arg ...]`: replies with the keys of a whole command. O(N).
+/// `COMMAND GETKEYS command [arg ...]`: replies with the keys of a whole command. O(N) for N arguments.
 pub fn getkeys(ctx: &mut Context, index: &'static Index) -> CommandResult {
     let keys = keys_of(index, &ctx.args, 2)?;
     ctx.reply.array(keys.len());
@@ -193,7 +203,8 @@ pub fn getkeys(ctx: &mut Context, index: &'static Index) -> CommandResult {
     Ok(())
 }
 
-/// `COMMAND GETKEYSANDFLAGS command [arg ...]`: the same, with what the command does to each key. O(N).
+/// `COMMAND GETKEYSANDFLAGS command [arg ...]`: replies with the keys of a whole command, each with what the command
+/// does to it. O(N) for N arguments.
 pub fn getkeysandflags(ctx: &mut Context, index: &'static Index) -> CommandResult {
     let keys = keys_of(index, &ctx.args, 2)?;
     ctx.reply.array(keys.len());
@@ -205,24 +216,25 @@ pub fn getkeysandflags(ctx: &mut Context, index: &'static Index) -> CommandResul
     Ok(())
 }
 
-/// `COMMAND HELP`: replies with the subcommands.
+/// `COMMAND HELP`: replies with the subcommands. O(N) for N subcommands.
 pub fn help(ctx: &mut Context) -> CommandResult {
     reply_help(ctx, "command", SUBCOMMANDS)
 }
 
-/// The names of the bits in `set`.
+/// The names of the bits that are set in `set`; `names` has a name per bit.
 fn named(names: &[&'static str], set: u32) -> Vec<&'static str> {
     let bits = names.iter().enumerate();
     let chosen = bits.filter(|(bit, _)| set & (1 << bit) != 0);
     chosen.map(|(_, name)| *name).collect()
 }
 
+/// Writes a set of simple strings.
 fn reply_words(reply: &mut Reply, words: &[&str]) {
     reply.set(words.len());
     words.iter().for_each(|word| reply.simple(word));
 }
 
-/// First key, last key and step, which described a command's keys before there were key specs.
+/// The first key, the last key and the step. Clients that do not know key specs find the keys with these numbers.
 fn legacy_range(command: &Command) -> (i32, i32, i32) {
     let mut range: Option<(i32, i32, i32)> = None;
     for spec in command.keys {
@@ -239,7 +251,7 @@ fn legacy_range(command: &Command) -> (i32, i32, i32) {
     range.unwrap_or((0, 0, 0))
 }
 
-/// One element of COMMAND's reply.
+/// Writes one command in the reply of COMMAND and COMMAND INFO, with its subcommands.
 fn reply_info(reply: &mut Reply, index: &Index, row: &Row) {
     let command = row.command;
     reply.array(10);
@@ -281,6 +293,7 @@ fn reply_info(reply: &mut Reply, index: &Index, row: &Row) {
     }
 }
 
+/// Writes a key spec.
 fn reply_key_spec(reply: &mut Reply, spec: &KeySpec) {
     reply.map(if spec.note.is_some() { 4 } else { 3 });
     if let Some(note) = spec.note {
@@ -319,7 +332,8 @@ fn reply_key_spec(reply: &mut Reply, spec: &KeySpec) {
     }
 }
 
-/// The head of one part of a key spec: its type, and a map of `fields` fields.
+/// Writes the beginning of one part of a key spec: its type, and the header of a map of `fields` fields, which the
+/// caller writes next.
 fn reply_part(reply: &mut Reply, kind: &str, fields: usize) {
     reply.map(2);
     reply.bulk(b"type");
@@ -328,6 +342,7 @@ fn reply_part(reply: &mut Reply, kind: &str, fields: usize) {
     reply.map(fields);
 }
 
+/// Writes a field whose value is a number.
 fn reply_field(reply: &mut Reply, name: &str, value: i64) {
     reply.bulk(name.as_bytes());
     reply.int(value);

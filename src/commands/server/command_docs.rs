@@ -1,25 +1,39 @@
 //! COMMAND DOCS: what commands are for and what arguments they take.
 //!
-//! A row of the table has one line of syntax, as a manual would print it, and the tree of arguments that
-//! clients get is read from it. In that line
+//! A row of the table has the syntax of its command as one line. Clients get the arguments as a tree, which this file
+//! parses from that line:
 //!
-//! * a word in lower case is an argument: `key`, `seconds`;
-//! * a word in upper case, or a sign, stands for itself: `NX`, `*`; an argument right after one belongs to it:
-//!   `EX seconds`;
-//! * `[…]` may be left out, `a|b` is one of them, `…...` can be repeated, `<…>` groups.
+//! | in the line | meaning |
+//! |---|---|
+//! | a word with a lower-case letter: `key` | an argument |
+//! | any other word: `NX`, `*` | a token, which the client writes as it is |
+//! | a token before an argument: `EX seconds` | an argument that the client writes with its token |
+//! | `[a]` | `a` is optional |
+//! | `a\|b` | either `a` or `b` |
+//! | `a...` | `a` may be repeated |
+//! | `<a b>` | `a` and `b` are one block |
+//!
+//! Example: `key [NX|XX]` gives the argument `key` of type `key`, and the optional argument `nx_or_xx` of type `oneof`,
+//! whose children are the tokens `NX` and `XX`.
 
 use crate::commands::command::Command;
 use crate::resp::Reply;
 
-/// An argument, or a group of them.
+/// An argument, or a group of arguments.
 #[derive(Debug, PartialEq, Default, Clone)]
-struct Node {
+struct Argument {
+    /// The name. That of a group is made of the names of its children.
     name: String,
+    /// The type as COMMAND DOCS names it, such as `key`, `integer` or `oneof`.
     kind: &'static str,
+    /// The token that the client writes before the value, or in place of it.
     token: Option<String>,
+    /// The argument may be left out.
     optional: bool,
+    /// The argument may be repeated.
     multiple: bool,
-    children: Vec<Node>,
+    /// The members of a group.
+    children: Vec<Argument>,
 }
 
 /// Writes the entry of COMMAND DOCS for a command.
@@ -40,7 +54,9 @@ pub fn reply_docs(reply: &mut Reply, command: &Command) {
     if !arguments.is_empty() {
         reply.bulk(b"arguments");
         reply.array(arguments.len());
-        arguments.iter().for_each(|node| reply_node(reply, node));
+        arguments
+            .iter()
+            .for_each(|argument| reply_argument(reply, argument));
     }
     if !command.subcommands.is_empty() {
         reply.bulk(b"subcommands");
@@ -53,31 +69,35 @@ pub fn reply_docs(reply: &mut Reply, command: &Command) {
     }
 }
 
-fn reply_node(reply: &mut Reply, node: &Node) {
-    let is_key = node.kind == "key";
-    let flags: Vec<&str> = [(node.optional, "optional"), (node.multiple, "multiple")]
-        .iter()
-        .filter(|f| f.0)
-        .map(|f| f.1)
-        .collect();
+/// Writes an argument and its children.
+fn reply_argument(reply: &mut Reply, argument: &Argument) {
+    let is_key = argument.kind == "key";
+    let flags: Vec<&str> = [
+        (argument.optional, "optional"),
+        (argument.multiple, "multiple"),
+    ]
+    .iter()
+    .filter(|f| f.0)
+    .map(|f| f.1)
+    .collect();
     let fields = [
         is_key,
-        node.token.is_some(),
+        argument.token.is_some(),
         !flags.is_empty(),
-        !node.children.is_empty(),
+        !argument.children.is_empty(),
     ];
     reply.map(2 + fields.iter().filter(|&&f| f).count());
     let text = |reply: &mut Reply, name: &str, value: &str| {
         reply.bulk(name.as_bytes());
         reply.bulk(value.as_bytes());
     };
-    text(reply, "name", &node.name);
-    text(reply, "type", node.kind);
+    text(reply, "name", &argument.name);
+    text(reply, "type", argument.kind);
     if is_key {
         reply.bulk(b"key_spec_index");
         reply.int(0);
     }
-    if let Some(token) = &node.token {
+    if let Some(token) = &argument.token {
         text(reply, "token", token);
     }
     if !flags.is_empty() {
@@ -85,17 +105,18 @@ fn reply_node(reply: &mut Reply, node: &Node) {
         reply.set(flags.len());
         flags.iter().for_each(|flag| reply.simple(flag));
     }
-    if !node.children.is_empty() {
+    if !argument.children.is_empty() {
         reply.bulk(b"arguments");
-        reply.array(node.children.len());
-        node.children
+        reply.array(argument.children.len());
+        argument
+            .children
             .iter()
-            .for_each(|child| reply_node(reply, child));
+            .for_each(|child| reply_argument(reply, child));
     }
 }
 
-/// Reads a line of syntax.
-fn parse(syntax: &str) -> Vec<Node> {
+/// Parses a line of syntax.
+fn parse(syntax: &str) -> Vec<Argument> {
     let spaced: String = syntax
         .replace("...", " ... ")
         .chars()
@@ -111,9 +132,9 @@ fn parse(syntax: &str) -> Vec<Node> {
     sequence(&mut words.as_slice())
 }
 
-/// Reads nodes up to what ends a group.
-fn sequence(words: &mut &[&str]) -> Vec<Node> {
-    let mut alternatives: Vec<Vec<Node>> = vec![vec![]];
+/// Parses arguments up to a closing bracket or the end, and takes them off `words`.
+fn sequence(words: &mut &[&str]) -> Vec<Argument> {
+    let mut alternatives: Vec<Vec<Argument>> = vec![vec![]];
     while let Some((&word, rest)) = words.split_first() {
         if matches!(word, "]" | ">") {
             break;
@@ -123,58 +144,61 @@ fn sequence(words: &mut &[&str]) -> Vec<Node> {
         match word {
             "|" => alternatives.push(vec![]),
             "..." => {
-                if let Some(node) = alternatives[current].last_mut() {
-                    node.multiple = true;
+                if let Some(argument) = alternatives[current].last_mut() {
+                    argument.multiple = true;
                 }
             }
             "[" | "<" => {
-                let mut node = group(sequence(words));
-                node.optional = word == "[";
-                *words = words.get(1..).unwrap_or_default(); // the closing bracket
-                alternatives[current].push(node);
+                let mut argument = group(sequence(words));
+                argument.optional = word == "[";
+                *words = words.get(1..).unwrap_or_default(); // skip the closing bracket
+                alternatives[current].push(argument);
             }
-            _ if is_token(word) => {
-                // A token takes the argument after it along, if that is a plain one.
-                let argument = words
-                    .first()
-                    .filter(|next| next.starts_with(|c: char| c.is_ascii_lowercase()));
-                let node = match argument {
-                    Some(name) => {
-                        *words = &words[1..];
-                        Node {
-                            token: Some(word.into()),
-                            ..argument_node(name)
-                        }
-                    }
-                    None => Node {
-                        name: word.to_lowercase(),
-                        kind: "pure-token",
-                        token: Some(word.into()),
-                        ..Node::default()
-                    },
-                };
-                alternatives[current].push(node);
-            }
-            name => alternatives[current].push(argument_node(name)),
+            _ if is_token(word) => alternatives[current].push(token(word, words)),
+            name => alternatives[current].push(plain_argument(name)),
         }
     }
     if alternatives.len() == 1 {
         return alternatives.remove(0);
     }
-    let children: Vec<Node> = alternatives.into_iter().map(group).collect();
-    vec![Node {
+    let children: Vec<Argument> = alternatives.into_iter().map(group).collect();
+    vec![Argument {
         name: joined(&children, "_or_"),
         kind: "oneof",
         children,
-        ..Node::default()
+        ..Argument::default()
     }]
 }
 
+/// The argument of a token. If a plain argument follows the token, the two are one argument.
+fn token(word: &str, words: &mut &[&str]) -> Argument {
+    let value = words
+        .first()
+        .filter(|next| next.starts_with(|c: char| c.is_ascii_lowercase()));
+    match value {
+        Some(name) => {
+            *words = &words[1..];
+            Argument {
+                token: Some(word.into()),
+                ..plain_argument(name)
+            }
+        }
+        None => Argument {
+            name: word.to_lowercase(),
+            kind: "pure-token",
+            token: Some(word.into()),
+            ..Argument::default()
+        },
+    }
+}
+
+/// Whether a word of the syntax is a token: it has no lower-case letter.
 fn is_token(word: &str) -> bool {
     !word.contains(|c: char| c.is_ascii_lowercase())
 }
 
-fn argument_node(name: &str) -> Node {
+/// A plain argument. Its type follows from its name.
+fn plain_argument(name: &str) -> Argument {
     let kind = match name {
         "key" | "newkey" | "source" | "destination" | "key1" | "key2" => "key",
         "pattern" => "pattern",
@@ -184,28 +208,29 @@ fn argument_node(name: &str) -> Node {
         | "index2" => "integer",
         _ => "string",
     };
-    Node {
+    Argument {
         name: name.into(),
         kind,
-        ..Node::default()
+        ..Argument::default()
     }
 }
 
-/// Several nodes as one.
-fn group(mut nodes: Vec<Node>) -> Node {
-    if nodes.len() == 1 {
-        return nodes.remove(0);
+/// Makes one argument of several: a block, or the argument itself if there is only one.
+fn group(mut arguments: Vec<Argument>) -> Argument {
+    if arguments.len() == 1 {
+        return arguments.remove(0);
     }
-    Node {
-        name: joined(&nodes, "_"),
+    Argument {
+        name: joined(&arguments, "_"),
         kind: "block",
-        children: nodes,
-        ..Node::default()
+        children: arguments,
+        ..Argument::default()
     }
 }
 
-fn joined(nodes: &[Node], by: &str) -> String {
-    nodes
+/// The names of the arguments, joined with `by`.
+fn joined(arguments: &[Argument], by: &str) -> String {
+    arguments
         .iter()
         .map(|n| n.name.as_str())
         .collect::<Vec<_>>()

@@ -1,7 +1,7 @@
-//! CONFIG: the settings, while the server runs.
+//! CONFIG: reads and changes the settings while the server runs.
 //!
-//! What the settings are called, which values they take and what their change does is in `state/settings/`. The handlers
-//! here read the arguments and write the replies.
+//! [`crate::state::settings`] defines the settings: their names, their values and the effect of a change. The handlers
+//! here read the arguments and write the replies. A change is not propagated: a replica has settings of its own.
 
 use crate::commands::args::{c_text, help as reply_help};
 use crate::commands::command::Handler::{Container, Plain};
@@ -37,16 +37,18 @@ static SUBCOMMANDS: &[Command] = &[
              "Sets the statistics back to zero."),
     cmd("rewrite", 2, Plain(rewrite), ADMIN | NOSCRIPT | LOADING | STALE, 0, &[])
         .doc("server", "2.8.0", "O(1)", "",
-             "Writes the settings in force back to the configuration file."),
+             "Writes the current settings to the configuration file."),
     cmd("set", -4, Plain(set), ADMIN | NOSCRIPT | LOADING | STALE, 0, &[])
         .doc("server", "2.0.0", "O(N)", "<parameter value>...",
              "Changes settings, all of them or none.")
         .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
 ];
 
-/// `CONFIG GET pattern [pattern …]`: the settings whose names match, each once.
+/// `CONFIG GET parameter [parameter ...]`
 ///
-/// A setting that is asked for by its name is answered under the name as it was written. O(patterns × settings).
+/// Replies with a map from names to values, with the settings whose names match one of these glob patterns, each once.
+/// A setting that is requested by its exact name has the name in the reply as the client wrote it. O(N × M) for N
+/// patterns and M settings.
 pub fn get(ctx: &mut Context) -> CommandResult {
     let mut found: Vec<(&[u8], &Setting)> = vec![];
     for pattern in ctx.args.iter_from(2) {
@@ -63,7 +65,7 @@ pub fn get(ctx: &mut Context) -> CommandResult {
             }
         }
     }
-    // The settings in force, not those this batch began with: CONFIG SET may have come just before.
+    // `ctx.config` has the settings as of the beginning of the batch; a CONFIG SET of this batch may have changed them.
     let current = ctx.server.settings.current();
     ctx.reply.map(found.len());
     for (name, setting) in found {
@@ -73,7 +75,8 @@ pub fn get(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
-/// `CONFIG SET name value [name value …]`: changes all these settings, or none of them. O(settings).
+/// `CONFIG SET parameter value [parameter value ...]`: changes all these settings, or none of them. Replies OK, or an
+/// error that names a setting. O(N) for N settings, besides their effects.
 pub fn set(ctx: &mut Context) -> CommandResult {
     if !ctx.args.len().is_multiple_of(2) {
         return Err(Error::SYNTAX);
@@ -102,7 +105,9 @@ pub fn set(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
-/// `CONFIG REWRITE`: brings the configuration file up to date. O(size of the file).
+/// `CONFIG REWRITE`: writes the current settings to the configuration file. Replies OK, or an error if the server has
+/// no such file or cannot write it. O(N) for N lines and settings. The executor writes the file after the handler has
+/// returned.
 pub fn rewrite(ctx: &mut Context) -> CommandResult {
     let current = ctx.server.settings.current();
     if current.file.is_none() {
@@ -115,14 +120,14 @@ pub fn rewrite(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
-/// `CONFIG RESETSTAT`: sets the statistics back to zero.
+/// `CONFIG RESETSTAT`: sets the statistics that INFO shows back to zero. Replies OK. O(N) for N commands in the table.
 pub fn resetstat(ctx: &mut Context) -> CommandResult {
     ctx.server.stats.reset();
     ctx.reply.ok();
     Ok(())
 }
 
-/// `CONFIG HELP`: the subcommands, with a line on each.
+/// `CONFIG HELP`: replies with the subcommands. O(N) for N subcommands.
 pub fn help(ctx: &mut Context) -> CommandResult {
     reply_help(ctx, "config", SUBCOMMANDS)
 }

@@ -1,8 +1,12 @@
 //! The databases as a whole, and the server's clock: DBSIZE, FLUSHALL, FLUSHDB, SWAPDB, TIME.
 //!
-//! A database is emptied by putting an empty one in its place, and two databases are exchanged as a whole, so both cost O(1)
-//! under the lock. The old keys are freed by the client's thread after the lock is released, so ASYNC and SYNC are the same
-//! here.
+//! FLUSHALL and FLUSHDB put an empty keyspace in place of the old one, and SWAPDB exchanges two keyspaces. So the
+//! number of keys does not matter under the write lock. The client's thread frees the old keys after it has released
+//! the lock; ASYNC and SYNC are therefore the same here.
+//!
+//! These three commands report that all keys were replaced. Of the keys that existed before or exist now, those that a
+//! client watches count as modified, and the streams that a client waits for are ready. That costs one lookup per such
+//! key.
 
 use crate::commands::args::{Cursor, db_index_of, int32};
 use crate::commands::command::Handler::{Plain, Read, WriteAll};
@@ -34,7 +38,7 @@ pub static COMMANDS: &[Command] = &[
         .tips(&["request_policy:all_shards", "response_policy:all_succeeded"]),
     cmd("swapdb", 3, WriteAll(swapdb), WRITE | FAST, acl::KEYSPACE | acl::DANGEROUS, &[])
         .doc("server", "4.0.0", "O(N)", "index1 index2",
-             "Exchanges two databases for all clients at once."),
+             "Exchanges two databases, for all clients at once."),
 ];
 
 /// `TIME`: replies with the server's clock: Unix time in seconds, and the microseconds of the current second. O(1).
@@ -46,13 +50,17 @@ pub fn time(ctx: &mut Context) -> CommandResult {
     Ok(())
 }
 
-/// `DBSIZE`: replies with the number of keys, expired ones included that have not been deleted yet. O(1).
+/// `DBSIZE`: replies with the number of keys, including keys that have expired but are not deleted yet. O(1).
 pub fn dbsize(ctx: &mut Context, db: &Db) -> CommandResult {
     ctx.reply.int(db.len() as i64);
     Ok(())
 }
 
 /// Reads `[ASYNC | SYNC]`, which makes no difference here.
+///
+/// # Errors
+///
+/// A syntax error for other arguments.
 fn check_flush_option(ctx: &Context) -> CommandResult {
     let mut options = Cursor::new(&ctx.args, 1);
     let is_known = options.remaining() == 0 || options.keyword("ASYNC") || options.keyword("SYNC");
@@ -62,18 +70,18 @@ fn check_flush_option(ctx: &Context) -> CommandResult {
     Ok(())
 }
 
-/// `FLUSHALL [ASYNC | SYNC]`: empties all databases. Replies OK. O(N) for N databases.
+/// `FLUSHALL [ASYNC | SYNC]`: empties all databases. Replies OK. O(N) for N databases, and watched or waited-for keys
+/// in them. Propagates itself even if there were no keys, because a replica may differ.
 pub fn flushall(ctx: &mut Context, store: &mut Store) -> CommandResult {
     check_flush_option(ctx)?;
     let removed: usize = store.dbs.iter_mut().map(Db::clear).sum();
-    // Logged even if there was nothing, because a replica may differ.
     ctx.dirty += removed as u64 + 1;
     ctx.reply.ok();
     Ok(())
 }
 
-/// `FLUSHDB [ASYNC | SYNC]`: empties the database of this connection. Replies OK. O(1). Propagates itself even if there was
-/// nothing, because a replica may differ.
+/// `FLUSHDB [ASYNC | SYNC]`: empties the database of this connection. Replies OK. O(N) for N watched or waited-for keys
+/// in it. Propagates itself even if there were no keys, because a replica may differ.
 pub fn flushdb(ctx: &mut Context, store: &mut Store) -> CommandResult {
     check_flush_option(ctx)?;
     ctx.dirty += store.dbs[ctx.session.db].clear() as u64;
@@ -82,8 +90,8 @@ pub fn flushdb(ctx: &mut Context, store: &mut Store) -> CommandResult {
     Ok(())
 }
 
-/// `SWAPDB index1 index2`: exchanges two databases, for all clients at once. Replies OK. O(N) for N keys that clients watch or
-/// wait for in them.
+/// `SWAPDB index1 index2`: exchanges two databases, for all clients at once. Replies OK. O(N) for N watched or
+/// waited-for keys in them.
 pub fn swapdb(ctx: &mut Context, store: &mut Store) -> CommandResult {
     let index = |i: usize, error| int32(&ctx.args[i]).map_err(|_| Error::text(error));
     let first = index(1, "ERR invalid first DB index")?;

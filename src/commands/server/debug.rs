@@ -1,9 +1,10 @@
 //! DEBUG: tools for testing the server.
 //!
-//! The setting `enable-debug-command` must allow them, because some stop the whole server or show addresses in its memory.
+//! The setting `enable-debug-command` must allow DEBUG, because it can stop the whole server and show memory addresses.
 //!
-//! Tests that need a key that has expired and is still stored begin with `DEBUG SET-ACTIVE-EXPIRE 0`: then the cron deletes
-//! nothing, and the key stays until a command meets it. DEBUG OBJECT shows such a key, and leaves it.
+//! A test that needs a key which has expired but is still stored begins with `DEBUG SET-ACTIVE-EXPIRE 0`: the cron then
+//! deletes no keys, and the key stays until another command accesses it. DEBUG OBJECT shows such a key and does not
+//! delete it.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
@@ -27,7 +28,10 @@ pub static COMMANDS: &[Command] = &[
              "Tools for testing the server."),
 ];
 
-/// `DEBUG <SLEEP seconds | SET-ACTIVE-EXPIRE <0 | 1> | OBJECT key | HELP>`. O(1), besides the sleep. Propagates nothing.
+/// `DEBUG <SLEEP seconds | SET-ACTIVE-EXPIRE <0 | 1> | OBJECT key | HELP>`
+///
+/// Each subcommand has a function below. All of them hold the store's write lock. O(1), but OBJECT is O(N) for a stream
+/// of N nodes, consumers and pending entries. Propagates nothing.
 pub fn debug(ctx: &mut Context, store: &mut Store) -> CommandResult {
     if !is_allowed(ctx) {
         return Err(Error::text(
@@ -46,7 +50,7 @@ pub fn debug(ctx: &mut Context, store: &mut Store) -> CommandResult {
     Ok(())
 }
 
-/// Whether the setting allows DEBUG to this client.
+/// Whether `enable-debug-command` allows this client to use DEBUG.
 fn is_allowed(ctx: &Context) -> bool {
     match ctx.config.enable_debug_command {
         "yes" => true,
@@ -55,15 +59,15 @@ fn is_allowed(ctx: &Context) -> bool {
     }
 }
 
-/// How often DEBUG SLEEP looks whether the server stops.
+/// How often DEBUG SLEEP checks whether the server is stopping.
 const SLEEP_ROUND: Duration = Duration::from_millis(20);
 
-/// `DEBUG SLEEP seconds`: stops the whole server for a while, because it holds the write lock. Replies OK.
+/// `DEBUG SLEEP seconds`: sleeps, and so stops the whole server, because it holds the write lock. Replies OK.
 fn sleep(ctx: &mut Context) {
     let seconds = String::from_utf8_lossy(&ctx.args[2]).parse::<f64>();
     let seconds = seconds.unwrap_or(0.0).max(0.0);
     let time = Duration::try_from_secs_f64(seconds).unwrap_or_default();
-    // Not `Stop::wait`: a thread that sleeps there must hold no lock, and here the store's lock is held on purpose.
+    // `Stop::wait` requires that the thread holds no lock. Here the thread holds the store's lock on purpose.
     let began = Instant::now();
     while let Some(left) = time.checked_sub(began.elapsed())
         && !ctx.server.stop.is_requested()
@@ -73,14 +77,19 @@ fn sleep(ctx: &mut Context) {
     ctx.reply.ok();
 }
 
-/// `DEBUG SET-ACTIVE-EXPIRE <0 | 1>`: whether the cron deletes expired keys. Replies OK.
+/// `DEBUG SET-ACTIVE-EXPIRE <0 | 1>`: sets whether the cron deletes expired keys. Replies OK.
 fn set_active_expire(ctx: &mut Context) {
     let on = number::parse_i64(&ctx.args[2]).unwrap_or(0) != 0;
     ctx.server.active_expire.store(on, Relaxed);
     ctx.reply.ok();
 }
 
-/// `DEBUG OBJECT key`: replies with a line about the value, even if the key has expired.
+/// `DEBUG OBJECT key`: replies with a line about the value, even if the key has expired. Here `serializedlength` is an
+/// estimate.
+///
+/// # Errors
+///
+/// Redis's error if the key does not exist.
 fn object(ctx: &mut Context, db: &Db) -> CommandResult {
     let object = db.get_any(&ctx.args[2]).ok_or(Error::NO_SUCH_KEY)?;
     let line = format!(
@@ -102,9 +111,9 @@ fn help(ctx: &mut Context) {
         "SLEEP seconds",
         "    Stops the whole server for a while.",
         "SET-ACTIVE-EXPIRE <0|1>",
-        "    Lets expired keys be deleted without being asked for, or not.",
+        "    Sets whether the server deletes expired keys that no command accesses.",
         "OBJECT key",
-        "    Shows how a value is kept.",
+        "    Shows how a value is stored.",
         "HELP",
         "    Prints this.",
     ];

@@ -1,7 +1,7 @@
-//! MEMORY: what a key costs.
+//! MEMORY: how much memory a key takes.
 //!
-//! The figure is what this server allocates for the key: its entry in the keyspace, the bytes of a long key, and those of the
-//! value. It differs from Redis's, which counts its own structures.
+//! MEMORY USAGE replies with what this server allocates for a key: its entry in the keyspace, the bytes of a long key,
+//! and the value. The number differs from Redis's, because the data structures differ.
 
 use crate::commands::args::{Cursor, help as reply_help};
 use crate::commands::command::Handler::{Container, Plain, Read};
@@ -18,7 +18,7 @@ use crate::store::Db;
 pub static COMMANDS: &[Command] = &[
     cmd("memory", -2, Container, NONE, 0, &[])
         .doc("server", "4.0.0", "Depends on subcommand.", "",
-             "Looks into the use of memory.")
+             "Shows how much memory keys take.")
         .subcommands(SUBCOMMANDS),
 ];
 
@@ -33,11 +33,12 @@ static SUBCOMMANDS: &[Command] = &[
              "Estimates the bytes that a key and its value take."),
 ];
 
-/// `MEMORY USAGE key [SAMPLES count]`: replies with the bytes that a key and its value take, or null for no key. O(1) for a
-/// string, O(N) for a stream of N nodes.
+/// `MEMORY USAGE key [SAMPLES count]`
 ///
-/// SAMPLES bounds how many elements of a collection Redis measures. Here nothing is that costly to measure whole. As in
-/// Redis, a key that has expired and is still stored is measured, and stays.
+/// Replies with the bytes that a key and its value take, or with null if the key does not exist. O(1) for a string. For
+/// a stream O(N) for N nodes, consumers and pending entries. SAMPLES, with which Redis bounds how many elements of a
+/// collection it measures, has no effect here. As in Redis, a key that has expired but is still stored is measured, and
+/// is not deleted.
 pub fn usage(ctx: &mut Context, db: &Db) -> CommandResult {
     let mut options = Cursor::new(&ctx.args, 3);
     while let Some(option) = options.next() {
@@ -57,7 +58,7 @@ pub fn usage(ctx: &mut Context, db: &Db) -> CommandResult {
     Ok(())
 }
 
-/// `MEMORY HELP`: replies with the subcommands.
+/// `MEMORY HELP`: replies with the subcommands. O(N) for N subcommands.
 pub fn help(ctx: &mut Context) -> CommandResult {
     reply_help(ctx, "memory", SUBCOMMANDS)
 }

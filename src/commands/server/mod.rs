@@ -4,10 +4,11 @@
 //! |---|---|
 //! | [`command`], [`command_docs`] | the table of commands, shown to clients: COMMAND |
 //! | [`config`] | the settings: CONFIG |
-//! | [`databases`] | the databases as a whole, the clock, the end: DBSIZE, FLUSHALL, FLUSHDB, SWAPDB, TIME, SHUTDOWN |
+//! | [`databases`] | the databases as a whole, and the clock: DBSIZE, FLUSHALL, FLUSHDB, SWAPDB, TIME |
 //! | [`debug`] | tools for tests: DEBUG |
-//! | [`info`] | figures: INFO |
-//! | [`memory`] | what a key costs: MEMORY |
+//! | [`info`] | figures and statistics: INFO |
+//! | [`memory`] | how much memory a key takes: MEMORY |
+//! | [`shutdown`] | stopping the server: SHUTDOWN |
 
 pub mod command;
 pub mod command_docs;

@@ -1,4 +1,5 @@
-//! SHUTDOWN: ending the server. How it waits for replicas is in [`crate::state::shutdown`].
+//! SHUTDOWN: stops the server. The handler only reads the options; [`crate::state::shutdown`] describes how the server
+//! waits for its replicas.
 
 use crate::commands::command::Handler::Plain;
 use crate::commands::command::flags::{ADMIN, ALLOW_BUSY, LOADING, NO_MULTI, NOSCRIPT, STALE};
@@ -15,9 +16,12 @@ pub static COMMANDS: &[Command] = &[
              "Stops the server."),
 ];
 
-/// `SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]`: stops the server when its replicas have everything, or
-/// `shutdown-timeout` is over. Replies only if that fails or is aborted. With NOW it does not wait; ABORT ends a shutdown
-/// that waits and replies OK. O(N) in the number of replicas.
+/// `SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]`
+///
+/// Stops the server when its replicas have received all writes, or when `shutdown-timeout` has passed; with NOW, at
+/// once. Replies only with an error, if the shutdown fails or is aborted. SAVE fails unless FORCE is given, because
+/// this server saves no data. ABORT aborts a shutdown that is waiting, and replies OK, or an error if none is waiting.
+/// O(N) for N replicas.
 pub fn shutdown(ctx: &mut Context) -> CommandResult {
     let (mut options, mut no_save, mut abort) = (ShutdownOptions::default(), false, false);
     for word in ctx.args.iter_from(1) {

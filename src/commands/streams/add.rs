@@ -1,15 +1,16 @@
 //! What a stream contains: XADD, XDEL, XTRIM, XLEN and XSETID.
 //!
-//! XADD appends an entry, and can cut old ones off in the same step. XTRIM only cuts:
+//! XADD appends an entry, and can trim the oldest entries in the same step. XTRIM only trims:
 //!
 //! ```text
 //!   XADD  key [NOMKSTREAM] [MAXLEN|MINID [=|~] threshold [LIMIT count]]  id  field value ...
 //!   XTRIM key               MAXLEN|MINID [=|~] threshold [LIMIT count]
 //! ```
 //!
-//! A cut is exact, or *approximate* (`~`): then only whole nodes go, which costs much less, and LIMIT bounds how many
-//! entries may go. How large nodes are is a setting of each server, so a replica would cut elsewhere. An approximate cut is
-//! therefore logged as the exact cut that has the same result, and an ID that was generated is logged as it came out:
+//! A trim is exact or *approximate* (`~`). An approximate trim removes whole nodes only, which costs much less, and
+//! LIMIT bounds how many entries it may remove. The size of a node is a setting of each server
+//! (`stream-node-max-entries`), so a replica's nodes may differ. An approximate trim is therefore propagated as the
+//! exact trim with the same result, and a generated ID as the ID that the entry got:
 //!
 //! ```text
 //!   client sends   XADD k MAXLEN ~ 1000  *                f v
@@ -19,9 +20,9 @@
 //! # Invariants
 //!
 //! * The last ID of a stream never decreases, except by XSETID. Deleting entries does not change it.
-//! * A stream that has become empty stays: its last ID and its groups are data.
-//! * XADD makes a stream ready for those who wait even if it has cut its own entry off. XDEL, XTRIM and XSETID make
-//!   nothing ready.
+//! * A stream that has become empty is not removed: its last ID and its groups are data.
+//! * XADD reports the key as ready for waiting clients, even if the trim removed the new entry. XDEL, XTRIM and XSETID
+//!   report no key as ready.
 
 use super::ids;
 use super::replies::reply_id;
@@ -51,59 +52,60 @@ pub static COMMANDS: &[Command] = &[
              "Removes entries from a stream."),
     cmd("xtrim", -4, Write(xtrim), WRITE, acl::STREAM, &[key(1, RW | DELETE)])
         .doc("stream", "5.0.0", "O(N)", "key <MAXLEN|MINID> [=|~] threshold [LIMIT count]",
-             "Cuts old entries off a stream.")
+             "Removes the oldest entries of a stream.")
         .tips(&["nondeterministic_output"]),
     cmd("xsetid", -3, Write(xsetid), WRITE | DENYOOM | FAST, acl::STREAM, &[key(1, RW | UPDATE)])
         .doc("stream", "5.0.0", "O(1)", "key last-id [ENTRIESADDED entries_added] [MAXDELETEDID max_deleted_entry_id]",
-             "Sets the counters of a stream by hand."),
+             "Sets the last ID and the counters of a stream."),
 ];
 
-/// How XADD and XTRIM cut a stream.
-struct Cut {
-    trim: Trim,
+/// How XADD and XTRIM trim a stream.
+struct TrimSpec {
+    /// MAXLEN or MINID, with its threshold.
+    strategy: Trim,
     /// `~`: whole nodes only.
     approximate: bool,
-    /// How many entries may go; 0 for any number.
+    /// How many entries may be removed at most; 0 means any number.
     limit: u64,
     /// The position of the threshold among the arguments.
-    at: usize,
+    threshold_at: usize,
 }
 
-impl Cut {
-    /// Reads what follows MAXLEN or MINID.
-    fn read(options: &mut Cursor, by_len: bool) -> Result<Cut, Error> {
+impl TrimSpec {
+    /// Reads the arguments that follow MAXLEN or MINID.
+    fn read(options: &mut Cursor, by_len: bool) -> Result<TrimSpec, Error> {
         let may_have_sign = options.remaining() >= 2;
         let approximate = may_have_sign && options.keyword("~");
         if may_have_sign && !approximate {
             options.keyword("=");
         }
-        let at = options.position();
-        let trim = if by_len {
+        let threshold_at = options.position();
+        let strategy = if by_len {
             const NEGATIVE: Error = Error::text("ERR The MAXLEN argument must be >= 0.");
             Trim::MaxLen(u64::try_from(options.int()?).map_err(|_| NEGATIVE)?)
         } else {
             Trim::MinId(StreamId::parse_strict(options.value()?, 0)?)
         };
         let limit = 0;
-        Ok(Cut {
-            trim,
+        Ok(TrimSpec {
+            strategy,
             approximate,
             limit,
-            at,
+            threshold_at,
         })
     }
 
-    /// Cuts, and returns how many entries went.
+    /// Trims the stream, and returns how many entries it removed.
     fn apply(&self, stream: &mut Stream) -> u64 {
-        stream.trim(self.trim, self.approximate, self.limit)
+        stream.trim(self.strategy, self.approximate, self.limit)
     }
 
-    /// The threshold of the exact cut that has the same result as this approximate one had; `None` if this one is exact.
+    /// After an approximate trim: the threshold of the exact trim with the same result. `None` if this trim is exact.
     fn exact_threshold(&self, stream: &Stream) -> Option<String> {
-        let threshold = match self.trim {
+        let threshold = match self.strategy {
             _ if !self.approximate => return None,
             Trim::MaxLen(_) => stream.len().to_string(),
-            // The first ID that was ever put into the first node, even if that entry was deleted.
+            // A node's master ID is the ID of its first entry, even if that entry was deleted.
             Trim::MinId(_) => {
                 let first = stream.nodes().next();
                 first
@@ -115,15 +117,17 @@ impl Cut {
     }
 }
 
-/// MAXLEN, MINID and LIMIT, as they are read.
+/// The options MAXLEN, MINID and LIMIT that were read so far.
 #[derive(Default)]
-struct CutOptions {
-    cut: Option<Cut>,
+struct TrimOptions {
+    /// MAXLEN or MINID. Its limit is not set yet.
+    spec: Option<TrimSpec>,
+    /// LIMIT.
     limit: Option<u64>,
 }
 
-impl CutOptions {
-    /// Reads the next option if it is one of these; returns whether it was. An option is only recognised if something
+impl TrimOptions {
+    /// Reads the next option if it is one of these, and returns whether it was. An option counts only if another argument
     /// follows it.
     fn read(&mut self, options: &mut Cursor) -> Result<bool, Error> {
         if options.remaining() < 2 {
@@ -131,12 +135,12 @@ impl CutOptions {
         }
         let by_len = options.keyword("MAXLEN");
         if by_len || options.keyword("MINID") {
-            if self.cut.is_some() {
+            if self.spec.is_some() {
                 return Err(Error::text(
                     "ERR syntax error, MAXLEN and MINID options at the same time are not compatible",
                 ));
             }
-            self.cut = Some(Cut::read(options, by_len)?);
+            self.spec = Some(TrimSpec::read(options, by_len)?);
         } else if options.keyword("LIMIT") {
             const NEGATIVE: Error = Error::text("ERR The LIMIT argument must be >= 0.");
             self.limit = Some(u64::try_from(options.int()?).map_err(|_| NEGATIVE)?);
@@ -146,32 +150,38 @@ impl CutOptions {
         Ok(true)
     }
 
-    /// Checks that the options fit together, in Redis's order. `required` is the error if no cut was asked for.
-    fn finish(self, ctx: &Context, required: Option<Error>) -> Result<Option<Cut>, Error> {
-        const NO_CUT: Error = Error::text(
+    /// Checks in Redis's order that the options fit together. `required` is the error for a command that must trim, if no
+    /// trim was requested.
+    fn finish(self, ctx: &Context, required: Option<Error>) -> Result<Option<TrimSpec>, Error> {
+        const NO_STRATEGY: Error = Error::text(
             "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy",
         );
         const EXACT: Error =
             Error::text("ERR syntax error, LIMIT cannot be used without the special ~ option");
-        match (self.cut, self.limit, required) {
-            (None, Some(1..), _) => Err(NO_CUT),
+        match (self.spec, self.limit, required) {
+            (None, Some(1..), _) => Err(NO_STRATEGY),
             (None, _, Some(required)) => Err(required),
-            // The primary has made its approximate cut exact, and left the LIMIT in place.
-            (cut, _, _) if ctx.session.is_primary => Ok(cut),
+            // The primary rewrites its approximate trim as an exact one, and leaves LIMIT where it was.
+            (spec, _, _) if ctx.session.is_primary => Ok(spec),
             (None, None, None) => Ok(None),
             (None, Some(_), None) => Err(EXACT),
-            (Some(cut), Some(_), _) if !cut.approximate => Err(EXACT),
-            (Some(cut), limit, _) => {
-                let default = if cut.approximate { usual_limit(ctx) } else { 0 };
+            (Some(spec), Some(_), _) if !spec.approximate => Err(EXACT),
+            (Some(spec), limit, _) => {
+                let default = if spec.approximate {
+                    default_limit(ctx)
+                } else {
+                    0
+                };
                 let limit = limit.unwrap_or(default);
-                Ok(Some(Cut { limit, ..cut }))
+                Ok(Some(TrimSpec { limit, ..spec }))
             }
         }
     }
 }
 
-/// The LIMIT of an approximate cut that has none: a hundred nodes.
-fn usual_limit(ctx: &Context) -> u64 {
+/// The LIMIT of an approximate trim without that option: 100 full nodes, but at most 1,000,000 entries. 10,000 if nodes
+/// have no limit of entries.
+fn default_limit(ctx: &Context) -> u64 {
     match 100i64.saturating_mul(ctx.config.stream_node_max_entries) {
         n @ 1.. => n.min(1_000_000) as u64,
         _ => 10_000,
@@ -180,28 +190,30 @@ fn usual_limit(ctx: &Context) -> u64 {
 
 /// The arguments of XADD between the key and the fields.
 struct AddOptions {
-    cut: Option<Cut>,
+    /// How to trim the stream, if at all.
+    trim: Option<TrimSpec>,
     /// NOMKSTREAM: a stream that does not exist is not created.
     no_create: bool,
+    /// The ID of the new entry, or which part of it the server generates.
     id: NewId,
-    /// The position of the ID among the arguments.
+    /// The position of the ID among the arguments. The fields follow it.
     id_at: usize,
 }
 
 impl AddOptions {
     fn read(ctx: &Context) -> Result<AddOptions, Error> {
         let mut options = Cursor::new(&ctx.args, 2);
-        let mut cut = CutOptions::default();
+        let mut trim = TrimOptions::default();
         let (mut no_create, mut id) = (false, None);
         while options.remaining() > 0 {
             if options.keyword("NOMKSTREAM") {
                 no_create = true;
-            } else if !cut.read(&mut options)? {
+            } else if !trim.read(&mut options)? {
                 id = Some((options.position(), StreamId::parse_new(options.value()?)?));
                 break;
             }
         }
-        let cut = cut.finish(ctx, None)?;
+        let trim = trim.finish(ctx, None)?;
         let fields = options.remaining();
         let (id_at, id) = id.ok_or_else(|| wrong_arity("xadd"))?;
         if fields == 0 || !fields.is_multiple_of(2) {
@@ -212,7 +224,7 @@ impl AddOptions {
             return Err(Error::text(text));
         }
         Ok(AddOptions {
-            cut,
+            trim,
             no_create,
             id,
             id_at,
@@ -222,8 +234,9 @@ impl AddOptions {
 
 /// `XADD key [NOMKSTREAM] [<MAXLEN | MINID> [= | ~] threshold [LIMIT count]] <* | id> field value [field value ...]`
 ///
-/// Replies with the ID of the new entry, or with null if NOMKSTREAM has prevented it. O(1) for the entry, O(N) for N
-/// entries cut off. Logs itself with the ID that the entry got and an exact cut.
+/// Replies with the ID of the new entry, or with null if NOMKSTREAM is given and the key does not exist. O(1) for the
+/// entry, O(N) for N entries that are trimmed. Propagates itself with the ID that the entry got and an exact trim.
+/// Reports the key as modified and as ready.
 pub fn xadd(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let options = AddOptions::read(ctx)?;
     let key = &ctx.args[1];
@@ -234,16 +247,17 @@ pub fn xadd(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let stream: &mut Stream = ctx.get_or_create(db, key)?;
     let id = append(ctx, stream, &options)?;
     reply_id(ctx.reply, id);
-    let cut = options.cut.as_ref();
-    let deleted = cut.map_or(0, |cut| cut.apply(stream));
+    let trim = options.trim.as_ref();
+    let deleted = trim.map_or(0, |trim| trim.apply(stream));
     if ctx.propagation.is_wanted() {
         let id = id.to_string();
-        let threshold = cut.and_then(|cut| Some((cut.at, cut.exact_threshold(stream)?)));
+        let threshold =
+            trim.and_then(|trim| Some((trim.threshold_at, trim.exact_threshold(stream)?)));
         let mut changes = Vec::with_capacity(3);
         if !matches!(options.id, NewId::Exact(_)) {
             changes.push((options.id_at, id.as_bytes()));
         }
-        push_exact_cut(&mut changes, &threshold);
+        push_exact_trim(&mut changes, &threshold);
         ctx.propagation.add_edited(&ctx.args, &changes);
     }
     db.modified(key);
@@ -257,6 +271,10 @@ pub fn xadd(ctx: &mut Context, db: &mut Db) -> CommandResult {
 }
 
 /// Appends the entry of an XADD.
+///
+/// # Errors
+///
+/// The ID is not larger than the stream's last ID, or the entry is too large.
 fn append(ctx: &Context, stream: &mut Stream, options: &AddOptions) -> Result<StreamId, Error> {
     const EXHAUSTED: Error =
         Error::text("ERR The stream has exhausted the last possible ID, unable to add more items");
@@ -269,7 +287,7 @@ fn append(ctx: &Context, stream: &mut Stream, options: &AddOptions) -> Result<St
         return Err(EXHAUSTED);
     }
     if options.id == NewId::AutoSeq(last.ms) && last.seq == u64::MAX {
-        return Err(TOO_LARGE); // the wrong text, but Redis's
+        return Err(TOO_LARGE); // Redis replies with this text, although the ID is the problem
     }
     let args = &ctx.args;
     let names = (options.id_at + 1..args.len()).step_by(2);
@@ -282,8 +300,9 @@ fn append(ctx: &Context, stream: &mut Stream, options: &AddOptions) -> Result<St
     })
 }
 
-/// Adds the words that make a logged cut exact. `threshold` is its position and its new text.
-fn push_exact_cut<'a>(
+/// Adds the changed arguments that make a propagated trim exact. `threshold` is the position and the new text of the
+/// threshold.
+fn push_exact_trim<'a>(
     changes: &mut Vec<(usize, &'a [u8])>,
     threshold: &'a Option<(usize, String)>,
 ) {
@@ -295,29 +314,31 @@ fn push_exact_cut<'a>(
 
 /// `XTRIM key <MAXLEN | MINID> [= | ~] threshold [LIMIT count]`
 ///
-/// Replies with how many entries it has cut off. O(N) for N of them; a whole node costs as much as one entry. Logs itself
-/// with an exact cut.
+/// Replies with how many entries it removed. O(N) for N of them; removing a whole node costs as much as removing one
+/// entry. Propagates itself with an exact trim. Reports the key as modified if it removed entries.
 pub fn xtrim(ctx: &mut Context, db: &mut Db) -> CommandResult {
     const REQUIRED: Error =
         Error::text("ERR syntax error, XTRIM must be called with a trimming strategy");
     let mut options = Cursor::new(&ctx.args, 2);
-    let mut cut = CutOptions::default();
+    let mut trim = TrimOptions::default();
     while options.remaining() > 0 {
-        if !cut.read(&mut options)? {
+        if !trim.read(&mut options)? {
             return Err(Error::SYNTAX);
         }
     }
-    let cut = cut.finish(ctx, Some(REQUIRED))?.ok_or(REQUIRED)?;
+    let trim = trim.finish(ctx, Some(REQUIRED))?.ok_or(REQUIRED)?;
     let key = &ctx.args[1];
     let (mut deleted, mut threshold) = (0, None);
     if let Some(stream) = ctx.get_mut::<Stream>(db, key)? {
-        deleted = cut.apply(stream);
-        threshold = cut.exact_threshold(stream).map(|text| (cut.at, text));
+        deleted = trim.apply(stream);
+        threshold = trim
+            .exact_threshold(stream)
+            .map(|text| (trim.threshold_at, text));
     }
     if deleted > 0 {
         if threshold.is_some() {
             let mut changes = Vec::with_capacity(2);
-            push_exact_cut(&mut changes, &threshold);
+            push_exact_trim(&mut changes, &threshold);
             ctx.propagation.add_edited(&ctx.args, &changes);
         }
         db.event(Class::Stream, "xtrim", key);
@@ -328,15 +349,18 @@ pub fn xtrim(ctx: &mut Context, db: &mut Db) -> CommandResult {
     Ok(())
 }
 
-/// `XLEN key`: replies with the number of entries, 0 if there is no such key. O(1).
+/// `XLEN key`: replies with the number of entries; 0 if the key does not exist. O(1).
 pub fn xlen(ctx: &mut Context, db: &Db) -> CommandResult {
     let stream = ctx.get::<Stream>(db, &ctx.args[1])?;
     ctx.reply.int(stream.map_or(0, Stream::len) as i64);
     Ok(())
 }
 
-/// `XDEL key id [id ...]`: replies with how many of the entries existed. O(log N) for each, and one pass over its node.
-/// Logs itself. Nothing is deleted if any of the IDs is invalid.
+/// `XDEL key id [id ...]`
+///
+/// Replies with how many entries it deleted. It deletes nothing if an ID is invalid. Per ID, O(log N) for N nodes and one
+/// pass over the entry's node; removing a node that became empty is O(N). Reports the key as modified if it deleted
+/// entries.
 pub fn xdel(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let key = &ctx.args[1];
     let mut deleted = 0;
@@ -355,7 +379,8 @@ pub fn xdel(ctx: &mut Context, db: &mut Db) -> CommandResult {
 
 /// `XSETID key last-id [ENTRIESADDED entries-added] [MAXDELETEDID max-deleted-id]`
 ///
-/// Sets the counters of a stream and replies OK. O(1). Logs itself.
+/// Sets the stream's last ID and its counters. Replies OK. O(log N) for N nodes. As in Redis it does not report the key
+/// as modified.
 pub fn xsetid(ctx: &mut Context, db: &mut Db) -> CommandResult {
     const BELOW_DELETED: Error = Error::text(
         "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id",

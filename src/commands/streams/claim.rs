@@ -1,25 +1,29 @@
-//! XCLAIM and XAUTOCLAIM: a consumer takes pending entries over from another one.
+//! XCLAIM and XAUTOCLAIM: a consumer takes over pending entries of another consumer.
 //!
 //! When a consumer fails, its entries stay pending with it. Another consumer takes over those that have been idle for
-//! long enough: by ID with XCLAIM, or whatever comes next with XAUTOCLAIM, which goes through the pending entries with a
-//! cursor:
+//! long enough. XCLAIM names the entries by ID. XAUTOCLAIM goes through all pending entries of the group with a cursor:
 //!
 //! ```text
 //!   XAUTOCLAIM k g bob 60000 0-0 COUNT 2     pending: 1-0 ann idle 90 s    3-0 ann 70 s    4-0 ann 65 s
-//!     1) "4-0"                                        the cursor: go on from here
+//!     1) "4-0"                                        the cursor: the next call begins here
 //!     2) entries 1-0 and 3-0                          now pending with bob, idle for 0 s
-//!     3) IDs of pending entries that are no longer in the stream, and have been dropped from the list
+//!     3) (empty)                                      IDs that were pending but are no longer in the stream;
+//!                                                     they are no longer pending
 //! ```
 //!
-//! The condition on the idle time makes it safe that several consumers try at once: the first claim resets it.
+//! Several consumers may claim at the same time: the first claim resets the idle time, so the others do not get the
+//! entry.
 //!
-//! # The log
+//! # Propagation
 //!
-//! These commands are not logged as they were sent, because a replica's clock decides otherwise. Each entry that is
-//! claimed or dropped is logged as one XCLAIM with FORCE, JUSTID and the time of delivery. A replica drops an entry that is
-//! no longer in the stream by itself.
+//! These commands are not propagated as they were sent, because a replica would compare the idle times with its own
+//! clock. For each entry that was claimed or removed, one XCLAIM is propagated, with FORCE, JUSTID, the delivery time
+//! and the delivery count. For an entry that is no longer in the stream, the replica's XCLAIM also removes it from the
+//! pending entries.
+//!
+//! As in Redis these commands report the key neither as modified (WATCH) nor as ready (waiting clients).
 
-use super::range::{End, bound};
+use super::range::{Endpoint, bound};
 use super::replies::{no_group, propagate_claim, propagate_group_id, reply_entry, reply_id};
 use crate::commands::args::Cursor;
 use crate::commands::command::Handler::Write;
@@ -47,9 +51,9 @@ pub static COMMANDS: &[Command] = &[
         .tips(&["nondeterministic_output"]),
 ];
 
-/// XAUTOCLAIM looks at so many pending entries for each one that it may claim.
+/// XAUTOCLAIM examines at most COUNT times this many pending entries.
 const ATTEMPTS_PER_ENTRY: usize = 10;
-/// XAUTOCLAIM's default COUNT.
+/// XAUTOCLAIM claims at most this many entries if COUNT is not given.
 const DEFAULT_COUNT: usize = 100;
 /// From this COUNT on, Redis cannot allocate the list of deleted IDs: 16 bytes each, and 2^47 bytes of address space.
 const TOO_MANY: usize = (1 << 43) - 1;
@@ -57,12 +61,17 @@ const TOO_MANY: usize = (1 << 43) - 1;
 /// The options of XCLAIM.
 #[derive(Default)]
 struct ClaimOptions {
+    /// The entries to claim.
     ids: Vec<StreamId>,
-    /// IDLE or TIME: the Unix time in milliseconds of the delivery.
+    /// IDLE or TIME: the new delivery time, a Unix time in milliseconds.
     delivered: Option<i64>,
+    /// RETRYCOUNT: the new delivery count.
     retry_count: Option<u64>,
+    /// FORCE: an entry that is not pending becomes pending.
     force: bool,
+    /// JUSTID: the reply has only IDs, and the delivery count does not change.
     just_id: bool,
+    /// LASTID: the group's last-delivered-id becomes at least this ID.
     last_id: StreamId,
 }
 
@@ -70,7 +79,7 @@ impl ClaimOptions {
     fn read(ctx: &Context) -> Result<ClaimOptions, Error> {
         let mut read = ClaimOptions::default();
         let mut options = Cursor::new(&ctx.args, 5);
-        // The first word that is no ID begins the options.
+        // The options begin with the first argument that is not an ID.
         while let Some(text) = options.next() {
             match StreamId::parse_strict(text, 0) {
                 Ok(id) => read.ids.push(id),
@@ -83,13 +92,18 @@ impl ClaimOptions {
         while let Some(word) = options.next() {
             read.option(word, &mut options, ctx.now)?;
         }
-        // A time in the future, or before 1970, is replaced by the present: clocks differ.
+        // A time in the future or before 1970 is ignored, so the delivery time is now: another server's clock may be
+        // fast.
         let is_past = |at: &i64| (0..=ctx.now).contains(at);
         read.delivered = read.delivered.filter(is_past);
         Ok(read)
     }
 
-    /// Reads one option.
+    /// Reads the option `word` and its value.
+    ///
+    /// # Errors
+    ///
+    /// Redis's error for an unknown option or an invalid value.
     fn option(&mut self, word: &[u8], options: &mut Cursor, now: i64) -> Result<(), Error> {
         let has_value = options.remaining() > 0;
         let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
@@ -116,28 +130,37 @@ impl ClaimOptions {
     }
 }
 
-/// The next argument as an integer, or this error.
+/// Reads the next argument as an integer, or returns `error`.
 fn integer(options: &mut Cursor, error: &'static str) -> Result<i64, Error> {
     number::parse_i64(options.value()?).ok_or(Error::text(error))
 }
 
-/// What XCLAIM and XAUTOCLAIM have in common: how pending entries are handed over to a consumer.
+/// How XCLAIM or XAUTOCLAIM assigns pending entries to a consumer.
 struct Claim<'a> {
+    /// The key of the stream.
     key: &'a [u8],
+    /// The name of the group.
     group: &'a [u8],
+    /// The name of the consumer that claims.
     consumer: &'a [u8],
+    /// Milliseconds for which an entry must have been idle; 0 means that any pending entry can be claimed.
     min_idle: i64,
+    /// The new delivery time, a Unix time in milliseconds.
     delivered: i64,
+    /// The new delivery count; `None` means one more than before, or unchanged with `just_id`.
     retry_count: Option<u64>,
+    /// The reply has only IDs.
     just_id: bool,
     /// An entry that is not pending becomes pending.
     force: bool,
+    /// Unix time in milliseconds.
     now: i64,
 }
 
 /// The result for one entry.
 #[derive(PartialEq)]
 enum Claimed {
+    /// Now pending with the consumer.
     Yes,
     /// Not pending, or not idle for long enough.
     No,
@@ -145,23 +168,24 @@ enum Claimed {
     Gone,
 }
 
-/// What a claim of several entries has done.
+/// What a claim of several entries changed.
 #[derive(Default)]
-struct Done {
-    /// Entries that were claimed or removed.
+struct ClaimResult {
+    /// How many entries were claimed or removed.
     changes: u64,
+    /// The consumer was created.
     new_consumer: bool,
 }
 
 impl Claim<'_> {
-    /// Claims one entry and writes it to the reply.
+    /// Claims one entry, propagates that, and writes the entry to the reply.
     fn take(
         &self,
         reply: &mut Reply,
         propagation: &mut Propagation,
         stream: &mut Stream,
         id: StreamId,
-        done: &mut Done,
+        done: &mut ClaimResult,
     ) -> Claimed {
         let gone = stream.get(id).is_none();
         let place = (self.key, self.group);
@@ -206,15 +230,16 @@ impl Claim<'_> {
         Claimed::Yes
     }
 
-    /// Goes through the pending entries from `start` on, until `count` of them were claimed or found gone, or enough were
-    /// looked at. Writes the entries, and returns the cursor and the IDs that are gone.
+    /// Goes through the pending entries from `start` on, until `count` of them were claimed or removed, or
+    /// [`ATTEMPTS_PER_ENTRY`] × `count` were examined. Writes the claimed entries. Returns the cursor, and the IDs that
+    /// were removed because they are no longer in the stream.
     fn take_from(
         &self,
         out: (&mut Reply, &mut Propagation),
         stream: &mut Stream,
         start: StreamId,
         mut count: usize,
-        done: &mut Done,
+        done: &mut ClaimResult,
     ) -> (StreamId, Vec<StreamId>) {
         let next = |stream: &Stream, from: Option<StreamId>| {
             let group = stream.group(self.group)?;
@@ -245,13 +270,17 @@ impl Claim<'_> {
     }
 }
 
-/// Reads the shortest idle time, which is argument 4 of both commands.
+/// Reads the minimum idle time in milliseconds, argument 4 of both commands. A negative one counts as 0.
 fn min_idle(ctx: &Context, error: &'static str) -> Result<i64, Error> {
     let ms = number::parse_i64(&ctx.args[4]);
     Ok(ms.ok_or(Error::text(error))?.max(0))
 }
 
-/// The stream at argument 1. It has the group at argument 2.
+/// The stream at the key in argument 1, which has the group named by argument 2.
+///
+/// # Errors
+///
+/// NOGROUP if the key or the group does not exist, or WRONGTYPE.
 fn stream_with_group<'d>(ctx: &Context, db: &'d mut Db) -> Result<&'d mut Stream, Error> {
     let missing = || no_group(&ctx.args[1], &ctx.args[2]);
     let stream: &mut Stream = ctx.get_mut(db, &ctx.args[1])?.ok_or_else(missing)?;
@@ -259,8 +288,8 @@ fn stream_with_group<'d>(ctx: &Context, db: &'d mut Db) -> Result<&'d mut Stream
     Ok(stream)
 }
 
-/// Reports what a claim did to the stream at argument 1, as Redis does: no client that watches the key is told.
-fn report(ctx: &mut Context, db: &mut Db, done: &Done) {
+/// Reports the changes to the stream at the key in argument 1: an event, but no modified key, as in Redis.
+fn report(ctx: &mut Context, db: &mut Db, done: &ClaimResult) {
     let key = &ctx.args[1];
     db.changed_silently(key);
     if done.new_consumer {
@@ -269,11 +298,12 @@ fn report(ctx: &mut Context, db: &mut Db, done: &Done) {
     ctx.dirty += done.changes + u64::from(done.new_consumer);
 }
 
-/// `XCLAIM key group consumer min-idle-time id [id ...] [IDLE ms] [TIME unix-time-milliseconds] [RETRYCOUNT count] [FORCE]
-/// [JUSTID] [LASTID lastid]`
+/// `XCLAIM key group consumer min-idle-time id [id ...] [IDLE ms] [TIME unix-time-milliseconds] [RETRYCOUNT count]
+/// [FORCE] [JUSTID] [LASTID lastid]`
 ///
-/// Replies with the entries that it has claimed, or their IDs. O(log N) per ID. Logs one XCLAIM per entry, or an XGROUP
-/// SETID if only LASTID had an effect.
+/// Replies with the entries that it claimed; with JUSTID, their IDs. O(log N) per ID, for N pending entries. Propagates
+/// one XCLAIM per entry that it claimed or removed; an XGROUP SETID if there is none and LASTID moved the
+/// last-delivered-id.
 pub fn xclaim(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let stream = stream_with_group(ctx, db)?;
     let min_idle = min_idle(ctx, "ERR Invalid min-idle-time argument for XCLAIM")?;
@@ -295,14 +325,14 @@ pub fn xclaim(ctx: &mut Context, db: &mut Db) -> CommandResult {
         force: options.force,
         now: ctx.now,
     };
-    let mut done = Done::default();
+    let mut done = ClaimResult::default();
     let propagation = &mut ctx.propagation;
     ctx.reply.array_of(|reply| {
         let ids = options.ids.into_iter();
         let claimed = ids.map(|id| claim.take(reply, propagation, stream, id, &mut done));
         claimed.filter(|claimed| *claimed == Claimed::Yes).count()
     });
-    // An XCLAIM in the log carries the group's last-delivered-id with it.
+    // A propagated XCLAIM has the group's last-delivered-id as its LASTID.
     if moved
         && done.changes == 0
         && let Some(group) = stream.group(claim.group)
@@ -316,8 +346,9 @@ pub fn xclaim(ctx: &mut Context, db: &mut Db) -> CommandResult {
 
 /// `XAUTOCLAIM key group consumer min-idle-time start [COUNT count] [JUSTID]`
 ///
-/// Replies with the cursor to go on with (0-0 at the end), the entries claimed, and the IDs of pending entries that are no
-/// longer in the stream. O(COUNT × log N). Logs one XCLAIM per entry claimed or removed.
+/// Replies with the cursor for the next call (0-0 at the end), the claimed entries (with JUSTID their IDs), and the IDs
+/// that it removed from the pending entries because they are no longer in the stream. O(COUNT × log N) for N pending
+/// entries. Propagates one XCLAIM per entry that it claimed or removed.
 pub fn xautoclaim(ctx: &mut Context, db: &mut Db) -> CommandResult {
     const NO_COUNT: Error = Error::text("ERR COUNT must be > 0");
     const NO_MEMORY: Error =
@@ -325,12 +356,12 @@ pub fn xautoclaim(ctx: &mut Context, db: &mut Db) -> CommandResult {
     // The errors of the options come first, but a key that has expired is deleted before them.
     let stream = stream_with_group(ctx, db);
     let min_idle = min_idle(ctx, "ERR Invalid min-idle-time argument for XAUTOCLAIM")?;
-    let start = bound(&ctx.args[5], End::Start)?;
+    let start = bound(&ctx.args[5], Endpoint::Start)?;
     let (mut count, mut just_id) = (DEFAULT_COUNT, false);
     let mut options = Cursor::new(&ctx.args, 6);
     while options.remaining() > 0 {
         if options.remaining() > 1 && options.keyword("COUNT") {
-            // Redis multiplies it by 10 and by 16 and checks that it fits.
+            // Redis multiplies COUNT by 10, and by 16 bytes per ID, and checks that neither overflows.
             let n = number::parse_i64(options.value()?);
             let n = n.filter(|n| (1..=i64::MAX / 16).contains(n));
             count = n.ok_or(NO_COUNT)? as usize;
@@ -356,7 +387,7 @@ pub fn xautoclaim(ctx: &mut Context, db: &mut Db) -> CommandResult {
         force: false,
         now: ctx.now,
     };
-    let mut done = Done::default();
+    let mut done = ClaimResult::default();
     ctx.reply.array(3);
     let start_of_entries = ctx.reply.out.len();
     let (cursor, gone) = claim.take_from(

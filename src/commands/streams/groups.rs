@@ -1,20 +1,20 @@
-//! XGROUP: creating, moving and removing consumer groups and their consumers.
+//! XGROUP: creates, moves and removes consumer groups and their consumers.
 //!
-//! A group is a place in a stream (its last-delivered-id) and the entries that are pending with its consumers; see
-//! [`crate::store::stream::group`]. It belongs to the stream's value: it is copied, renamed and deleted with the key.
+//! A group is a position in a stream (its last-delivered-id) and the entries that are pending with its consumers; see
+//! [`crate::store::stream::group`]. It is part of the stream's value, so it is copied, renamed and deleted with the key.
 //!
-//! CREATE and SETID put the group at an ID. ENTRIESREAD tells how many entries were ever added up to that ID: the server
-//! cannot know it for an ID in the middle of the stream, and needs it for the group's lag.
+//! CREATE and SETID set the last-delivered-id. ENTRIESREAD says how many entries were ever added up to that ID. The
+//! server needs the number for the group's lag, and cannot know it for an ID in the middle of the stream.
 //!
-//! # What follows from a change
+//! # What is reported and propagated
 //!
-//! | command | WATCH | clients that wait |
+//! | command | key modified (WATCH) | key ready (waiting clients) |
 //! |---|---|---|
-//! | CREATE with MKSTREAM, for a key that did not exist | touched | looked at |
-//! | DESTROY | not touched | its consumers get NOGROUP |
-//! | all others | not touched | not looked at |
+//! | CREATE with MKSTREAM, if the key did not exist | yes | yes |
+//! | DESTROY | no | yes: the consumers that wait for the group get NOGROUP |
+//! | all others | no | no |
 //!
-//! Every one of them logs itself, and every change is a keyspace event `xgroup-…`.
+//! A command that changed something propagates itself and reports a keyspace event `xgroup-…`.
 
 use super::replies::{bad_options, no_group_in_key};
 use crate::commands::args::{Cursor, help as reply_help};
@@ -57,7 +57,7 @@ static SUBCOMMANDS: &[Command] = &[
              "Explains the subcommands of XGROUP."),
     cmd("setid", -5, Write(setid), WRITE, acl::STREAM, &[key(2, RW | UPDATE)])
         .doc("stream", "5.0.0", "O(1)", "key groupname <id|$> [ENTRIESREAD entries_read]",
-             "Sets where a group reads on from."),
+             "Sets the last-delivered-id of a group."),
 ];
 
 /// The error for a key that does not exist.
@@ -66,20 +66,28 @@ const NO_KEY: Error = Error::text(
      option to create an empty stream automatically.",
 );
 
-/// The stream at argument 2.
+/// The stream at the key in argument 2.
+///
+/// # Errors
+///
+/// [`NO_KEY`], or WRONGTYPE.
 fn stream_of<'d>(ctx: &Context, db: &'d mut Db) -> Result<&'d mut Stream, Error> {
     ctx.get_mut(db, &ctx.args[2])?.ok_or(NO_KEY)
 }
 
-/// The group at argument 3, in the stream at argument 2.
+/// The group named by argument 3, in the stream at the key in argument 2.
+///
+/// # Errors
+///
+/// [`NO_KEY`], WRONGTYPE, or NOGROUP.
 fn group_of<'d>(ctx: &Context, db: &'d mut Db) -> Result<&'d mut Group, Error> {
     let missing = || no_group_in_key(&ctx.args[2], &ctx.args[3]);
     let stream = stream_of(ctx, db)?;
     stream.group_mut(&ctx.args[3]).ok_or_else(missing)
 }
 
-/// Reports a change of a group, as Redis does: no client that watches the key is told.
-fn changed(ctx: &mut Context, db: &mut Db, event: &'static str) {
+/// Reports a change of a group: an event, but no modified key, as in Redis.
+fn report(ctx: &mut Context, db: &mut Db, event: &'static str) {
     let key = &ctx.args[2];
     db.changed_silently(key);
     db.event(Class::Stream, event, key);
@@ -88,11 +96,14 @@ fn changed(ctx: &mut Context, db: &mut Db, event: &'static str) {
 
 /// The options of XGROUP CREATE and SETID.
 struct GroupOptions {
+    /// MKSTREAM: create the stream if the key does not exist.
     make_stream: bool,
+    /// ENTRIESREAD; `None` if it is unknown (not given, or -1).
     entries_read: Option<u64>,
 }
 
 impl GroupOptions {
+    /// Reads the options. Only CREATE takes MKSTREAM.
     fn read(ctx: &Context, create: bool) -> Result<GroupOptions, Error> {
         const NEGATIVE: Error = Error::text("ERR value for ENTRIESREAD must be positive or -1");
         let (mut make_stream, mut entries_read) = (false, None);
@@ -118,7 +129,9 @@ impl GroupOptions {
 
 /// `XGROUP CREATE key groupname <id | $> [MKSTREAM] [ENTRIESREAD entries-read]`
 ///
-/// Replies OK, or BUSYGROUP if there is such a group. O(1). With MKSTREAM a stream that does not exist is created.
+/// Creates a group whose last-delivered-id is `id`; `$` means the stream's last ID. With MKSTREAM it creates the stream
+/// if the key does not exist, and reports the key as modified and ready. Replies OK, or BUSYGROUP if the group exists.
+/// O(log N) for N groups.
 pub fn create(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let options = GroupOptions::read(ctx, true)?;
     let stream = ctx.get_mut::<Stream>(db, &ctx.args[2])?;
@@ -136,14 +149,15 @@ pub fn create(ctx: &mut Context, db: &mut Db) -> CommandResult {
     if !stream.add_group(&ctx.args[3], Group::new(start, options.entries_read)) {
         return Err(Error::text("BUSYGROUP Consumer Group name already exists"));
     }
-    changed(ctx, db, "xgroup-create");
+    report(ctx, db, "xgroup-create");
     ctx.reply.ok();
     Ok(())
 }
 
 /// `XGROUP SETID key groupname <id | $> [ENTRIESREAD entries-read]`
 ///
-/// Sets the group's last-delivered-id and replies OK. O(1). Without ENTRIESREAD, entries-read is unknown afterwards.
+/// Sets the group's last-delivered-id and replies OK. Without ENTRIESREAD, entries-read is unknown afterwards. O(log N)
+/// for N groups.
 pub fn setid(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let options = GroupOptions::read(ctx, false)?;
     group_of(ctx, db)?;
@@ -157,32 +171,33 @@ pub fn setid(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let group = group_of(ctx, db)?;
     group.last_id = start;
     group.entries_read = options.entries_read;
-    changed(ctx, db, "xgroup-setid");
+    report(ctx, db, "xgroup-setid");
     ctx.reply.ok();
     Ok(())
 }
 
 /// `XGROUP DESTROY key groupname`
 ///
-/// Replies with how many groups were removed, 0 or 1. O(N) for N pending entries. Consumers that wait for entries of the
-/// group get an error.
+/// Replies with how many groups it removed, 0 or 1. O(N) for N pending entries. Reports the key as ready, so that
+/// consumers that wait for the group get NOGROUP.
 pub fn destroy(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let removed = stream_of(ctx, db)?.remove_group(&ctx.args[3]);
     if removed {
-        changed(ctx, db, "xgroup-destroy");
+        report(ctx, db, "xgroup-destroy");
         db.ready(&ctx.args[2]);
     }
     ctx.reply.int(removed.into());
     Ok(())
 }
 
-/// `XGROUP CREATECONSUMER key groupname consumername`: replies with how many consumers were created, 0 or 1. O(1).
+/// `XGROUP CREATECONSUMER key groupname consumername`: replies with how many consumers it created, 0 or 1. O(log N) for N
+/// consumers.
 pub fn createconsumer(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let group = group_of(ctx, db)?;
     let new = group.find_consumer(&ctx.args[4]).is_none();
     if new {
         group.find_or_create_consumer(&ctx.args[4], ctx.now);
-        changed(ctx, db, "xgroup-createconsumer");
+        report(ctx, db, "xgroup-createconsumer");
     }
     ctx.reply.int(new.into());
     Ok(())
@@ -190,17 +205,18 @@ pub fn createconsumer(ctx: &mut Context, db: &mut Db) -> CommandResult {
 
 /// `XGROUP DELCONSUMER key groupname consumername`
 ///
-/// Replies with how many entries were pending with the consumer; they are pending no more. O(N log M) for N of them.
+/// Removes the consumer and its pending entries, and replies with the number of those entries; 0 if there is no such
+/// consumer. O(N log M) for N of them and M pending entries in the group.
 pub fn delconsumer(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let pending = group_of(ctx, db)?.remove_consumer(&ctx.args[4]);
     if pending.is_some() {
-        changed(ctx, db, "xgroup-delconsumer");
+        report(ctx, db, "xgroup-delconsumer");
     }
     ctx.reply.int(pending.unwrap_or(0) as i64);
     Ok(())
 }
 
-/// `XGROUP HELP`: replies with the subcommands. O(1).
+/// `XGROUP HELP`: replies with the subcommands. O(N) for N subcommands.
 pub fn help(ctx: &mut Context) -> CommandResult {
     reply_help(ctx, "xgroup", SUBCOMMANDS)
 }

@@ -1,7 +1,8 @@
-//! XINFO: what a stream, its groups and their consumers contain.
+//! XINFO: figures of a stream, its groups and their consumers.
 //!
-//! Every reply is a map from names to values, whose names and order are Redis's. `radix-tree-keys` is the number of
-//! nodes; `radix-tree-nodes` is the size of the tree in which Redis keeps them, computed from their IDs.
+//! A stream, a group and a consumer are each shown as a map. The fields and their order are Redis's. `radix-tree-keys` is
+//! the number of nodes. `radix-tree-nodes` is the number of nodes that Redis's radix tree would have; it is computed
+//! from the nodes' master IDs.
 
 use super::replies::{bad_options, no_group_in_key, reply_entries, reply_entry, reply_id};
 use crate::commands::args::{help as reply_help, int};
@@ -20,7 +21,7 @@ use crate::store::stream::{Group, Stream, StreamId};
 pub static COMMANDS: &[Command] = &[
     cmd("xinfo", -2, Container, NONE, 0, &[])
         .doc("stream", "5.0.0", "Depends on subcommand.", "",
-             "Looks into streams, groups and consumers.")
+             "Shows figures of streams, groups and consumers.")
         .subcommands(SUBCOMMANDS),
 ];
 
@@ -42,29 +43,34 @@ static SUBCOMMANDS: &[Command] = &[
              "Describes a stream, in short or in full."),
 ];
 
-/// How many entries FULL shows of each list if COUNT is not given.
+/// How many elements of each list FULL shows if COUNT is not given.
 const DEFAULT_COUNT: usize = 10;
 
-/// Writes the name of a value.
+/// Writes the name of a field.
 fn name(reply: &mut Reply, text: &str) {
     reply.bulk(text.as_bytes());
 }
 
-/// Writes a number with its name.
+/// Writes a field whose value is a number.
 fn count(reply: &mut Reply, text: &str, n: usize) {
     name(reply, text);
     reply.int(n as i64);
 }
 
-/// The stream at argument 2.
+/// The stream at the key in argument 2.
+///
+/// # Errors
+///
+/// Redis's error if the key does not exist, or WRONGTYPE.
 fn stream_of<'d>(ctx: &Context, db: &'d Db) -> Result<&'d Stream, Error> {
     ctx.get(db, &ctx.args[2])?.ok_or(Error::NO_SUCH_KEY)
 }
 
 /// `XINFO STREAM key [FULL [COUNT count]]`
 ///
-/// Replies with a map. O(1) without FULL. With it, O(N) for all entries and pending entries that are shown; COUNT 0 shows
-/// all.
+/// Replies with a map. FULL adds the entries, the groups, their consumers and the pending entries; COUNT bounds each
+/// list of entries, and 0 means all. O(N) for N nodes, because of `radix-tree-nodes`; with FULL also O(M) for M
+/// elements in the reply.
 pub fn stream(ctx: &mut Context, db: &Db) -> CommandResult {
     let stream = stream_of(ctx, db)?;
     let full = match ctx.args.len() {
@@ -85,7 +91,7 @@ pub fn stream(ctx: &mut Context, db: &Db) -> CommandResult {
     Ok(())
 }
 
-/// The first seven values of XINFO STREAM.
+/// Writes the first seven fields of XINFO STREAM.
 fn reply_counters(reply: &mut Reply, stream: &Stream) {
     count(reply, "length", stream.len() as usize);
     count(reply, "radix-tree-keys", stream.node_count());
@@ -99,7 +105,7 @@ fn reply_counters(reply: &mut Reply, stream: &Stream) {
     reply_id(reply, stream.first_id);
 }
 
-/// The rest of XINFO STREAM FULL: entries and groups, at most `limit` of each list.
+/// Writes the remaining fields of XINFO STREAM FULL: entries and groups. `limit` bounds each list of entries.
 fn reply_all(reply: &mut Reply, stream: &Stream, limit: usize) {
     name(reply, "entries");
     reply_entries(reply, stream.range(StreamId::MIN, StreamId::MAX), limit);
@@ -110,7 +116,7 @@ fn reply_all(reply: &mut Reply, stream: &Stream, limit: usize) {
     }
 }
 
-/// The rest of XINFO STREAM: the number of groups, the first and the last entry.
+/// Writes the remaining fields of XINFO STREAM: the number of groups, the first and the last entry.
 fn reply_ends(reply: &mut Reply, stream: &Stream) {
     count(reply, "groups", stream.group_count());
     let (min, max) = (StreamId::MIN, StreamId::MAX);
@@ -125,7 +131,7 @@ fn reply_ends(reply: &mut Reply, stream: &Stream) {
     }
 }
 
-/// How far a group has come.
+/// Writes the fields that say how far a group has read.
 fn reply_progress(reply: &mut Reply, stream: &Stream, group: &Group) {
     name(reply, "last-delivered-id");
     reply_id(reply, group.last_id);
@@ -141,7 +147,7 @@ fn reply_progress(reply: &mut Reply, stream: &Stream, group: &Group) {
     }
 }
 
-/// A group in XINFO STREAM FULL.
+/// Writes a group in XINFO STREAM FULL. `limit` bounds each list of pending entries.
 fn reply_full_group(
     reply: &mut Reply,
     stream: &Stream,
@@ -177,7 +183,7 @@ fn reply_full_group(
         for id in consumer.pending_from(StreamId::MIN).take(limit) {
             reply.array(3);
             reply_id(reply, id);
-            // Every entry of a consumer's list is in the group's.
+            // An ID in a consumer's list is always in the group's list too, so the default is never used.
             let (delivered, times) = group
                 .pel()
                 .get(&id)
@@ -188,7 +194,7 @@ fn reply_full_group(
     }
 }
 
-/// `XINFO GROUPS key`: replies with a list of maps, one per group. O(N) for N groups.
+/// `XINFO GROUPS key`: replies with an array of maps, one per group. O(N) for N groups.
 pub fn groups(ctx: &mut Context, db: &Db) -> CommandResult {
     let stream = stream_of(ctx, db)?;
     ctx.reply.array(stream.group_count());
@@ -203,7 +209,8 @@ pub fn groups(ctx: &mut Context, db: &Db) -> CommandResult {
     Ok(())
 }
 
-/// `XINFO CONSUMERS key groupname`: replies with a list of maps, one per consumer. O(N) for N consumers.
+/// `XINFO CONSUMERS key groupname`: replies with an array of maps, one per consumer, or with NOGROUP. O(N) for N
+/// consumers.
 pub fn consumers(ctx: &mut Context, db: &Db) -> CommandResult {
     let stream = stream_of(ctx, db)?;
     let missing = || no_group_in_key(&ctx.args[2], &ctx.args[3]);
@@ -220,7 +227,7 @@ pub fn consumers(ctx: &mut Context, db: &Db) -> CommandResult {
     Ok(())
 }
 
-/// `XINFO HELP`: replies with the subcommands. O(1).
+/// `XINFO HELP`: replies with the subcommands. O(N) for N subcommands.
 pub fn help(ctx: &mut Context) -> CommandResult {
     reply_help(ctx, "xinfo", SUBCOMMANDS)
 }

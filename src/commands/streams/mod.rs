@@ -4,17 +4,17 @@
 //! |---|---|
 //! | [`add`] | XADD, XDEL, XTRIM, XLEN, XSETID: what a stream contains |
 //! | [`range`] | XRANGE, XREVRANGE |
-//! | [`read`] | XREAD, and what XREADGROUP shares with it |
+//! | [`read`] | XREAD, and the arguments that XREADGROUP shares with it |
 //! | [`groups`] | XGROUP: consumer groups and their consumers |
-//! | [`read_group`] | XREADGROUP, XACK: the work of a consumer |
-//! | [`pending`] | XPENDING: which entries wait for their XACK |
-//! | [`claim`] | XCLAIM, XAUTOCLAIM: another consumer takes pending entries over |
+//! | [`read_group`] | XREADGROUP, XACK: a consumer reads entries and acknowledges them |
+//! | [`pending`] | XPENDING: the entries that no XACK has acknowledged yet |
+//! | [`claim`] | XCLAIM, XAUTOCLAIM: another consumer takes over pending entries |
 //! | [`info`] | XINFO |
 //!
-//! [`replies`] holds what several of them write: IDs, entries, the NOGROUP errors. The data structure is in
-//! `store/stream/`.
+//! [`replies`] writes what several of these commands reply: IDs, entries, the NOGROUP errors. The data structure is in
+//! [`crate::store::stream`].
 //!
-//! # How the life of an entry looks
+//! # The life of an entry
 //!
 //! ```text
 //!   XADD ──► stream ──► XREADGROUP > ──► pending with a consumer ──► XACK
@@ -35,11 +35,12 @@ mod replies;
 use crate::resp::{Args, Error};
 use crate::store::stream::StreamId;
 
-/// Reads all arguments from `from` on as IDs. A command does so before it changes anything.
+/// Reads all arguments from `from` on as IDs. XDEL and XACK call it before they change anything, so one invalid ID means
+/// that nothing changes.
 ///
 /// # Errors
 ///
-/// One of them is no ID.
+/// Redis's error if one of the arguments is not an ID.
 fn ids(args: &Args<'_>, from: usize) -> Result<Vec<StreamId>, Error> {
     let ids = args.iter_from(from);
     ids.map(|id| StreamId::parse_strict(id, 0)).collect()

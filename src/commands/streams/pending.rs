@@ -1,11 +1,11 @@
 //! XPENDING: the entries of a group that were delivered and not acknowledged.
 //!
 //! Without a range it replies with a summary: how many entries are pending, the smallest and the largest ID, and the
-//! number per consumer. With a range it lists entries, each with its consumer, the milliseconds since its last delivery and
-//! the number of its deliveries. A monitor finds entries there whose consumer has failed, and moves them with
-//! [`super::claim`].
+//! number per consumer. With a range it lists entries, each with its consumer, the milliseconds since its last delivery
+//! and its delivery count. Entries that have been idle for long show that their consumer has failed; XCLAIM
+//! ([`super::claim`]) then gives them to another consumer.
 
-use super::range::{End, bound};
+use super::range::{Endpoint, bound};
 use super::replies::{no_group, reply_id};
 use crate::commands::args::int;
 use crate::commands::command::Handler::Read;
@@ -23,21 +23,30 @@ use crate::store::stream::{Group, Nack, Stream, StreamId};
 pub static COMMANDS: &[Command] = &[
     cmd("xpending", -3, Read(xpending), READONLY, acl::STREAM, &[key(1, RO | ACCESS)])
         .doc("stream", "5.0.0", "O(N)", "key group [[IDLE min-idle-time] start end count [consumer]]",
-             "Looks at the entries that were delivered and not acknowledged.")
+             "Shows the entries that were delivered and not acknowledged.")
         .tips(&["nondeterministic_output"]),
 ];
 
-/// Which pending entries are asked for.
+/// Which pending entries to list.
 struct Query<'a> {
+    /// IDLE: milliseconds for which an entry must have been idle.
     min_idle: i64,
+    /// The smallest ID.
     start: StreamId,
+    /// The largest ID.
     end: StreamId,
+    /// How many entries to list at most.
     count: usize,
+    /// Only the entries of this consumer.
     consumer: Option<&'a [u8]>,
 }
 
 impl Query<'_> {
     /// Reads the arguments after the group's name; `None` if there are none.
+    ///
+    /// # Errors
+    ///
+    /// A syntax error, or Redis's error for an invalid number or ID.
     fn read<'a>(args: &'a Args<'_>) -> Result<Option<Query<'a>>, Error> {
         let words = args.len();
         match words {
@@ -56,8 +65,8 @@ impl Query<'_> {
         let count = int(&args[at + 2])?.max(0) as usize;
         Ok(Some(Query {
             min_idle,
-            start: bound(&args[at], End::Start)?,
-            end: bound(&args[at + 1], End::End)?,
+            start: bound(&args[at], Endpoint::Start)?,
+            end: bound(&args[at + 1], Endpoint::End)?,
             count,
             consumer: args.get(at + 3),
         }))
@@ -66,8 +75,9 @@ impl Query<'_> {
 
 /// `XPENDING key group [[IDLE min-idle-time] start end count [consumer]]`
 ///
-/// Replies with a summary, or with the entries of a range. O(log N + M) for M entries in the range; those that are not idle
-/// for long enough count too.
+/// Replies with a summary, or with the entries of a range. The summary is O(C) for C consumers. A range is O(log N + M)
+/// for N pending entries and M examined entries, including those that are not idle for long enough; O(M log N) for one
+/// consumer.
 pub fn xpending(ctx: &mut Context, db: &Db) -> CommandResult {
     let query = Query::read(&ctx.args)?;
     let missing = || no_group(&ctx.args[1], &ctx.args[2]);

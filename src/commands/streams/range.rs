@@ -1,6 +1,6 @@
 //! XRANGE and XREVRANGE: the entries between two IDs.
 //!
-//! An interval has two ends, each an ID or one of these short forms:
+//! An interval has two ends, and both are included. Each is a complete ID or one of these forms:
 //!
 //! | text | as start | as end |
 //! |---|---|---|
@@ -8,7 +8,7 @@
 //! | `5` | `5-0` | `5-18446744073709551615` |
 //! | `(5-3` | the ID after 5-3 | the ID before 5-3 |
 //!
-//! XPENDING and XAUTOCLAIM read their intervals with the same function, [`bound`].
+//! XPENDING and XAUTOCLAIM also read their intervals with [`bound`].
 
 use super::replies::reply_entries;
 use crate::commands::args::Cursor;
@@ -33,10 +33,12 @@ pub static COMMANDS: &[Command] = &[
              "Reads the entries between two IDs, newest first."),
 ];
 
-/// The end of an interval at which an ID stands.
+/// Which end of an interval an ID is.
 #[derive(Clone, Copy, PartialEq)]
-pub enum End {
+pub enum Endpoint {
+    /// The smallest ID of the interval.
     Start,
+    /// The largest ID of the interval.
     End,
 }
 
@@ -44,20 +46,20 @@ pub enum End {
 ///
 /// # Errors
 ///
-/// The text is no ID, or excludes every ID.
-pub fn bound(text: &[u8], end: End) -> Result<StreamId, Error> {
+/// Redis's error if the text is not an ID, or excludes every ID, as `(` before the largest ID does at the start.
+pub fn bound(text: &[u8], end: Endpoint) -> Result<StreamId, Error> {
     const NO_START: Error = Error::text("ERR invalid start ID for the interval");
     const NO_END: Error = Error::text("ERR invalid end ID for the interval");
     let missing_seq = match end {
-        End::Start => 0,
-        End::End => u64::MAX,
+        Endpoint::Start => 0,
+        Endpoint::End => u64::MAX,
     };
     match (text, end) {
-        ([b'(', id @ ..], End::Start) if !id.is_empty() => {
+        ([b'(', id @ ..], Endpoint::Start) if !id.is_empty() => {
             let id = StreamId::parse_strict(id, missing_seq)?;
             id.next().ok_or(NO_START)
         }
-        ([b'(', id @ ..], End::End) if !id.is_empty() => {
+        ([b'(', id @ ..], Endpoint::End) if !id.is_empty() => {
             let id = StreamId::parse_strict(id, missing_seq)?;
             id.previous().ok_or(NO_END)
         }
@@ -65,17 +67,19 @@ pub fn bound(text: &[u8], end: End) -> Result<StreamId, Error> {
     }
 }
 
-/// Which entry comes first in the reply.
+/// The order of the entries in the reply.
 #[derive(PartialEq)]
 enum Order {
+    /// By growing ID: XRANGE.
     OldestFirst,
+    /// By falling ID: XREVRANGE.
     NewestFirst,
 }
 
-/// Both commands. `start` and `end` are the positions of these arguments.
+/// XRANGE and XREVRANGE. `start` and `end` are the positions of these arguments.
 fn range(ctx: &mut Context, db: &Db, (start, end): (usize, usize), order: Order) -> CommandResult {
-    let start = bound(&ctx.args[start], End::Start)?;
-    let end = bound(&ctx.args[end], End::End)?;
+    let start = bound(&ctx.args[start], Endpoint::Start)?;
+    let end = bound(&ctx.args[end], Endpoint::End)?;
     let mut count = usize::MAX;
     let mut options = Cursor::new(&ctx.args, 4);
     while options.remaining() > 0 {
@@ -96,13 +100,17 @@ fn range(ctx: &mut Context, db: &Db, (start, end): (usize, usize), order: Order)
     Ok(())
 }
 
-/// `XRANGE key start end [COUNT count]`: replies with entries, oldest first; with null for a COUNT of 0. O(log N + M) for M
-/// entries in the reply.
+/// `XRANGE key start end [COUNT count]`
+///
+/// Replies with the entries, oldest first; with an empty array if the key does not exist, else with null if COUNT is
+/// zero or negative. O(log N + M) for N nodes and M entries in the reply.
 pub fn xrange(ctx: &mut Context, db: &Db) -> CommandResult {
     range(ctx, db, (2, 3), Order::OldestFirst)
 }
 
-/// `XREVRANGE key end start [COUNT count]`: the same, newest first.
+/// `XREVRANGE key end start [COUNT count]`
+///
+/// Replies as XRANGE does, but newest first. O(log N + M).
 pub fn xrevrange(ctx: &mut Context, db: &Db) -> CommandResult {
     range(ctx, db, (3, 2), Order::NewestFirst)
 }

@@ -1,27 +1,28 @@
-//! XREAD: reading what came after given IDs, from several streams, and waiting for it.
+//! XREAD: reads the entries after given IDs from several streams, and waits for them.
 //!
 //! ```text
 //!   XREAD COUNT 2 BLOCK 5000 STREAMS a b  1-0 $
 //!                                    ▲ ▲  ▲   ▲
-//!                                    keys └───┴─ as many IDs: read a after 1-0, and b after its last ID
+//!                                    keys └───┴─ one ID per key: read a after 1-0, and b after its last ID
 //! ```
 //!
-//! XREADGROUP has the same form, so its arguments are read here too ([`ReadOptions`]).
+//! XREADGROUP has the same form, so [`ReadOptions`] reads its arguments too.
 //!
 //! # When is there something to read?
 //!
 //! Redis answers this in two ways, and clients can see the difference when entries were deleted:
 //!
-//! | reader | asks | function |
+//! | asked by | question | function |
 //! |---|---|---|
-//! | a command that has just come | is there an *entry* after the ID? | [`has_entries_after`] |
-//! | a client that waits | is the stream's *last ID* after the ID? | [`has_moved_past`] |
+//! | a command when it runs | is there an *entry* after the ID? | [`has_entries_after`] |
+//! | a writer, for a client that waits | is the stream's *last ID* after the ID? | [`has_moved_past`] |
 //!
 //! Example: the stream's last ID is 3-0 and that entry was deleted. `XREAD BLOCK 0 STREAMS s 2-0` waits, because there is
-//! no entry after 2-0. An XADD that trims its own entry wakes the client with an empty list of entries.
+//! no entry after 2-0. An XADD that trims its own entry serves the client an empty list of entries.
 //!
-//! A waiting client is looked at only when the stream becomes ready: by XADD, XGROUP DESTROY and when the key is
-//! created, replaced or removed. It is served from one stream alone, even if it waits for several.
+//! A writer checks the waiting clients of a key only if the key was reported as ready: by XADD and XGROUP DESTROY, and
+//! when a stream is created, replaced or removed. It serves a client from one stream only, even if the client waits for
+//! several.
 
 use std::time::Duration;
 
@@ -43,39 +44,43 @@ use crate::store::{Db, Type};
 pub static COMMANDS: &[Command] = &[
     cmd("xread", -4, Read(xread), READONLY | BLOCKING, acl::STREAM, &[after("STREAMS", 1, RO | ACCESS)])
         .doc("stream", "5.0.0", "O(N)", "[COUNT count] [BLOCK milliseconds] STREAMS key... id...",
-             "Reads what came after given IDs from one or more streams, and can wait for it."),
+             "Reads the entries after given IDs from one or more streams, and can wait for them."),
 ];
 
-/// Whether the stream has an entry after an ID: what a command that does not wait asks.
+/// Whether the stream has an entry after an ID. For a command when it runs. O(log N) for N nodes.
 pub fn has_entries_after(stream: &Stream, after: StreamId) -> bool {
     has_moved_past(stream, after) && stream.last_entry_id().is_some_and(|last| last > after)
 }
 
-/// Whether the stream's last ID is after an ID, even if that entry is gone: what serves a client that waits.
+/// Whether the stream's last ID is after an ID, even if the stream has no such entry. For a writer before it
+/// serves a client that waits. O(1).
 pub fn has_moved_past(stream: &Stream, after: StreamId) -> bool {
     stream.last_id > after
 }
 
-/// Which command's arguments are read.
+/// The command whose arguments are read.
 #[derive(Clone, Copy, PartialEq)]
 pub enum ReadKind {
+    /// XREAD.
     Xread,
+    /// XREADGROUP.
     Xreadgroup,
 }
 
-/// A key, and the text of the ID that belongs to it.
+/// A key and the ID argument that belongs to it.
 pub type KeyAndId<'a> = (&'a [u8], &'a [u8]);
 
 /// The arguments of XREAD and XREADGROUP.
 pub struct ReadOptions<'a> {
-    /// How many entries to read from each stream at most.
+    /// COUNT: how many entries to read from each stream at most.
     pub count: usize,
-    /// BLOCK: how long to wait, where `None` means for ever.
+    /// BLOCK: how long to wait, where `Some(None)` means for ever. `None` without BLOCK.
     block: Option<Option<Duration>>,
     /// NOACK: entries do not become pending.
     pub no_ack: bool,
     /// GROUP: the names of the group and of the consumer.
     pub group: Option<(&'a [u8], &'a [u8])>,
+    /// STREAMS: what to read. Not empty.
     pub streams: Vec<KeyAndId<'a>>,
 }
 
@@ -84,8 +89,8 @@ impl<'a> ReadOptions<'a> {
     ///
     /// # Errors
     ///
-    /// Those of Redis, in its order: from left to right, then what is missing.
-    pub fn read(args: &'a Args<'_>, reader: ReadKind) -> Result<ReadOptions<'a>, Error> {
+    /// Redis's error for the first invalid option; then for a missing STREAMS or GROUP.
+    pub fn read(args: &'a Args<'_>, kind: ReadKind) -> Result<ReadOptions<'a>, Error> {
         let mut read = ReadOptions {
             count: usize::MAX,
             block: None,
@@ -104,10 +109,10 @@ impl<'a> ReadOptions<'a> {
             } else if has_value && options.keyword("STREAMS") {
                 read.streams = streams(args, options.position())?;
             } else if options.remaining() > 2 && options.keyword("GROUP") {
-                reader.needs_group("GROUP")?;
+                kind.require_group("GROUP")?;
                 read.group = Some((options.value()?, options.value()?));
             } else if options.keyword("NOACK") {
-                reader.needs_group("NOACK")?;
+                kind.require_group("NOACK")?;
                 read.no_ack = true;
             } else {
                 return Err(Error::SYNTAX);
@@ -116,13 +121,14 @@ impl<'a> ReadOptions<'a> {
         if read.streams.is_empty() {
             return Err(Error::SYNTAX);
         }
-        if reader == ReadKind::Xreadgroup && read.group.is_none() {
+        if kind == ReadKind::Xreadgroup && read.group.is_none() {
             return Err(Error::text("ERR Missing GROUP option for XREADGROUP"));
         }
         Ok(read)
     }
 
-    /// The keys to wait for and the longest time to wait; `None` if the client does not wait.
+    /// The keys to wait for, and how long to wait at most (`None` means for ever). Returns `None` if the client does
+    /// not wait: without BLOCK, and where the executor does not allow it (`may_block`).
     pub fn wait(&self, may_block: bool) -> Option<(Vec<Vec<u8>>, Option<Duration>)> {
         let timeout = self.block.filter(|_| may_block)?;
         let keys = self.streams.iter().map(|(key, _)| key.to_vec());
@@ -130,7 +136,7 @@ impl<'a> ReadOptions<'a> {
     }
 }
 
-/// The arguments from `from` on: keys, and as many IDs.
+/// Reads the arguments from `from` on: keys, then as many IDs.
 fn streams<'a>(args: &'a Args<'_>, from: usize) -> Result<Vec<KeyAndId<'a>>, Error> {
     let words = args.len() - from;
     if !words.is_multiple_of(2) {
@@ -143,8 +149,8 @@ fn streams<'a>(args: &'a Args<'_>, from: usize) -> Result<Vec<KeyAndId<'a>>, Err
 }
 
 impl ReadKind {
-    /// Refuses an option that only XREADGROUP has.
-    fn needs_group(self, option: &str) -> Result<(), Error> {
+    /// Returns Redis's error if this is XREAD, because `option` belongs to XREADGROUP.
+    fn require_group(self, option: &str) -> Result<(), Error> {
         match self {
             ReadKind::Xreadgroup => Ok(()),
             ReadKind::Xread => Err(Error::new(format!(
@@ -156,8 +162,9 @@ impl ReadKind {
 
 /// `XREAD [COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]`
 ///
-/// Replies with the entries after each ID, by stream; streams without such entries are left out. If there are none at all
-/// it replies with null, or waits for them with BLOCK. O(log N + M) per stream for M entries.
+/// Replies with the entries after each ID, stream by stream; streams without such entries are left out. If no stream
+/// has any, it waits for them with BLOCK, and replies with null otherwise. O(log N + M) per stream, for N nodes and M
+/// entries in the reply.
 pub fn xread(ctx: &mut Context, db: &Db) -> CommandResult {
     let options = ReadOptions::read(&ctx.args, ReadKind::Xread)?;
     let mut positions = Vec::with_capacity(options.streams.len());
@@ -191,8 +198,8 @@ pub fn xread(ctx: &mut Context, db: &Db) -> CommandResult {
     Ok(())
 }
 
-/// The ID after which to read. `$` is the last ID of the stream. `+` lets its last entry be read once more; it comes from
-/// Redis 7.4, and 7.0 refuses it.
+/// The ID after which to read. `$` means the stream's last ID. `+` means the ID before the stream's last entry, so that
+/// XREAD returns that entry; Redis has it since 7.4.
 fn position(text: &[u8], stream: Option<&Stream>) -> Result<StreamId, Error> {
     match text {
         b"$" => Ok(stream.map_or(StreamId::MIN, |s| s.last_id)),
@@ -208,7 +215,7 @@ fn position(text: &[u8], stream: Option<&Stream>) -> Result<StreamId, Error> {
     }
 }
 
-/// Writes the entries of a stream after an ID, under its key.
+/// Writes the key of a stream and its entries after an ID.
 fn reply_stream(reply: &mut Reply, key: &[u8], stream: &Stream, after: StreamId, count: usize) {
     reply_stream_key(reply, key);
     match after.next() {
@@ -217,10 +224,11 @@ fn reply_stream(reply: &mut Reply, key: &[u8], stream: &Stream, after: StreamId,
     }
 }
 
-/// What a waiting XREAD wants: entries after an ID, from one of several streams.
+/// Serves a waiting XREAD: with entries after an ID, from one of several streams.
 struct WaitingRead {
     /// Keys, each with the ID after which to read.
     wanted: Vec<(Vec<u8>, StreamId)>,
+    /// How many entries to read at most.
     count: usize,
 }
 

@@ -1,20 +1,31 @@
-//! The work of a consumer: XREADGROUP takes entries, XACK says that they are done.
+//! A consumer of a group at work: XREADGROUP reads entries, XACK acknowledges them.
 //!
-//! The ID of each stream tells XREADGROUP what to take from it:
+//! The ID argument of each stream says what XREADGROUP reads from it:
 //!
 //! | ID | the consumer gets | effect |
 //! |---|---|---|
-//! | `>` | entries after the group's last-delivered-id, which no consumer has had | they become pending with it, and the group moves on |
-//! | any other | its own pending entries after the ID | each counts as delivered once more |
+//! | `>` | entries after the group's last-delivered-id | they become pending, and last-delivered-id moves on |
+//! | any other | its own pending entries after the ID | their delivery time and delivery count change |
 //!
 //! Only `>` can wait. Waiting consumers are served in the order in which they blocked, so each new entry goes to the
-//! consumer that has waited longest. Whether there is something to read is defined in [`super::read`].
+//! consumer that has waited longest. [`super::read`] defines when there is something to read.
 //!
-//! # The log
+//! # Propagation
 //!
-//! XREADGROUP itself is not logged: a replica could not know which entries were delivered. The log gets one XCLAIM per
-//! entry, with the time and the number of its delivery; with NOACK, where nothing becomes pending, an XGROUP SETID and an
-//! XGROUP CREATECONSUMER for a consumer that is new.
+//! XREADGROUP itself is not propagated: a replica would record its own time as the time of delivery. What it did is
+//! propagated as other commands:
+//!
+//! | what it did | commands in the log |
+//! |---|---|
+//! | deliver new entries | one XCLAIM per entry, with the delivery time and the delivery count |
+//! | deliver new entries with NOACK | `XGROUP SETID` with the new last-delivered-id |
+//! | create the consumer | with NOACK `XGROUP CREATECONSUMER`; otherwise nothing, the first XCLAIM creates it |
+//! | read pending entries again | nothing, as in Redis |
+//!
+//! # What is reported
+//!
+//! XREADGROUP and XACK change the stream, but as in Redis they report the key neither as modified (WATCH) nor as ready
+//! (waiting clients).
 
 use super::ids;
 use super::read::{ReadKind, ReadOptions, has_entries_after, has_moved_past};
@@ -42,31 +53,32 @@ pub static COMMANDS: &[Command] = &[
              "Reads from streams as a consumer of a group, and can wait."),
     cmd("xack", -4, Write(xack), WRITE | FAST, acl::STREAM, &[key(1, RW | UPDATE)])
         .doc("stream", "5.0.0", "O(1)", "key group id...",
-             "Acknowledges entries, which are pending no more."),
+             "Acknowledges entries, so that they are no longer pending."),
 ];
 
-/// What a consumer wants of a stream.
+/// Which entries a consumer reads from a stream.
 #[derive(Clone, Copy, PartialEq)]
-enum From {
-    /// `>`: entries that no consumer of the group has had.
+enum ReadFrom {
+    /// `>`: the entries after the group's last-delivered-id.
     New,
-    /// Its own pending entries after an ID.
+    /// The consumer's own pending entries after this ID.
     History(StreamId),
 }
 
 /// `XREADGROUP GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key ...] id [id ...]`
 ///
-/// Replies as XREAD does. A stream whose pending entries are asked for is always part of the reply. O(log N) per entry.
-/// Logs one XCLAIM per entry that it delivers.
+/// Replies as XREAD does, but a stream that is read with an ID other than `>` is always part of the reply. O(log N) per
+/// entry in the reply, for N entries in the stream or pending in the group. Propagates one XCLAIM per new entry; see
+/// the head of this file.
 pub fn xreadgroup(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let options = ReadOptions::read(&ctx.args, ReadKind::Xreadgroup)?;
     let (group, consumer) = options.group.ok_or(Error::SYNTAX)?;
     let mut wanted = Vec::with_capacity(options.streams.len());
     for &(key, id) in &options.streams {
-        wanted.push(wanted_of(ctx, db, key, group, id)?);
+        wanted.push(read_from(ctx, db, key, group, id)?);
     }
     ctx.propagation.nothing();
-    let request = Request {
+    let request = ReadRequest {
         group,
         consumer,
         count: options.count,
@@ -79,7 +91,7 @@ pub fn xreadgroup(ctx: &mut Context, db: &mut Db) -> CommandResult {
             continue;
         };
         let stream = Stream::of_mut(&mut object.value)?;
-        if from == From::New && !request.has_new_entries(stream) {
+        if from == ReadFrom::New && !request.has_new_entries(stream) {
             continue;
         }
         let mut serving = Serving {
@@ -106,18 +118,18 @@ pub fn xreadgroup(ctx: &mut Context, db: &mut Db) -> CommandResult {
     Ok(())
 }
 
-/// What the ID of a stream asks for.
+/// Reads the ID argument of a stream.
 ///
 /// # Errors
 ///
-/// The key or the group does not exist, or the ID is invalid.
-fn wanted_of(
+/// NOGROUP if the key or the group does not exist, WRONGTYPE, and Redis's error for an invalid ID.
+fn read_from(
     ctx: &Context,
     db: &mut Db,
     key: &[u8],
     group: &[u8],
     id: &[u8],
-) -> Result<From, Error> {
+) -> Result<ReadFrom, Error> {
     const DOLLAR: Error = Error::text(
         "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by \
          specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set.",
@@ -126,16 +138,16 @@ fn wanted_of(
     let stream: &mut Stream = ctx.get_mut(db, key)?.ok_or_else(missing)?;
     stream.group(group).ok_or_else(missing)?;
     match id {
-        b">" => Ok(From::New),
+        b">" => Ok(ReadFrom::New),
         b"$" => Err(DOLLAR),
         id => Ok(match StreamId::parse_strict(id, 0)? {
-            StreamId::MAX => From::New, // Redis represents `>` by the largest ID
-            id => From::History(id),
+            StreamId::MAX => ReadFrom::New, // Redis stores `>` as the largest ID, so the two mean the same
+            id => ReadFrom::History(id),
         }),
     }
 }
 
-/// Reports what a delivery did to a stream.
+/// Reports the changes to the stream: events, but no modified key, as in Redis.
 fn report(db: &mut Db, key: &[u8], is_new_consumer: bool) {
     db.changed_silently(key);
     if is_new_consumer {
@@ -144,31 +156,35 @@ fn report(db: &mut Db, key: &[u8], is_new_consumer: bool) {
 }
 
 /// A consumer's request for entries.
-struct Request<'a> {
+struct ReadRequest<'a> {
+    /// The name of the group.
     group: &'a [u8],
+    /// The name of the consumer.
     consumer: &'a [u8],
+    /// How many entries to read from each stream at most.
     count: usize,
+    /// NOACK: entries do not become pending.
     no_ack: bool,
 }
 
-impl Request<'_> {
-    /// Whether the stream has entries that the group has not delivered.
+impl ReadRequest<'_> {
+    /// Whether the stream has entries after the group's last-delivered-id.
     fn has_new_entries(&self, stream: &Stream) -> bool {
         let group = stream.group(self.group);
         group.is_some_and(|group| has_entries_after(stream, group.last_id))
     }
 
-    /// Answers from one stream: its key and the entries. Creates the consumer if it does not exist, and returns whether
-    /// it did.
+    /// Writes the reply of one stream: its key and the entries. Creates the consumer if it does not exist, and returns
+    /// whether it did.
     fn serve(
         &self,
         stream: &mut Stream,
         key: &[u8],
-        from: From,
+        from: ReadFrom,
         serving: &mut Serving<'_>,
     ) -> bool {
         let Some(group) = stream.group_mut(self.group) else {
-            return false; // the caller has made sure that it exists
+            return false; // never happens: the caller has checked that the group exists
         };
         let (consumer, is_new) = group.find_or_create_consumer(self.consumer, serving.now);
         if is_new && self.no_ack {
@@ -180,13 +196,14 @@ impl Request<'_> {
         }
         reply_stream_key(serving.reply, key);
         match from {
-            From::New => self.deliver(stream, key, consumer, serving),
-            From::History(after) => self.reply_history(serving, stream, after),
+            ReadFrom::New => self.deliver(stream, key, consumer, serving),
+            ReadFrom::History(after) => self.reply_history(serving, stream, after),
         }
         is_new
     }
 
-    /// Delivers new entries.
+    /// Delivers new entries: writes them to the reply, makes them pending unless NOACK is given, and propagates the
+    /// result.
     fn deliver(
         &self,
         stream: &mut Stream,
@@ -220,8 +237,8 @@ impl Request<'_> {
         }
     }
 
-    /// Replies with the consumer's pending entries after an ID. Each counts as delivered once more. Of an entry that is no
-    /// longer in the stream only the ID is known.
+    /// Replies with the consumer's pending entries after an ID, and counts one more delivery of each. An entry that is no
+    /// longer in the stream is shown as its ID and null, and does not count.
     fn reply_history(&self, serving: &mut Serving<'_>, stream: &mut Stream, after: StreamId) {
         let now = serving.now;
         let reply: &mut Reply = serving.reply;
@@ -252,16 +269,21 @@ impl Request<'_> {
     }
 }
 
-/// What a waiting XREADGROUP wants: entries that its group has not read.
+/// Serves a waiting XREADGROUP: with entries after the group's last-delivered-id. The fields are those of
+/// [`ReadRequest`], as owned values.
 struct WaitingConsumer {
+    /// The name of the group.
     group: Vec<u8>,
+    /// The name of the consumer.
     consumer: Vec<u8>,
+    /// How many entries to read at most.
     count: usize,
+    /// NOACK: entries do not become pending.
     no_ack: bool,
 }
 
 impl WaitingConsumer {
-    fn new(request: &Request) -> WaitingConsumer {
+    fn new(request: &ReadRequest) -> WaitingConsumer {
         WaitingConsumer {
             group: request.group.to_vec(),
             consumer: request.consumer.to_vec(),
@@ -272,7 +294,7 @@ impl WaitingConsumer {
 }
 
 impl Service for WaitingConsumer {
-    /// There is also something for the client if the stream or the group is gone: an error.
+    /// True also if the stream or the group no longer exists: then the client gets an error.
     fn can_serve(&self, db: &Db, key: &[u8], now: i64) -> bool {
         let object = db.get(key, now);
         let Some(Ok(stream)) = object.map(|object| Stream::of(&object.value)) else {
@@ -291,14 +313,14 @@ impl Service for WaitingConsumer {
             return Err(NO_KEY);
         };
         stream.group(&self.group).ok_or(NO_GROUP)?;
-        let request = Request {
+        let request = ReadRequest {
             group: &self.group,
             consumer: &self.consumer,
             count: self.count,
             no_ack: self.no_ack,
         };
         let start = serving.reply.out.len();
-        let is_new = request.serve(stream, key, From::New, serving);
+        let is_new = request.serve(stream, key, ReadFrom::New, serving);
         complete_streams(serving.reply, start, 1);
         report(db, key, is_new);
         Ok(())
@@ -307,8 +329,8 @@ impl Service for WaitingConsumer {
 
 /// `XACK key group id [id ...]`
 ///
-/// Replies with how many of the entries were pending. O(log N) per ID. Logs itself. Nothing is acknowledged if any of the
-/// IDs is invalid.
+/// Replies with how many entries were pending and are now acknowledged. It acknowledges nothing if an ID is invalid.
+/// O(log N) per ID, for N pending entries. As in Redis it does not report the key as modified.
 pub fn xack(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let key = &ctx.args[1];
     let mut acknowledged = 0;

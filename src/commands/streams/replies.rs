@@ -1,13 +1,12 @@
-//! What several stream commands write: IDs, entries, error texts, and the requests that they log.
+//! What several stream commands write: IDs, entries, error texts, and the commands that they propagate.
 //!
-//! Each text stands here once. Redis has three texts for a missing group; which one a client gets depends on the
-//! command:
+//! Redis has three texts for a missing group. Which one a client gets depends on the command:
 //!
 //! | text | commands |
 //! |---|---|
 //! | [`no_group`] | XPENDING, XCLAIM, XAUTOCLAIM |
 //! | [`no_group_to_read`] | XREADGROUP |
-//! | [`no_group_in_key`] | XGROUP, XINFO CONSUMERS, where the key is known to exist |
+//! | [`no_group_in_key`] | XGROUP, XINFO CONSUMERS, which have another error for a missing key |
 
 use crate::commands::context::Context;
 use crate::resp::{Error, Reply};
@@ -15,7 +14,7 @@ use crate::state::propagation::Propagation;
 use crate::store::stream::{Element, EntryRef, Group, Nack, StreamId};
 use crate::util::number;
 
-/// The longest text of an ID: two numbers of 64 bits and a dash.
+/// The length in bytes of the longest ID: two numbers of 20 digits and a dash.
 const LONGEST_ID: usize = 41;
 
 /// Writes an ID.
@@ -25,6 +24,7 @@ pub fn reply_id(reply: &mut Reply, id: StreamId) {
     reply.bulk(&text);
 }
 
+/// Writes a field's name or value as a bulk string.
 fn reply_element(reply: &mut Reply, element: Element) {
     match element {
         Element::Str(bytes) => reply.bulk(bytes),
@@ -32,7 +32,7 @@ fn reply_element(reply: &mut Reply, element: Element) {
     }
 }
 
-/// Writes an entry: its ID and its fields.
+/// Writes an entry: an array of its ID and its fields.
 pub fn reply_entry(reply: &mut Reply, entry: EntryRef) {
     reply.array(2);
     reply_id(reply, entry.id);
@@ -43,7 +43,7 @@ pub fn reply_entry(reply: &mut Reply, entry: EntryRef) {
     }
 }
 
-/// Writes a list of entries, at most `count` of them.
+/// Writes an array of entries, at most `count` of them.
 pub fn reply_entries<'a>(
     reply: &mut Reply,
     entries: impl Iterator<Item = EntryRef<'a>>,
@@ -52,7 +52,7 @@ pub fn reply_entries<'a>(
     reply.array_of(|reply| entries.take(count).map(|e| reply_entry(reply, e)).count());
 }
 
-/// Writes the key of one stream in the reply of XREAD and XREADGROUP. The list of its entries must follow.
+/// Writes the key of one stream in the reply of XREAD or XREADGROUP. The caller writes the array of its entries next.
 pub fn reply_stream_key(reply: &mut Reply, key: &[u8]) {
     if !reply.resp3 {
         reply.array(2);
@@ -60,8 +60,8 @@ pub fn reply_stream_key(reply: &mut Reply, key: &[u8]) {
     reply.bulk(key);
 }
 
-/// Completes the reply of XREAD and XREADGROUP. Answers from `n` streams were written since the reply had `start` bytes:
-/// RESP3 gets a map from keys to entries, RESP2 a list of pairs.
+/// Completes the reply of XREAD or XREADGROUP: puts the header in front of the `n` streams that were written from byte
+/// `start` on. RESP3 has a map from keys to entries, RESP2 an array of pairs.
 pub fn complete_streams(reply: &mut Reply, start: usize, n: usize) {
     reply.insert(start, |reply| match reply.resp3 {
         true => reply.map(n),
@@ -69,7 +69,7 @@ pub fn complete_streams(reply: &mut Reply, start: usize, n: usize) {
     });
 }
 
-/// The error for a key or a group that does not exist.
+/// The error of XPENDING, XCLAIM and XAUTOCLAIM for a key or a group that does not exist.
 pub fn no_group(key: &[u8], group: &[u8]) -> Error {
     let parts = [
         b"NOGROUP No such key '",
@@ -81,14 +81,14 @@ pub fn no_group(key: &[u8], group: &[u8]) -> Error {
     Error::new(parts.concat())
 }
 
-/// The same for XREADGROUP.
+/// The error of XREADGROUP for a key or a group that does not exist.
 pub fn no_group_to_read(key: &[u8], group: &[u8]) -> Error {
     let mut text = no_group(key, group).0.into_owned();
     text.extend_from_slice(b" in XREADGROUP with GROUP option");
     Error::new(text)
 }
 
-/// The error for a group that does not exist in a key that does.
+/// The error for a group that does not exist in a stream that does.
 pub fn no_group_in_key(key: &[u8], group: &[u8]) -> Error {
     let parts = [
         b"NOGROUP No such consumer group '",
@@ -100,7 +100,7 @@ pub fn no_group_in_key(key: &[u8], group: &[u8]) -> Error {
     Error::new(parts.concat())
 }
 
-/// The error of XGROUP and XINFO for options that do not fit the subcommand.
+/// The error of XGROUP and XINFO for invalid options of a subcommand. `container` is the name of the command.
 pub fn bad_options(ctx: &Context, container: &str) -> Error {
     let help = format!("'. Try {container} HELP.");
     let parts = [
@@ -118,8 +118,8 @@ fn decimal(n: i64) -> Vec<u8> {
     text
 }
 
-/// Logs that an entry is pending with a consumer, and that the group's last-delivered-id is `last_id`. Every delivery is
-/// logged in this form.
+/// Propagates an XCLAIM which says that entry `id` is pending with the consumer `owner`, and that the group's
+/// last-delivered-id is `last_id`. XREADGROUP, XCLAIM and XAUTOCLAIM propagate each entry in this form.
 pub fn propagate_claim(
     propagation: &mut Propagation,
     (key, group): (&[u8], &[u8]),
@@ -149,7 +149,8 @@ pub fn propagate_claim(
     }
 }
 
-/// Logs the group's last-delivered-id and entries-read, where no entry became pending.
+/// Propagates an XGROUP SETID with the group's last-delivered-id and entries-read, for a change that made no entry
+/// pending.
 pub fn propagate_group_id(propagation: &mut Propagation, key: &[u8], name: &[u8], group: &Group) {
     if propagation.is_wanted() {
         let id = group.last_id.to_string();

@@ -8,7 +8,7 @@ use crate::commands::context::Context;
 use crate::state::clients::Client;
 use crate::util::clock;
 
-/// What the server is, and since when it runs.
+/// The section `server`: version, process, port and uptime.
 pub fn server(ctx: &Context, text: &mut String) {
     let shared = ctx.server;
     let uptime = shared.started.elapsed().as_secs();
@@ -44,7 +44,7 @@ pub fn server(ctx: &Context, text: &mut String) {
     }
 }
 
-/// Who is connected.
+/// The section `clients`: numbers of connections, and the largest buffers in bytes.
 pub fn clients(ctx: &Context, text: &mut String) {
     let shared = ctx.server;
     let clients = shared.clients.all();
@@ -61,7 +61,8 @@ pub fn clients(ctx: &Context, text: &mut String) {
     );
 }
 
-/// What is on disk: nothing yet.
+/// The section `persistence`. This server saves no data yet, so most values are constants. `rdb_last_save_time` is the
+/// time of its start, and `rdb_changes_since_last_save` counts since then.
 pub fn persistence(ctx: &Context, text: &mut String) {
     lines!(text,
         "loading": 0,
@@ -83,7 +84,8 @@ pub fn persistence(ctx: &Context, text: &mut String) {
     );
 }
 
-/// Processor time spent in the program, and in the system on its behalf, as of the last second.
+/// The section `cpu`: seconds of processor time that the process has used in user mode and in the kernel. The cron
+/// reads them once per second.
 pub fn cpu(ctx: &Context, text: &mut String) {
     let (user, system) = ctx.server.stats.process().cpu_seconds;
     lines!(text,

@@ -1,7 +1,7 @@
 //! The section `memory` of INFO.
 //!
-//! The bytes in use come from the counting allocator of the program. A program that only embeds the server has none; then
-//! they are the resident size, read from `/proc`.
+//! `used_memory` comes from the counting allocator of this project's program. A program that embeds the server without
+//! that allocator shows the resident size of the process instead.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -10,7 +10,10 @@ use crate::commands::context::Context;
 use crate::sys;
 use crate::util::number;
 
-/// How much memory is in use, and for what. The resident size is as of the last second.
+/// Bytes by which a client is counted in `used_memory_overhead` besides its read buffer. An estimate.
+const BYTES_PER_CLIENT: u64 = 4096;
+
+/// The section `memory`. The cron reads the resident size once per second.
 pub fn memory(ctx: &Context, text: &mut String) {
     let process = ctx.server.stats.process();
     let (used, rss) = (sys::allocated_bytes(), process.resident_bytes);
@@ -26,7 +29,7 @@ pub fn memory(ctx: &Context, text: &mut String) {
         .clients
         .all()
         .iter()
-        .map(|c| c.input_capacity.load(Relaxed) as u64 + 4096)
+        .map(|c| c.input_capacity.load(Relaxed) as u64 + BYTES_PER_CLIENT)
         .sum();
     let dataset = used.saturating_sub(overhead);
     let percent =

@@ -1,8 +1,8 @@
 //! INFO: what the server is and does, in sections of `name:value` lines.
 //!
-//! [`SECTIONS`] is the table of the sections, one function each. A function appends the lines of its section to the text. The
-//! names of sections and fields are Redis's, because monitoring tools parse them. Where this server has no such thing, the
-//! field says so by its usual value for that: 0, or an empty text.
+//! [`SECTIONS`] is the table of the sections. Each has a function that appends the section's lines to the text. The
+//! names of sections and fields are Redis's, because monitoring tools parse them. A field about something that this
+//! server does not have gets the value that Redis shows in that case, such as 0.
 //!
 //! | file | sections |
 //! |---|---|
@@ -14,9 +14,10 @@
 //!
 //! # The lock
 //!
-//! INFO holds the store's read lock, because `keyspace` counts keys. So no section may read a file. What the system knows about
-//! this process is read from `/proc` once per second by the cron, and INFO shows the latest figures
-//! ([`Stats::process`](crate::state::stats::Stats::process)).
+//! INFO holds the store's read lock, because `keyspace` counts keys, so it must not wait for files. The cron reads the
+//! system's figures about this process from `/proc` once per second, and INFO shows the latest ones
+//! ([`Stats::process`](crate::state::stats::Stats::process)). One exception: in a program that embeds the server
+//! without its counting allocator, the section `memory` reads the resident size from `/proc` itself.
 
 mod general;
 mod memory;
@@ -50,15 +51,17 @@ use lines;
 
 /// A section of INFO.
 struct Section {
-    /// The name that a client gives, and the title above the lines.
+    /// The name that a client gives, in lower case.
     name: &'static str,
+    /// The title above the lines.
     title: &'static str,
-    /// INFO without arguments shows it.
+    /// INFO without arguments shows the section.
     is_default: bool,
-    /// Appends its lines.
+    /// Appends the lines of the section.
     write: fn(&Context, &Store, &mut String),
 }
 
+/// A row of [`SECTIONS`].
 const fn section(
     name: &'static str,
     title: &'static str,
@@ -102,18 +105,21 @@ const SECTIONS: &[Section] = &[
     section("keyspace", "Keyspace", true, keyspace),
 ];
 
-/// `INFO [section [section ...]]`: replies with the sections, or with the default ones; `all` and `everything` are all of them.
-/// O(N) for N sections, clients and databases.
+/// `INFO [section [section ...]]`
+///
+/// Replies with a text: the named sections, or without names the default ones. `all` and `everything` mean all sections,
+/// `default` the default ones, and unknown names are ignored. O(N) for N clients, replicas, databases, commands and, in
+/// `keyspace`, shards of the databases.
 pub fn info(ctx: &mut Context, store: &Store) -> CommandResult {
     let names = ctx.args.iter_from(1);
     let asked: Vec<Vec<u8>> = names.map(<[u8]>::to_ascii_lowercase).collect();
     let is_shown = |section: &&Section| {
-        let names_it = |word: &Vec<u8>| match word.as_slice() {
+        let is_named = |word: &Vec<u8>| match word.as_slice() {
             b"all" | b"everything" => true,
             b"default" => section.is_default,
             name => name == section.name.as_bytes(),
         };
-        asked.iter().any(names_it) || asked.is_empty() && section.is_default
+        asked.iter().any(is_named) || asked.is_empty() && section.is_default
     };
     let mut text = String::new();
     for section in SECTIONS.iter().filter(is_shown) {
@@ -129,7 +135,8 @@ pub fn info(ctx: &mut Context, store: &Store) -> CommandResult {
     Ok(())
 }
 
-/// A line for every database that has keys.
+/// The section `keyspace`: a line for every database that has keys. The average TTL is in milliseconds, from a sample
+/// of keys.
 fn keyspace(ctx: &Context, store: &Store, text: &mut String) {
     for (number, db) in store.dbs.iter().enumerate() {
         if db.is_empty() {

@@ -1,5 +1,6 @@
-//! The section `replication` of INFO. It has one part for a replica's link to its primary, which a primary does not show, and one
-//! about the replicas that follow this server, which a replica can have too.
+//! The section `replication` of INFO. One part is about the link to the primary; only a replica shows it. The other
+//! part is about the replicas of this server, and about the log and its history; every server shows it, because a
+//! replica can have replicas too.
 
 use std::fmt::Write;
 use std::sync::atomic::Ordering::Relaxed;
@@ -10,7 +11,7 @@ use crate::commands::context::Context;
 use crate::state::lock;
 use crate::state::replication::{LinkState, Stage};
 
-/// The role of the server, its replicas, and the history of the log.
+/// The section `replication`: the role of the server, its replicas, and the history of the log.
 pub fn replication(ctx: &Context, text: &mut String) {
     let shared = ctx.server;
     let offset = shared.journal.end();
@@ -56,7 +57,7 @@ pub fn replication(ctx: &Context, text: &mut String) {
     );
 }
 
-/// What a replica says of its link.
+/// Appends what only a replica shows: its primary and the state of the link to it.
 fn replica_side(ctx: &Context, text: &mut String, host: &str, port: u16) {
     let (shared, config) = (ctx.server, ctx.config);
     let link = shared.link.status();

@@ -1,4 +1,4 @@
-//! The sections of INFO that count: `stats`, `commandstats`, `errorstats`.
+//! The sections `stats`, `commandstats` and `errorstats` of INFO. They show the counters of [`crate::state::stats`].
 
 use std::fmt::Write;
 use std::sync::atomic::Ordering::Relaxed;
@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::lines;
 use crate::commands::context::Context;
 
-/// Figures of the whole server. Those of the batch that INFO is part of are added from the session, because they go to the
-/// shared counters at the end of the batch.
+/// The section `stats`: counters of the whole server. A session's own counters are added to the shared ones at the end
+/// of each batch, so those of the batch that INFO is part of are added here.
 pub fn stats(ctx: &Context, text: &mut String) {
     let s = &ctx.server.stats;
     let [commands, input, output] = s.rates();
@@ -41,7 +41,7 @@ pub fn stats(ctx: &Context, text: &mut String) {
     );
 }
 
-/// A line for every command that was called.
+/// The section `commandstats`: a line for every command that was called or refused.
 pub fn commandstats(ctx: &Context, text: &mut String) {
     for stats in &ctx.server.stats.commands {
         let [calls, nanos, rejected, failed] =
@@ -59,7 +59,7 @@ pub fn commandstats(ctx: &Context, text: &mut String) {
     }
 }
 
-/// A line for every error code that was sent.
+/// The section `errorstats`: a line for every error code that was sent.
 pub fn errorstats(ctx: &Context, text: &mut String) {
     for (code, count) in ctx.server.stats.errors() {
         let code = String::from_utf8_lossy(&code);
