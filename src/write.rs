@@ -27,7 +27,7 @@
 //!
 //! | step | what happens | added to the log |
 //! |---|---|---|
-//! | `apply` | XADD adds the entry; the Db reports that `s` was modified and became ready | |
+//! | `apply` | XADD adds the entry; the Db reports that `s` became ready | |
 //! | `propagate` | | `XADD s 1-1 f v` |
 //! | `end_unit` | B is served: the entry enters the PEL of `c` | `XCLAIM s g c 0 1-1 TIME … RETRYCOUNT 1 FORCE JUSTID LASTID 1-1` |
 //! | `drop` | the lock is released, and B's reply is sent | |
@@ -45,7 +45,7 @@
 //! * Readers of the log see a unit as a whole: a unit of several requests stands between MULTI and EXEC.
 //! * No wake-up is lost. A client registers as a waiter under the store's lock, read or write, under which its command
 //!   found nothing. So every change that it did not see is made later, and the writer of that change finds the waiter.
-//! * Nothing waits for a peer or a disk while the lock is held. ([`state::lock`](crate::state::lock) names two exceptions.)
+//! * Nothing waits for a peer or a disk while the lock is held. ([`state::lock`](mod@crate::state::lock) names two exceptions.)
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;

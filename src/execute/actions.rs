@@ -80,6 +80,7 @@ impl Executor<'_> {
         let waiter = blocking.register(&session.client, session.db, wait, resp3, silent);
         session.client.set_waiter(waiter.clone());
         if let Some((offset, wanted)) = acks {
+            // Sends GETACK to the replicas from this thread, without waiting for their feeders.
             self.shared.wait_for_acks(&waiter, offset, wanted);
         }
         (waiter, deadline)

@@ -22,9 +22,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use super::Executor;
-use super::origin_of;
-use crate::commands::command::{Command, Handler, flags};
+use super::lease::Lease;
+use super::{Executor, origin_of};
+use crate::commands::command::{Command, Handler, Index, flags};
 use crate::commands::context::{CommandResult, Context};
 use crate::resp::{Args, Reply};
 use crate::state::Shared;
@@ -33,7 +33,7 @@ use crate::state::config::Config;
 use crate::state::propagation::Propagation;
 use crate::state::session::Session;
 use crate::store::AccessPolicy;
-use crate::write::Scope;
+use crate::write::{Origin, Scope};
 
 impl Executor<'_> {
     /// Runs command `number`. `alone` is false for a command of a transaction: then the write lock is held already, and the
@@ -66,24 +66,7 @@ impl Executor<'_> {
             propagation: Propagation::default(),
             action: None,
         };
-        let result = match handler {
-            Handler::Plain(f) => f(&mut ctx),
-            Handler::Table(f) => f(&mut ctx, self.index),
-            Handler::Read(f) => f(&mut ctx, &self.lease.read().dbs[index]),
-            Handler::ReadAll(f) => f(&mut ctx, self.lease.read()),
-            Handler::Write(f) => {
-                let txn = self.lease.write(origin, self.now);
-                ctx.propagation = txn.propagation();
-                txn.apply(Scope::Db(index), |store| f(&mut ctx, &mut store.dbs[index]))
-            }
-            Handler::WriteAll(f) => {
-                let txn = self.lease.write(origin, self.now);
-                ctx.propagation = txn.propagation();
-                txn.apply(Scope::All, |store| f(&mut ctx, store))
-            }
-            // Neither comes here: `admit` runs EXEC, and refuses a container without a subcommand.
-            Handler::Exec | Handler::Container => Ok(()),
-        };
+        let result = run_handler(handler, &mut ctx, &mut self.lease, self.index, origin);
         let Context {
             dirty,
             expired,
@@ -173,6 +156,36 @@ impl Executor<'_> {
                 txn.end_unit();
             }
         }
+    }
+}
+
+/// Calls a handler with the data that its type asks for, under the lock that its type asks for.
+#[inline]
+fn run_handler(
+    handler: Handler,
+    ctx: &mut Context<'_>,
+    lease: &mut Lease<'_>,
+    table: &'static Index,
+    origin: Origin,
+) -> CommandResult {
+    let (index, now) = (ctx.session.db, ctx.now);
+    match handler {
+        Handler::Plain(f) => f(ctx),
+        Handler::Table(f) => f(ctx, table),
+        Handler::Read(f) => f(ctx, &lease.read().dbs[index]),
+        Handler::ReadAll(f) => f(ctx, lease.read()),
+        Handler::Write(f) => {
+            let txn = lease.write(origin, now);
+            ctx.propagation = txn.propagation();
+            txn.apply(Scope::Db(index), |store| f(ctx, &mut store.dbs[index]))
+        }
+        Handler::WriteAll(f) => {
+            let txn = lease.write(origin, now);
+            ctx.propagation = txn.propagation();
+            txn.apply(Scope::All, |store| f(ctx, store))
+        }
+        // Neither comes here: `admit` runs EXEC, and refuses a container without a subcommand.
+        Handler::Exec | Handler::Container => Ok(()),
     }
 }
 

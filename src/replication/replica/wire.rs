@@ -33,9 +33,11 @@ const MAX_LINE: usize = 64 * 1024;
 
 /// The connection to the primary.
 pub struct Wire<'a> {
+    /// What the server's threads share.
     pub shared: &'a Shared,
     /// The link's generation when this connection was made. Another one means that the link was replaced.
     pub generation: u64,
+    /// The connection's socket. Its read timeout is [`POLL_INTERVAL`].
     pub stream: TcpStream,
     /// The read buffer.
     pub buffer: Vec<u8>,
