@@ -1,8 +1,8 @@
-//! The command line: settings in, a server up, signals heeded.
+//! The program: reads the settings from the command line, starts a server, and stops it at a signal.
 //!
-//! The arguments are those of redis-server. A first argument that does not begin with `-` is the configuration file. All
-//! others are settings, and `-` as the first or the last argument is standard input. What they say becomes lines in the
-//! syntax of the configuration file, which is applied after it:
+//! The arguments are those of redis-server. A first argument that does not begin with `-` is the configuration file. The
+//! others are settings; `-` as the first or the last argument stands for standard input. This file turns the settings into
+//! lines in the syntax of the configuration file, which are applied after that file:
 //!
 //! ```text
 //!   --port 7000 --bind 127.0.0.1 ::1       port "7000"
@@ -15,7 +15,8 @@
 //! ```
 //!
 //! An argument that begins with `--` is the name of a setting, except directly after a name: then it is that setting's
-//! value. Errors go to standard error, and the exit code is 1.
+//! value. `--save` may stand without a value, so another name may follow it directly. Errors go to standard error, and the
+//! exit code is then 1.
 
 use std::ffi::OsString;
 use std::io::{self, Read};
@@ -28,15 +29,16 @@ use redis_clone::process as sys;
 use redis_clone::{Config, LogTo};
 use redis_clone::{Server, VERSION};
 
-/// So that INFO can tell how much memory is used.
+/// Counts the allocated memory, which INFO shows.
 #[global_allocator]
 static ALLOCATOR: sys::Counting = sys::Counting;
 
+/// The answer to `--help`.
 const HELP: &str = "\
 Usage: redis-clone [/path/to/redis.conf] [--setting value ...] [-]
 
-  -v, --version    tell the version and exit
-  -h, --help       tell this and exit
+  -v, --version    print the version and exit
+  -h, --help       print this text and exit
   -                read settings from standard input, if it is the first or the last argument
 
 Every setting of the configuration file can be given as an option:
@@ -54,7 +56,7 @@ fn main() -> ExitCode {
         return code;
     }
     let server = configure(&args).and_then(|config| {
-        // Before the first client can connect: from then on a signal must end the server in order.
+        // Before the first client can connect, because from then on a signal must not just kill the process.
         sys::watch_signals();
         Server::start(config).map_err(|e| e.to_string())
     });
@@ -72,7 +74,7 @@ fn main() -> ExitCode {
         };
         let is_interrupt = signal == sys::Signal::Interrupt;
         if interrupted && is_interrupt && server.is_shutting_down() {
-            // Ctrl-C again: replicas are not waited for.
+            // The second Ctrl-C: stop without waiting for the replicas.
             server.log("You insist... exiting now.");
             return ExitCode::FAILURE;
         }
@@ -87,7 +89,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Does what a first argument asks for that starts no server, and returns the exit code. `None` if it is not one of those.
+/// Answers a first argument that starts no server, such as `--help`, and returns the exit code. `None` for any other argument.
 fn answer(first: &[u8]) -> Option<ExitCode> {
     match first {
         b"-v" | b"--version" => println!(
@@ -105,7 +107,11 @@ fn answer(first: &[u8]) -> Option<ExitCode> {
     Some(ExitCode::SUCCESS)
 }
 
-/// The settings that the command line asks for. Fails with a text for a person.
+/// Reads the settings that the command line asks for, and changes into the working directory (`dir`).
+///
+/// # Errors
+///
+/// A text to print: a setting or a file is wrong, or the directory does not exist.
 fn configure(args: &[Vec<u8>]) -> Result<Config, String> {
     let mut config = Config {
         log_to: LogTo::Configured,
@@ -136,18 +142,19 @@ fn configure(args: &[Vec<u8>]) -> Result<Config, String> {
     Ok(config)
 }
 
-/// The name of the one setting that an argument consists of, with its dashes.
+/// The argument without the space around it, if it is one word: a name with its dashes and no value.
 fn lone_name(arg: &[u8]) -> Option<&[u8]> {
     let mut words = arg.split(u8::is_ascii_whitespace).filter(|w| !w.is_empty());
     let name = words.next();
     name.filter(|_| words.next().is_none())
 }
 
-/// Turns the arguments from `first` on into lines of a configuration file, and tells whether standard input is to be read.
+/// Turns the arguments from `first` on into lines of a configuration file. Returns whether standard input is to be read, and
+/// the lines.
 fn parse_options(args: &[Vec<u8>], first: usize) -> (bool, Vec<u8>) {
     let mut from_stdin = false;
     let mut text: Vec<u8> = vec![];
-    // The last name has got a value, so that an argument with dashes is the next name.
+    // The last name has its value, so an argument with dashes is the next name.
     let mut complete = true;
     for (at, arg) in args.iter().enumerate().skip(first) {
         let last = at + 1 == args.len();
@@ -175,12 +182,13 @@ fn parse_options(args: &[Vec<u8>], first: usize) -> (bool, Vec<u8>) {
     (from_stdin, text)
 }
 
+/// Whether a line of a configuration file is the setting `sentinel`.
 fn is_sentinel(line: &[u8]) -> bool {
     let name = line.split(u8::is_ascii_whitespace).next();
     name.is_some_and(|name| name.eq_ignore_ascii_case(b"sentinel"))
 }
 
-/// The argument in quotes, so that it is one word of a line.
+/// The argument in quotes, so that it becomes one word of a line.
 fn quote(arg: &[u8]) -> Vec<u8> {
     let mut out = vec![b'"'];
     for &byte in arg {

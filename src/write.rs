@@ -1,36 +1,51 @@
 //! Changing data: the one way to do it, and everything that follows from a change.
 //!
-//! A [`WriteTxn`] owns the store's write lock and is the only way to get `&mut Store`. The executor, the cron, the link
-//! to a primary and a full resynchronisation all use it, so there is one copy of this protocol:
+//! A [`WriteTxn`] owns the store's write lock, and data changes only through it. The executor, the cron, the link to a
+//! primary and a full resynchronisation all use it, so there is one copy of this protocol:
 //!
 //! ```text
-//!   WriteTxn::begin          take the write lock; look at the server's role
-//!   ┌ apply(scope, change)   run a change; then, from the Db's reports:
-//!   │                            flags of clients that WATCH a key that was modified
-//!   │                            keys that clients wait for → to be served at the end of the unit
-//!   │                            keys that expired → DEL in the log
-//!   │ propagate(…)           what the command adds to the log
+//!   WriteTxn::begin          take the write lock; read the server's role
+//!   ┌ apply(scope, change)   run a change; then act on the Db's reports:
+//!   │                            a key was modified → raise the flags of the clients that watch it
+//!   │                            a key became ready → remember it until the end of the unit
+//!   │                            a key expired      → DEL for the log
+//!   │ propagate(…)           the requests that the command adds to the log
 //!   └ …                      a transaction repeats these two
-//!   end_unit                 MULTI/EXEC around what belongs together
+//!   end_unit                 put MULTI and EXEC around the unit's requests, if there are several;
 //!                            serve the clients that wait for a key that became ready
-//!   drop                     append to the log, release the lock, then: send replies to
-//!                            the clients that were served, free large values, write lines
-//!                            of the server's own log
+//!   drop                     append the requests to the log and release the lock; then send the
+//!                            replies of the clients that were served, free large values, and
+//!                            write lines to the server's own log
 //! ```
+//!
+//! "The log" in this file is the log of changes, [`state::journal`](crate::state::journal).
+//!
+//! # Example
+//!
+//! Client B waits with `XREADGROUP GROUP g c BLOCK 0 STREAMS s >`. Client A sends `XADD s 1-1 f v`. A's thread does all of
+//! this under one write lock:
+//!
+//! | step | what happens | added to the log |
+//! |---|---|---|
+//! | `apply` | XADD adds the entry; the Db reports that `s` became ready | |
+//! | `propagate` | | `XADD s 1-1 f v` |
+//! | `end_unit` | B is served: the entry enters the PEL of `c` | `XCLAIM s g c 0 1-1 TIME … RETRYCOUNT 1 FORCE JUSTID LASTID 1-1` |
+//! | `drop` | the lock is released, and B's reply is sent | |
 //!
 //! # Panics
 //!
 //! A panic in a change is a bug. The change may be half made and is not in the log, so the replicas may differ from now
-//! on. Then the history of the log is abandoned under the same lock: every replica, and this server if it is one,
-//! copies all data anew.
+//! on. Then the history of the log is abandoned under the same lock: every replica copies all data anew, and so does this
+//! server at its next connection to a primary, if it is a replica.
 //!
 //! # Invariants
 //!
-//! * While there is a log, every change is in it before the lock is released, or the history is abandoned.
+//! * While a primary keeps a log, every change is in the log before the lock is released, or the history is abandoned.
+//!   (What a writable replica's own clients change is in no log.)
 //! * Readers of the log see a unit as a whole: a unit of several requests stands between MULTI and EXEC.
-//! * A client that registered as a waiter under this lock sees every later change, because the change is made under the
-//!   same lock.
-//! * Nothing that may wait for a peer or take long happens before the lock is released.
+//! * No wake-up is lost. A client registers as a waiter under the store's lock, read or write, under which its command
+//!   found nothing. So every change that it did not see is made later, and the writer of that change finds the waiter.
+//! * Nothing waits for a peer or a disk while the lock is held. ([`state::lock`](mod@crate::state::lock) names two exceptions.)
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -43,7 +58,7 @@ use crate::state::lock::WriteGuard;
 use crate::state::propagation::Propagation;
 use crate::store::{Db, ExpiryPolicy, Garbage, Report, Store, Wanted};
 
-/// The source of the changes. It decides what happens to keys that have expired.
+/// The source of the changes. Together with the server's role it decides what happens to keys that have expired.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Origin {
     /// A client of this server, or the server itself.
@@ -55,21 +70,25 @@ pub enum Origin {
 /// Which databases a change may touch.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Scope {
-    /// One, by number.
+    /// The database with this number.
     Db(usize),
-    /// All of them.
+    /// All databases.
     All,
 }
 
-/// The write lock, and what must follow before and after its release.
+/// The write lock, and the work that must follow before and after its release.
 ///
-/// The fields are dropped in this order: the log is appended to under the lock, the lock is released, and then
-/// the work runs that must not hold it.
+/// Rust drops fields in the order of their declaration. So the first field appends to the log while the lock is held, the
+/// second releases the lock, and the third does what must happen without the lock.
 pub struct WriteTxn<'a> {
+    /// Requests that are not in the log yet.
     unlogged: Unlogged<'a>,
+    /// The data, under the write lock.
     store: WriteGuard<'a, Store>,
+    /// Work for after the release.
     later: Later<'a>,
     shared: &'a Shared,
+    /// What the databases do with expired keys that a change meets.
     expiry: ExpiryPolicy,
     /// Unix time in milliseconds, for everything that happens under this lock.
     now: i64,
@@ -78,7 +97,7 @@ pub struct WriteTxn<'a> {
 }
 
 impl<'a> WriteTxn<'a> {
-    /// Takes the write lock.
+    /// Takes the write lock. `now` is the Unix time in milliseconds.
     pub fn begin(shared: &'a Shared, origin: Origin, now: i64) -> WriteTxn<'a> {
         let store = shared.write();
         let mut txn = WriteTxn {
@@ -94,7 +113,7 @@ impl<'a> WriteTxn<'a> {
         txn
     }
 
-    /// Looks at the server's role again, after it has changed under this lock.
+    /// Reads the server's role: at the beginning, and again after the role has changed under this lock.
     pub fn look_at_role(&mut self, origin: Origin) {
         // The role changes only under the write lock, so it is stable here.
         let is_replica = self.shared.link.is_replica();
@@ -102,14 +121,14 @@ impl<'a> WriteTxn<'a> {
             (Origin::Primary, _) => ExpiryPolicy::Ignore,
             (Origin::Local, true) if self.is_writable_replica() => ExpiryPolicy::DeleteHere,
             (Origin::Local, true) => ExpiryPolicy::Hide,
-            // The DEL of an expired key is a write.
+            // To delete an expired key is a write, because it adds a DEL to the log.
             (Origin::Local, false) if self.shared.write_pause.is_active() => ExpiryPolicy::Hide,
             (Origin::Local, false) => ExpiryPolicy::Delete,
         };
-        self.unlogged.begin(!is_replica);
+        self.unlogged.set_role(!is_replica);
     }
 
-    /// Whether a replica, which this server is, deletes expired keys that its clients' writes meet.
+    /// Whether this server, a replica, takes writes from its clients now. Then these delete the expired keys that they meet.
     fn is_writable_replica(&self) -> bool {
         let is_writable = !self.shared.settings.current().replica_read_only;
         is_writable && !self.shared.write_pause.is_active()
@@ -127,7 +146,7 @@ impl<'a> WriteTxn<'a> {
         Propagation::new(self.unlogged.wanted)
     }
 
-    /// Runs a change to the databases in `scope`, and does what must follow at once.
+    /// Runs a change to the databases in `scope`, and acts on what the databases report.
     #[inline]
     pub fn apply<R>(&mut self, scope: Scope, change: impl FnOnce(&mut Store) -> R) -> R {
         let wanted = self.shared.wanted_reports();
@@ -153,7 +172,7 @@ impl<'a> WriteTxn<'a> {
         result
     }
 
-    /// Acts on the reports of a database.
+    /// Acts on the reports of a database, and takes its removed values to free them later.
     #[inline]
     fn collect(&mut self, index: usize) {
         let db = &mut self.store.dbs[index];
@@ -169,6 +188,7 @@ impl<'a> WriteTxn<'a> {
         }
     }
 
+    /// Acts on each report of a database, in order.
     fn act_on_reports(&mut self, index: usize) {
         let shared = self.shared;
         for report in self.store.dbs[index].reports.take() {
@@ -188,15 +208,15 @@ impl<'a> WriteTxn<'a> {
                     shared
                         .watches
                         .modified_by_replacement(index, &old, new, self.now);
-                    let gone = shared.blocking.keys_affected(index, &old, new);
-                    self.ready.extend(gone.into_iter().map(|key| (index, key)));
+                    let keys = shared.blocking.keys_affected(index, &old, new);
+                    self.ready.extend(keys.into_iter().map(|key| (index, key)));
                     self.later.garbage.push(Garbage::Keyspace(old));
                 }
             }
         }
     }
 
-    /// Acts on exchanges of two databases: to both of them, all keys were replaced.
+    /// Acts on exchanges of two databases (SWAPDB): in both, all keys were replaced.
     fn collect_swaps(&mut self) {
         for (a, b) in std::mem::take(&mut self.store.swapped) {
             for (index, other) in [(a, b), (b, a)] {
@@ -212,7 +232,8 @@ impl<'a> WriteTxn<'a> {
         }
     }
 
-    /// Adds to the log what the command's `propagation` says. `sent` is the command as it was sent, if it changed data.
+    /// Adds a command to the log: the requests in `propagation`, or else the command as the client sent it. `sent` is that
+    /// form, and `None` if the command changed no data.
     #[inline]
     pub fn propagate(&mut self, db: usize, propagation: Propagation, sent: Option<&Args<'_>>) {
         let unlogged = &mut self.unlogged;
@@ -220,20 +241,20 @@ impl<'a> WriteTxn<'a> {
             return;
         }
         if propagation.count > 0 {
-            unlogged.open(db);
+            unlogged.begin_request(db);
             unlogged.count += propagation.count - 1;
             unlogged.out.extend_from_slice(&propagation.out);
         }
         if let Some(args) = sent
             && !propagation.is_replaced()
         {
-            unlogged.open(db);
+            unlogged.begin_request(db);
             push_request(&mut unlogged.out, args.len(), args.iter_from(0));
         }
     }
 
-    /// Ends a unit: a command, or a whole transaction. Serves the clients that wait for keys that became ready; serving
-    /// may make more keys ready.
+    /// Ends a unit: a command, or a whole transaction. Serves the clients that wait for keys that became ready. Repeats
+    /// that, because serving may make more keys ready.
     #[inline]
     pub fn end_unit(&mut self) {
         self.unlogged.end_unit();
@@ -242,7 +263,8 @@ impl<'a> WriteTxn<'a> {
         }
     }
 
-    /// Serves the clients that wait for the keys that became ready. What each client takes is a unit of its own.
+    /// Serves the clients that wait for the keys that became ready, in the order in which they blocked. What each client
+    /// takes is a unit of its own.
     fn serve_ready(&mut self) {
         let (shared, now) = (self.shared, self.now);
         for (index, key) in std::mem::take(&mut self.ready) {
@@ -276,13 +298,8 @@ impl<'a> WriteTxn<'a> {
         self.end_unit();
     }
 
-    /// Shares all data with a snapshot.
-    pub fn store_to_share(&mut self) -> &mut Store {
-        &mut self.store
-    }
-
-    /// Appends bytes of the primary's log unchanged, and returns the offset before them. `selected` is the database that is
-    /// selected after them.
+    /// Adds bytes of the primary's log to this server's log, unchanged, and returns the offset before them. `selected` is
+    /// the database that is selected after them.
     pub fn relay(&mut self, bytes: &[u8], selected: usize) -> u64 {
         let before = self.shared.journal.end() + self.unlogged.out.len() as u64;
         self.unlogged.out.extend_from_slice(bytes);
@@ -290,17 +307,19 @@ impl<'a> WriteTxn<'a> {
         before
     }
 
-    /// Writes a line to the server's log after the lock is released.
+    /// Writes a line to the server's own log after the lock is released.
     pub fn log_later(&mut self, level: LogLevel, text: String) {
         self.later.lines.push((level, text));
     }
 
-    /// Appends to the log the requests that are not in it yet. Returns the offset after them, if there were any.
+    /// Appends to the log the requests that are not in it yet. Returns the offset after them, or `None` if there were none.
+    /// Ends the unit for the log, but serves no clients.
     pub fn flush(&mut self) -> Option<u64> {
         self.unlogged.flush()
     }
 
-    /// Ends the transaction, as dropping it does. Returns the offset in the log after the last change, if there was one.
+    /// Ends the transaction, as dropping it does. Returns the offset in the log after the last change, or `None` if nothing
+    /// was added to the log since the last [`WriteTxn::flush`].
     pub fn finish(mut self) -> Option<u64> {
         self.flush()
     }
@@ -313,11 +332,13 @@ struct Unlogged<'a> {
     wanted: bool,
     /// A change is being made. If the thread panics now, the log does not describe the change.
     changing: bool,
+    /// The requests.
     out: Vec<u8>,
     /// The database that the log has selected after `out`; `None` if the next request must select its own.
     selected: Option<usize>,
-    /// Requests in the current unit, and where the first one begins in `out`.
+    /// The number of requests in the current unit.
     count: usize,
+    /// Where the first request of the current unit begins in `out`.
     first_at: usize,
 }
 
@@ -334,24 +355,25 @@ impl<'a> Unlogged<'a> {
         }
     }
 
+    /// Decides whether requests are recorded: only a primary writes to its log. A replica relays its primary's.
     #[inline]
-    fn begin(&mut self, is_primary: bool) {
+    fn set_role(&mut self, is_primary: bool) {
         self.wanted = is_primary && self.shared.journal.is_active();
         if self.wanted {
             self.selected = self.shared.journal.selected_for_writer();
         }
     }
 
-    /// Adds a request of its own, in database `db`.
+    /// Adds a request in database `db`.
     fn push(&mut self, db: usize, words: &[&[u8]]) {
         if self.wanted {
-            self.open(db);
+            self.begin_request(db);
             push_request(&mut self.out, words.len(), words.iter().copied());
         }
     }
 
-    /// Prepares for one more request of the unit, in database `db`.
-    fn open(&mut self, db: usize) {
+    /// Prepares for one more request of the unit: selects database `db`, if the log has another one selected.
+    fn begin_request(&mut self, db: usize) {
         if self.selected != Some(db) {
             self.selected = Some(db);
             let number = db.to_string();
@@ -375,6 +397,7 @@ impl<'a> Unlogged<'a> {
         self.count = 0;
     }
 
+    /// Ends the unit, and appends all requests to the log. Returns the offset after them, or `None` if there were none.
     #[inline]
     fn flush(&mut self) -> Option<u64> {
         if self.out.is_empty() {
@@ -392,6 +415,7 @@ impl<'a> Unlogged<'a> {
 }
 
 impl Drop for Unlogged<'_> {
+    /// Runs while the write lock is still held.
     fn drop(&mut self) {
         if self.changing {
             self.shared.abandon_history();
@@ -404,11 +428,11 @@ impl Drop for Unlogged<'_> {
 /// Work that is done after the lock is released.
 struct Later<'a> {
     shared: &'a Shared,
-    /// Clients that were served and must get their replies.
+    /// Clients that were served and have not been sent their replies.
     served: Vec<Arc<Waiter>>,
     /// Removed values that take long to free.
     garbage: Vec<Garbage>,
-    /// Lines for the server's log.
+    /// Lines for the server's own log.
     lines: Vec<(LogLevel, String)>,
 }
 
@@ -436,7 +460,7 @@ impl Drop for Later<'_> {
 }
 
 impl Shared {
-    /// The reports that a Db must make: those for which there is a client.
+    /// The reports that some client needs now. The databases record no others.
     #[inline]
     fn wanted_reports(&self) -> Wanted {
         Wanted {
@@ -514,7 +538,7 @@ mod tests {
         assert!(died.is_err());
         assert_ne!(replid(), before);
         assert!(!shared.journal.reaches(0) || shared.journal.end() == 0);
-        // The others go on, and see what was done.
+        // Other threads go on, and see the change.
         assert!(shared.read().dbs[0].contains(b"b", 0));
     }
 
@@ -545,7 +569,7 @@ mod tests {
         let shared = shared();
         let journal = &shared.journal;
         journal.begin(0, 3, 1 << 20);
-        // Writes one key in each of these databases; returns how many bytes that took, and what is selected then.
+        // Writes one key in each of these databases. Returns how many bytes that added, and the database selected then.
         let write = |dbs: &[usize]| {
             let before = journal.end();
             let mut txn = WriteTxn::begin(&shared, Origin::Local, 0);
@@ -556,7 +580,7 @@ mod tests {
         };
         let (first, second) = (write(&[3]), write(&[3]));
         assert!(first.0 > second.0 && first.1 == 3 && second.1 == 3);
-        // A transaction leaves what it has selected last.
+        // The database that a transaction has selected last stays selected.
         assert_eq!(write(&[3, 5]).1, 5);
         journal.announce_selected();
         assert_eq!(journal.selected(), 5);

@@ -1,15 +1,16 @@
 //! What handlers ask for and may not do themselves.
 //!
 //! A handler takes no lock, writes to no socket and wakes no thread. It leaves an [`Action`] in its context, and the executor
-//! performs the action right after the handler, under the lock that the handler had.
+//! performs the action right after the handler, under the lock that the handler had, if any.
 //!
-//! Example: XREAD finds no entry, and asks for [`Action::Wait`]. The executor registers the waiter under the lock under
-//! which XREAD looked, so an XADD by another client comes either before the look or after the registration.
+//! Example: `XREAD BLOCK 0 STREAMS s $` finds no entry, and asks for [`Action::Wait`]. The executor registers the waiter
+//! under the same read lock. XADD needs the write lock, so an XADD by another client happens either before XREAD looked, and
+//! XREAD saw the entry, or after the registration, and the writer serves the waiter. No wake-up is lost.
 //!
 //! # Invariants
 //!
 //! * An action is performed at most once per call, and only if the handler succeeded.
-//! * The lock that the handler had is held until the action is done.
+//! * The lock that the handler had is held until the action is done. (WAIT, SHUTDOWN and CLIENT have none.)
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,7 +27,7 @@ use crate::state::settings::kind::system_text;
 use crate::state::settings::rewrite::rewrite_file;
 use crate::write::Origin;
 
-/// A client's wait: the waiter, and when it ends by itself.
+/// A client's wait: the waiter, and the time when the wait ends by itself, if it does.
 type RegisteredWait = (Arc<Waiter>, Option<Instant>);
 
 impl Executor<'_> {
@@ -34,7 +35,8 @@ impl Executor<'_> {
     ///
     /// # Errors
     ///
-    /// What the client gets in place of the handler's reply.
+    /// The error that the client gets in place of the handler's reply: there is no shutdown to abort, or the configuration
+    /// file cannot be written.
     pub(super) fn perform(
         &mut self,
         session: &mut Session,
@@ -67,7 +69,8 @@ impl Executor<'_> {
         Ok(None)
     }
 
-    /// Registers a client's wait. The executor still holds the lock under which the command found nothing.
+    /// Registers a client's wait. For a wait for keys, the executor still holds the lock under which the command found
+    /// nothing; for a wait for replicas or for a shutdown it holds none.
     #[inline(never)]
     fn register(&mut self, session: &Session, wait: Wait, resp3: bool) -> RegisteredWait {
         let deadline = wait.timeout.and_then(|t| Instant::now().checked_add(t));
@@ -77,13 +80,14 @@ impl Executor<'_> {
         let waiter = blocking.register(&session.client, session.db, wait, resp3, silent);
         session.client.set_waiter(waiter.clone());
         if let Some((offset, wanted)) = acks {
+            // Sends GETACK to the replicas from this thread, without waiting for their feeders.
             self.shared.wait_for_acks(&waiter, offset, wanted);
         }
         (waiter, deadline)
     }
 
-    /// Ends the wait of a client, and returns whether it waited. As in Redis its call counts as failed, even if it ends as
-    /// if the time were up; and if the client gets an error, this call counts as failed too.
+    /// Ends the wait of a client (CLIENT UNBLOCK), and returns whether it waited. As in Redis, the call of the client that
+    /// waited counts as failed, even with TIMEOUT; with ERROR, this call of CLIENT UNBLOCK counts as failed too.
     fn unblock(&mut self, client: &Client, outcome: Outcome) -> bool {
         let is_error = matches!(outcome, Outcome::Failed(_));
         let unblocked = client.unblock(outcome);
@@ -94,8 +98,8 @@ impl Executor<'_> {
         unblocked
     }
 
-    /// Follows a primary, or none. In a transaction, writes before this command belong to the old history and writes after it
-    /// to the new one. So the log is flushed first.
+    /// Follows a primary, or none. In a transaction, the writes before this command belong to the old history and the writes
+    /// after it to the new one. So the earlier writes are appended to the log first.
     fn follow(&mut self, session: &Session, primary: Option<Address>) {
         let shared = self.shared;
         let txn = self.write_txn(session);
@@ -124,7 +128,7 @@ impl Executor<'_> {
         }
     }
 
-    /// Writes a line to the log; in a transaction, after its lock is released.
+    /// Writes a line to the server's own log; in a transaction, after the lock is released.
     fn log(&mut self, level: LogLevel, text: String) {
         match self.lease.txn() {
             Some(txn) => txn.log_later(level, text),

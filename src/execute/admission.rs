@@ -1,26 +1,29 @@
 //! Whether a request may run: the checks before a command's handler is called.
 //!
-//! The order is that of Redis's `processCommand`, because a client sees the first error:
+//! A client sees only the first error, so the order of the checks is that of Redis's `processCommand`:
 //!
-//! | check | error |
-//! |---|---|
-//! | the command is in the table | `unknown command` |
-//! | it has the right number of arguments | `wrong number of arguments` |
-//! | the client has authenticated | `NOAUTH` |
-//! | it is allowed inside MULTI | `Command not allowed inside a transaction` |
-//! | enough replicas are connected | `NOREPLICAS` |
-//! | this server may be written to | `READONLY` |
-//! | this replica's data is not stale | `MASTERDOWN` |
-//! | the client is not a replica that asks for data | `Replica can't interact with the keyspace` |
-//! | writes are not paused | none: the client waits |
-//! | MULTI is not open | none: the command is queued |
+//! | check | applies to | otherwise |
+//! |---|---|---|
+//! | the command and its subcommand are in the table | all | `unknown command`, `unknown subcommand` |
+//! | it has the right number of arguments | all | `wrong number of arguments` |
+//! | the client has authenticated | commands without NO_AUTH | `NOAUTH` |
+//! | no transaction is open | commands with NO_MULTI | `Command not allowed inside a transaction` |
+//! | enough replicas are connected | writes, on a primary | `NOREPLICAS` |
+//! | this server takes writes | writes, on a replica | `READONLY` |
+//! | the data is not stale | commands without STALE, on a replica | `MASTERDOWN` |
+//! | the client is not a replica | commands that touch keys | `Replica can't interact with the keyspace` |
+//! | writes are not paused | writes that are not queued | the client waits, and tries again |
+//! | no transaction is open | commands without NOT_QUEUED | the command is queued |
+//!
+//! For EXEC, the queued commands count too: EXEC is a write if one of them is. The checks from NOREPLICAS to the pause do not
+//! apply to what this server's primary sends.
 //!
 //! An error marks the open transaction, so that EXEC refuses all of it.
 //!
-//! # Invariant
+//! # Invariants
 //!
-//! If the role of the server, or a pause, decides whether a write is admitted, the write lock is held from that check to the
-//! end of the write, and the role cannot change in between.
+//! * If the role of the server, or a pause, decides whether a client's write is admitted, the write lock is held from that
+//!   check to the end of the write. So neither can change in between.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -31,7 +34,7 @@ use crate::resp::{Args, Error, Reply};
 use crate::state::session::{Queued, Session};
 
 impl Executor<'_> {
-    /// Runs, queues or refuses a request.
+    /// Runs, queues, refuses or puts off a request.
     pub(super) fn admit(
         &mut self,
         session: &mut Session,
@@ -53,7 +56,8 @@ impl Executor<'_> {
             && !session.is_primary
             && writes_now(session, command)
         {
-            return Flow::Again; // a pause begins under the write lock, so no write gets past this check
+            // The write lock is held, and a pause begins only under that lock, so no write passes this check later.
+            return Flow::Again;
         }
         if session.multi.is_some() && !command.has(flags::NOT_QUEUED) {
             queue(session, number, command, &args);
@@ -82,7 +86,7 @@ impl Executor<'_> {
     #[cold]
     fn refuse(&mut self, session: &mut Session, args: &Args<'_>, reply: &mut Reply, error: Error) {
         if is_http(args) {
-            self.end_lease(); // the log may wait for a disk
+            self.end_lease(); // a line of the server's own log may wait for a disk
             self.shared.log.warn_of_http(
                 "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. \
                  This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis \
@@ -94,7 +98,7 @@ impl Executor<'_> {
         let command = self.index.find(&args[0]);
         let handler = command.map(|n| self.index.rows[n].command.handler);
         if matches!(handler, Some(Handler::Exec)) {
-            // An EXEC that is refused ends the transaction and the watch, even if no transaction was open.
+            // An EXEC that is refused ends the transaction and the watch of all keys, even if no transaction was open.
             session.set_multi(None);
             session.unwatch(self.shared);
             let why = error.0.strip_prefix(b"ERR ").unwrap_or(&error.0);
@@ -107,7 +111,7 @@ impl Executor<'_> {
         self.reply_error(reply, &error);
     }
 
-    /// Finds the command's number, and makes all checks that can refuse the command.
+    /// Finds the command's number in the table, and makes all checks that can refuse the command.
     ///
     /// # Errors
     ///
@@ -143,7 +147,8 @@ impl Executor<'_> {
         }
     }
 
-    /// The error if the role of the server, or of the client, forbids the command.
+    /// The error if the role of the server, or of the client, forbids the command. Takes the write lock if the command may
+    /// change data now.
     #[inline]
     fn refusal_by_role(&mut self, session: &Session, command: &Command) -> Option<Error> {
         let (any, all) = effective_flags(session, command);

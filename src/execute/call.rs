@@ -1,30 +1,30 @@
 //! Calling a command's handler, and everything that follows from the call.
 //!
-//! [`Executor::call`] runs alone commands and the commands of a transaction in the same steps:
+//! [`Executor::call`] runs every command, alone or in a transaction, in the same steps:
 //!
-//! 1. take the lock that the handler's type asks for, or release it;
+//! 1. take the lock that the handler's type asks for, or release the lock if the handler needs none;
 //! 2. call the handler;
-//! 3. add to the log what the command says, or the command as it was sent;
+//! 3. collect for the log the requests that the handler gave, or the command as it was sent if it changed data;
 //! 4. perform the [`Action`](crate::commands::context::Action) that the handler asked for;
 //! 5. delete expired keys that a reader met;
-//! 6. end the unit of the log, and serve the clients that wait (a transaction does that once, at its end);
+//! 6. end the unit, and serve the clients that wait (a transaction does that once, at its end);
 //! 7. write the error, if there is one, and count the call.
 //!
 //! # Invariants
 //!
 //! * A handler that fails leaves nothing but its error in the reply.
 //! * A command in a transaction never releases the write lock.
-//! * A key that a reader found expired is deleted afterwards on a primary only. A replica hides it and waits for its
-//!   primary's DEL. ([`ExpiryPolicy`](crate::store::ExpiryPolicy) says what writers do.)
+//! * A key that a reader found expired is deleted afterwards on a primary only. A replica hides the key from its clients and
+//!   waits for the primary's DEL. ([`ExpiryPolicy`](crate::store::ExpiryPolicy) says what writers do.)
 
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use super::Executor;
-use super::origin_of;
-use crate::commands::command::{Command, Handler, flags};
+use super::lease::Lease;
+use super::{Executor, origin_of};
+use crate::commands::command::{Command, Handler, Index, flags};
 use crate::commands::context::{CommandResult, Context};
 use crate::resp::{Args, Reply};
 use crate::state::Shared;
@@ -33,11 +33,11 @@ use crate::state::config::Config;
 use crate::state::propagation::Propagation;
 use crate::state::session::Session;
 use crate::store::AccessPolicy;
-use crate::write::Scope;
+use crate::write::{Origin, Scope};
 
 impl Executor<'_> {
-    /// Runs a command's handler. With `alone` unset it is part of a transaction: the write lock is held, and the unit
-    /// ends later. Returns the waiter and its deadline, if the client must wait.
+    /// Runs command `number`. `alone` is false for a command of a transaction: then the write lock is held already, and the
+    /// unit ends later. Returns the waiter and its deadline, if the client must wait.
     pub(super) fn call(
         &mut self,
         session: &mut Session,
@@ -66,24 +66,7 @@ impl Executor<'_> {
             propagation: Propagation::default(),
             action: None,
         };
-        let result = match handler {
-            Handler::Plain(f) => f(&mut ctx),
-            Handler::Table(f) => f(&mut ctx, self.index),
-            Handler::Read(f) => f(&mut ctx, &self.lease.read().dbs[index]),
-            Handler::ReadAll(f) => f(&mut ctx, self.lease.read()),
-            Handler::Write(f) => {
-                let txn = self.lease.write(origin, self.now);
-                ctx.propagation = txn.propagation();
-                txn.apply(Scope::Db(index), |store| f(&mut ctx, &mut store.dbs[index]))
-            }
-            Handler::WriteAll(f) => {
-                let txn = self.lease.write(origin, self.now);
-                ctx.propagation = txn.propagation();
-                txn.apply(Scope::All, |store| f(&mut ctx, store))
-            }
-            // Neither gets here: `admit` runs EXEC, and refuses a container without a subcommand.
-            Handler::Exec | Handler::Container => Ok(()),
-        };
+        let result = run_handler(handler, &mut ctx, &mut self.lease, self.index, origin);
         let Context {
             dirty,
             expired,
@@ -111,8 +94,8 @@ impl Executor<'_> {
         waiter
     }
 
-    /// Ends the unit of a command that runs alone, writes the error if the command failed, and counts the call. The reply
-    /// of the command begins at `start`.
+    /// Ends the unit of a command that runs alone, writes the error if the command failed, and counts the call. `start` is
+    /// where the command's reply begins.
     #[inline]
     fn complete(
         &mut self,
@@ -133,7 +116,8 @@ impl Executor<'_> {
             .count(&self.shared.stats, number, result.is_err(), is_fast);
     }
 
-    /// Takes or releases the lock, as the handler needs it.
+    /// Releases the lock if the handler needs none, and takes the write lock if it needs that. Tells the session how far in
+    /// the log its changes reach, for WAIT: WAIT needs no lock, so earlier changes of the client are in the log by now.
     #[inline]
     fn prepare(&mut self, session: &mut Session, handler: Handler, alone: bool) {
         match handler {
@@ -144,15 +128,15 @@ impl Executor<'_> {
             _ => {}
         }
         if alone && matches!(handler, Handler::ReadAll(_) | Handler::WriteAll(_)) {
-            // The handler may read the log's end (PSYNC, FAILOVER), so earlier changes must be in the log.
+            // The handler may read the end of the log (INFO), so the client's earlier changes must be in the log.
             let end = self.lease.txn().and_then(|txn| txn.flush());
             self.last_write_offset = end.unwrap_or(self.last_write_offset);
         }
         session.last_write_offset = session.last_write_offset.max(self.last_write_offset);
     }
 
-    /// Deletes keys that a reader has found expired. Another client may have deleted them or set them anew in the
-    /// meantime.
+    /// Deletes keys that a reader has found expired, if they still are: after the release of the read lock, another client
+    /// may have deleted them or set them again.
     #[cold]
     #[inline(never)]
     fn delete_expired(
@@ -175,7 +159,37 @@ impl Executor<'_> {
     }
 }
 
-/// How this command's uses of keys are recorded: for LRU, for LFU, or not at all.
+/// Calls a handler with the data that its type asks for, under the lock that its type asks for.
+#[inline]
+fn run_handler(
+    handler: Handler,
+    ctx: &mut Context<'_>,
+    lease: &mut Lease<'_>,
+    table: &'static Index,
+    origin: Origin,
+) -> CommandResult {
+    let (index, now) = (ctx.session.db, ctx.now);
+    match handler {
+        Handler::Plain(f) => f(ctx),
+        Handler::Table(f) => f(ctx, table),
+        Handler::Read(f) => f(ctx, &lease.read().dbs[index]),
+        Handler::ReadAll(f) => f(ctx, lease.read()),
+        Handler::Write(f) => {
+            let txn = lease.write(origin, now);
+            ctx.propagation = txn.propagation();
+            txn.apply(Scope::Db(index), |store| f(ctx, &mut store.dbs[index]))
+        }
+        Handler::WriteAll(f) => {
+            let txn = lease.write(origin, now);
+            ctx.propagation = txn.propagation();
+            txn.apply(Scope::All, |store| f(ctx, store))
+        }
+        // Neither comes here: `admit` runs EXEC, and refuses a container without a subcommand.
+        Handler::Exec | Handler::Container => Ok(()),
+    }
+}
+
+/// How the command's uses of keys are recorded: for LRU, for LFU, or not at all (CLIENT NO-TOUCH).
 #[inline]
 fn usage(config: &Config, session: &Session, now: i64, shared: &Shared) -> AccessPolicy {
     let seconds = (now / 1000) as u32;

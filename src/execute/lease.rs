@@ -1,11 +1,16 @@
 //! The lock that an executor holds from one command to the next.
 //!
 //! A lock is not released after each command. When a client pipelines, the next command usually needs the same lock, so
-//! the executor keeps its [`Lease`] until a command needs another lock, the batch ends, or the lease's budget is used
-//! up. A read under a write lease runs under that lease.
+//! the executor keeps its [`Lease`]. The lease ends when
 //!
-//! The budget bounds how long others wait: [`LEASE_COMMANDS`] commands or [`LEASE_REPLY_BYTES`] bytes of replies, counted
-//! from the moment when the lock was taken.
+//! * a write comes and only the read lock is held (a read under the write lock runs under that lock);
+//! * a command comes that needs no lock;
+//! * a command has run that may take long (it uses all databases, or its row says DANGEROUS), or a transaction;
+//! * the batch ends;
+//! * the lease's budget is used up.
+//!
+//! The budget limits how long other threads wait for the lock: [`LEASE_COMMANDS`] commands or [`LEASE_REPLY_BYTES`] bytes of
+//! replies, counted from the first command after the last release. A transaction runs whole, however long it is.
 //!
 //! # Invariants
 //!
@@ -17,9 +22,9 @@ use crate::state::lock::ReadGuard;
 use crate::store::Store;
 use crate::write::{Origin, WriteTxn};
 
-/// The number of commands after which a lease ends.
+/// A lease ends after this many commands.
 const LEASE_COMMANDS: usize = 256;
-/// The number of bytes of replies after which a lease ends.
+/// A lease ends after this many bytes of replies.
 const LEASE_REPLY_BYTES: usize = 64 * 1024;
 
 /// The lock on the store that is held, if any.
@@ -33,14 +38,14 @@ enum HeldLock<'a> {
 pub struct Lease<'a> {
     shared: &'a Shared,
     lock: HeldLock<'a>,
-    /// Commands that were run under this lock.
+    /// Commands since the last release.
     commands: usize,
-    /// The length of the reply when the lock was taken.
+    /// The length of the reply buffer, in bytes, before the first of these commands.
     reply_at_start: usize,
 }
 
 impl<'a> Lease<'a> {
-    /// No lock yet.
+    /// A lease without a lock.
     pub fn new(shared: &'a Shared) -> Lease<'a> {
         Lease {
             shared,
@@ -63,7 +68,7 @@ impl<'a> Lease<'a> {
         }
     }
 
-    /// The write lock. Releases a read lock first, because it cannot be upgraded.
+    /// The write lock. Takes it if it is not held; before that it releases the read lock, which cannot be upgraded.
     #[inline]
     pub fn write(&mut self, origin: Origin, now: i64) -> &mut WriteTxn<'a> {
         if !matches!(self.lock, HeldLock::Write(_)) {
@@ -85,7 +90,7 @@ impl<'a> Lease<'a> {
         }
     }
 
-    /// Counts a command that is about to run. `reply_len` is the length of the reply before it.
+    /// Counts a command that is about to run. `reply_len` is the length of the reply buffer before it.
     #[inline]
     pub fn count(&mut self, reply_len: usize) {
         if self.commands == 0 {
@@ -94,14 +99,14 @@ impl<'a> Lease<'a> {
         self.commands += 1;
     }
 
-    /// Whether the budget is used up, so that other threads must get the lock. `reply_len` is the length of the reply now.
+    /// Whether the budget is used up. `reply_len` is the length of the reply buffer now.
     #[inline]
     pub fn is_used_up(&self, reply_len: usize) -> bool {
         self.commands >= LEASE_COMMANDS || reply_len > self.reply_at_start + LEASE_REPLY_BYTES
     }
 
-    /// Releases the lock, and ends the write transaction if there is one. Returns the offset in the log after the last change, if
-    /// there was one.
+    /// Releases the lock, and ends the write transaction if there is one. Returns the offset in the log after the last change,
+    /// or `None` if nothing was added to the log.
     #[inline]
     pub fn end(&mut self) -> Option<u64> {
         self.commands = 0;

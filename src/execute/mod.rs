@@ -3,21 +3,32 @@
 //! If you read one part of this server, read this one. A client's thread hands each request to [`Executor::run`]:
 //!
 //! ```text
-//!   admission.rs    find it in the table · arity · NOAUTH · role of the server · MULTI queue
-//!   lease.rs        the lock that its handler's type calls for, kept from one command to the next
-//!   call.rs         run the handler: it changes data and writes its reply
-//!   ../write.rs     still under the write lock: watched keys, waiting clients, the log
-//!   actions.rs      what the handler asked for: wait, follow a primary, close a client
-//!   statistics.rs   count and time it
+//!   admission.rs    look the command up · arity · NOAUTH · role of the server · pause · MULTI queue
+//!   lease.rs        take the lock that the handler's type asks for, if it is not held yet
+//!   call.rs         run the handler: it reads or changes data and writes its reply
+//!   ../write.rs     after a change: flags of watched keys, requests for the log
+//!   actions.rs      do what the handler asked for: let the client wait, follow a primary, …
+//!   ../write.rs     end the unit: serve the clients that wait
+//!   statistics.rs   count and time the call
+//!   lease.rs        release the lock, now or after later commands; before that, append to the log
 //! ```
 //!
-//! [`transaction`] is EXEC, which runs queued commands by the same `call` that runs everything else.
+//! [`transaction`] is EXEC. It runs the queued commands through the same [`Executor::call`].
+//!
+//! Example: a client sends `GET a`, `GET b`, `SET c 1`, `PING` in one pipeline.
+//!
+//! | request | lock |
+//! |---|---|
+//! | `GET a` | takes the read lock |
+//! | `GET b` | runs under the same lock |
+//! | `SET c 1` | releases the read lock and takes the write lock |
+//! | `PING` | needs no lock, so the SET is appended to the log and the lock is released |
 //!
 //! # Invariants
 //!
-//! * No code in these files compares a command's name. What is special about a command is a flag in its row, or its
-//!   handler's type.
-//! * A request is refused, queued, put off while writes are paused, or its handler is called exactly once.
+//! * No code in these files compares a command's name. Each exception for a command is a flag in its row, or its handler's
+//!   type.
+//! * A request is refused, queued, put off while writes are paused, or run exactly once.
 //! * When a batch has ended, the executor holds no lock.
 
 mod actions;
@@ -41,29 +52,34 @@ use crate::write::{Origin, WriteTxn};
 use lease::Lease;
 use statistics::CallCounter;
 
-/// What the client's thread does next.
+/// What the client's thread must do next.
 pub enum Flow {
-    /// Goes on with the next request.
+    /// Go on with the next request.
     Next,
-    /// Tries the same request again when writes are no longer paused.
+    /// Run the same request again when writes are no longer paused.
     Again,
-    /// Sleeps until the wait has ended, at the given time at the latest.
+    /// Sleep until the wait has ended, but not longer than until the given time.
     Block(Arc<Waiter>, Option<Instant>),
-    /// Sends the replies so far, and closes the connection.
+    /// Send the replies so far, and close the connection.
     Close,
 }
 
 /// Runs the commands of one client. It belongs to the client's thread.
 pub struct Executor<'a> {
     shared: &'a Shared,
+    /// The table of commands.
     index: &'static Index,
+    /// The settings as of the beginning of the batch.
     config: Arc<Config>,
+    /// The version of `config`: another one means that a setting has changed.
     config_version: u64,
+    /// The lock that is held, if any.
     lease: Lease<'a>,
     /// Unix time in milliseconds: one reading for the whole batch.
     now: i64,
+    /// The calls that are not in the shared statistics yet.
     counter: CallCounter,
-    /// The offset in the log after the last change that this client made.
+    /// The offset in the log after the last change that this client made. WAIT waits for it.
     last_write_offset: u64,
 }
 
@@ -87,7 +103,7 @@ impl<'a> Executor<'a> {
         &self.config
     }
 
-    /// Begins a batch: reads the clock, and checks whether settings have changed. Returns the Unix time in milliseconds.
+    /// Begins a batch: reads the clock, and takes over changed settings. Returns the Unix time in milliseconds.
     pub fn begin_batch(&mut self) -> i64 {
         self.now = clock::now_ms();
         self.counter.start();
@@ -99,13 +115,13 @@ impl<'a> Executor<'a> {
         self.now
     }
 
-    /// Ends a batch: releases the lock, and adds to the shared statistics.
+    /// Ends a batch: releases the lock, and adds the counted calls to the shared statistics.
     pub fn finish_batch(&mut self, session: &Session) {
         self.end_lease();
         self.counter.publish(&self.shared.stats, session);
     }
 
-    /// Releases the lock.
+    /// Releases the lock, after the client's changes are appended to the log.
     fn end_lease(&mut self) {
         if let Some(end) = self.lease.end() {
             self.last_write_offset = end;
@@ -117,9 +133,9 @@ impl<'a> Executor<'a> {
         self.lease.write(origin_of(session), self.now)
     }
 
-    /// Takes the write lock for a request of the primary, and appends its bytes to our own log under that lock. `selected` is
-    /// the database that is selected after them. Returns the offset before them, or `None` if the link of `generation` was
-    /// replaced or ended.
+    /// Takes the write lock for a request of the primary, and adds the request's bytes to this server's log under that lock.
+    /// `selected` is the database that is selected after them. Returns the offset before them, or `None` if this server has
+    /// stopped following that primary: `generation` is the link's.
     pub fn relay(
         &mut self,
         session: &Session,
@@ -133,9 +149,9 @@ impl<'a> Executor<'a> {
         is_wanted(shared).then(|| txn.relay(bytes, selected))
     }
 
-    /// Fetches the memory of the keys of the next requests of a batch, from `from` on (see
-    /// [`Db::warm`](crate::store::Db::warm)). This function guesses that the first argument is
-    /// the key; a wrong guess costs little.
+    /// Loads the memory of the keys of the next requests of a batch into the processor's cache, from request `from` on (see
+    /// [`Db::warm`](crate::store::Db::warm)). Takes the lock of the first of them. This function guesses that each first
+    /// argument is a key; a wrong guess costs one useless lookup.
     pub fn look_ahead(
         &mut self,
         session: &Session,
@@ -175,7 +191,7 @@ impl<'a> Executor<'a> {
         flow
     }
 
-    /// Removes the reply that begins at `start` if the client does not want it (CLIENT REPLY).
+    /// Removes the reply that begins at `start` if the client has switched replies off (CLIENT REPLY).
     fn apply_reply_mode(session: &mut Session, reply: &mut Reply, start: usize) {
         match session.reply_mode {
             ReplyMode::On | ReplyMode::SkipNext => {}
@@ -187,7 +203,7 @@ impl<'a> Executor<'a> {
         }
     }
 
-    /// Writes an error reply and counts it.
+    /// Writes an error reply, and counts it by its code.
     fn reply_error(&self, reply: &mut Reply, error: &Error) {
         self.shared.stats.count_error(error.code());
         reply.error(error);

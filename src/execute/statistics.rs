@@ -1,17 +1,19 @@
 //! Counting and timing commands.
 //!
-//! Each call is timed by itself, and the end of one call is the beginning of the next, so the clock is read once per
-//! command. The exception are calls of one FAST command in a row, which are timed together: such a command costs O(1) or
-//! O(log N), so none of its calls can be slow for a reason of its own. With 20 clients that pipeline 256 PINGs each, a
-//! reading of the clock costs about a tenth of the throughput.
+//! The end of one call is the beginning of the next, so the clock is read once per call. The time of a call includes its wait
+//! for the store's lock. Calls of one FAST command in a row are timed together: such a command costs O(1) or O(log N), so
+//! no single call of it is slow. With 20 clients that pipeline 256 PINGs each, a reading of the clock per call costs about a
+//! tenth of the throughput.
 //!
-//! The figures of calls of the same command in a row are added up here and go to the shared counters together, because
-//! these are in memory that all threads write to.
+//! All threads write to the shared counters, so each addition costs a transfer between the processors' caches. Therefore
+//! the figures of a run of calls of the same command are summed up here, and added to the shared counters together.
 //!
 //! A call that waits is counted when the wait begins, as in Redis. If the wait ends with an error, the failure is added to
 //! the shared counters then.
 //!
-//! Invariant: between two batches, nothing is counted here that is not in the shared counters.
+//! # Invariants
+//!
+//! * Between two batches, everything counted here is in the shared counters.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
@@ -21,28 +23,32 @@ use crate::state::stats::Stats;
 
 /// The calls of one command in a row.
 struct Run {
+    /// The command's number in the table.
     command: usize,
     calls: u64,
+    /// How many of the calls failed.
     failed: u64,
+    /// How long the calls took, in nanoseconds.
     nanos: u64,
 }
 
 /// What an executor has counted and not yet added to the shared counters.
 #[derive(Default)]
 pub struct CallCounter {
+    /// The run that the last call belongs to.
     run: Option<Run>,
-    /// When the last call ended, or the batch began.
+    /// When the clock was last read: at the end of a call or the beginning of the batch.
     last: Option<Instant>,
     /// The call that is running counts as failed, although its own reply is no error.
     pub fails: bool,
-    /// Requests.
+    /// The number of requests.
     pub processed: u64,
-    /// Changes to the data.
+    /// The number of changes to the data.
     pub dirty: u64,
 }
 
 impl CallCounter {
-    /// Notes that the time from here on belongs to the next call.
+    /// Begins a batch: the time from here on belongs to the next call.
     #[inline]
     pub fn start(&mut self) {
         self.last = Some(Instant::now());
@@ -79,7 +85,7 @@ impl CallCounter {
         }
     }
 
-    /// Adds a run of calls to the shared counters.
+    /// Adds the current run to the shared counters.
     fn close_run(&mut self, stats: &Stats) {
         self.lap();
         if let Some(run) = self.run.take() {
@@ -90,7 +96,7 @@ impl CallCounter {
         }
     }
 
-    /// Adds everything to the shared counters, with what the session has counted.
+    /// Ends a batch: adds everything counted here and in the session to the shared counters.
     pub fn publish(&mut self, stats: &Stats, session: &Session) {
         self.close_run(stats);
         self.last = None;
@@ -103,6 +109,7 @@ impl CallCounter {
     }
 }
 
+/// Adds `n`, if it is not 0, to a shared counter.
 fn add(figure: &AtomicU64, n: u64) {
     if n > 0 {
         figure.fetch_add(n, Relaxed);

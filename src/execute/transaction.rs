@@ -1,13 +1,19 @@
 //! EXEC: running the commands that MULTI has queued, with nothing in between.
 //!
-//! EXEC takes the write lock, checks the flag of the watched keys under it, and runs the queued commands. What they
-//! change is one unit in the log, and waiting clients are served once, at the end: they see the transaction as one
-//! step.
+//! EXEC takes the write lock, even if all queued commands only read. Under it EXEC checks the flag of the watched keys and
+//! runs the queued commands. Their changes are one unit in the log, and waiting clients are served once, at the end:
+//!
+//! ```text
+//!   MULTI              OK
+//!   SET a 1            QUEUED
+//!   INCR b             QUEUED
+//!   EXEC               1) OK  2) (integer) 1         in the log: MULTI, SET a 1, INCR b, EXEC
+//! ```
 //!
 //! # Invariants
 //!
 //! * The write lock is held from the check of the watched keys to the end of the unit.
-//! * EXEC of an open transaction ends the transaction and the watch, also if it runs nothing.
+//! * EXEC of an open transaction ends the transaction and the watch of all keys, even if it runs nothing.
 //! * A command that fails does not stop the others: there is no rollback, as in Redis.
 
 use std::sync::atomic::Ordering::Relaxed;
@@ -17,7 +23,9 @@ use crate::resp::{Error, Reply};
 use crate::state::session::{Queued, ReplyMode, Session};
 
 impl Executor<'_> {
-    /// Runs EXEC, which is command `number`.
+    /// `EXEC`: runs the queued commands. Replies with an array of their replies; with null if a watched key was modified; with
+    /// EXECABORT if a command was refused instead of being queued. The cost is that of the commands. Their changes are logged,
+    /// between MULTI and EXEC if they are more than one. `number` is EXEC's own number in the table.
     pub(super) fn exec(&mut self, session: &mut Session, number: usize, reply: &mut Reply) {
         let shared = self.shared;
         let Some(multi) = session.set_multi(None) else {
@@ -51,7 +59,7 @@ impl Executor<'_> {
             }
         }
         if session.close_after_reply {
-            reply.out.truncate(start); // the client has closed itself, and gets nothing more
+            reply.out.truncate(start); // a queued command has closed this connection, so no reply is sent
         }
         if session.reply_mode == ReplyMode::Skipping {
             Self::apply_reply_mode(session, reply, start);

@@ -1,17 +1,18 @@
 //! Reading settings: configuration files, and lines in their syntax.
 //!
-//! The command line becomes such lines too (`--port 7000` is `port "7000"`), and they are appended to the text of the file.
-//! So there is one reader for all sources, and what comes later in the text wins:
+//! `main.rs` turns the command line into such lines too (`--port 7000` into `port "7000"`), and they are appended to the text
+//! of the file. So there is one reader for all sources, and for most settings a later line replaces an earlier one:
 //!
 //! ```text
-//!   redis-clone a.conf --hz 20 -      a.conf, standard input, and `hz "20"`, in this order
+//!   redis-clone a.conf --hz 20 -      reads a.conf, then standard input, then `hz "20"`
 //! ```
 //!
-//! A line is a name and its words, with the quotes of [`crate::util::words`]. Beside the settings of the table there are two
-//! directives: `include` reads another file in its place, and `rename-command` adds to `Config::renamed_commands`. The new
-//! names are checked against the table of commands, which is why this file lies above both tables.
+//! A line is a name and its words, with the quotes of [`crate::util::words`]. Most names are those of the table of settings.
+//! Two more are handled here: `include` reads another file at this place, and `rename-command` adds to
+//! `Config::renamed_commands`. The new names are checked against the table of commands. So this file uses both tables, and
+//! cannot be part of either.
 //!
-//! Errors are those of Redis, in the form in which it prints them; see [`ConfigError`].
+//! Errors have Redis's texts and print as Redis prints them; see [`ConfigError`].
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -27,31 +28,31 @@ use crate::state::settings::kind::system_text;
 use crate::state::settings::table::find;
 use crate::util::{glob, words};
 
-/// How deep files may include each other.
+/// How deep `include` may be nested.
 const MAX_DEPTH: usize = 16;
 
-/// What is wrong with a configuration. It prints as Redis prints it: one line, or a block that names the place.
+/// The error of a configuration. It prints as in Redis: as one line, or as a block that names the place.
 #[derive(Debug, PartialEq)]
 pub enum ConfigError {
     /// A line cannot be applied.
     Line {
-        /// The number of the line in its file; lines of the command line follow those of the file.
+        /// The number of the line in its file, from 1. Lines from the command line are counted on from the file's last.
         number: usize,
         /// The line.
         text: String,
-        /// What is wrong with it.
+        /// The reason.
         why: String,
     },
-    /// The settings cannot be used, although each line is right.
+    /// The settings cannot be used, although each line is correct.
     Settings {
-        /// What is wrong with them.
+        /// The reason.
         why: String,
     },
     /// A file cannot be read.
     File {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         why: String,
     },
 }
@@ -80,7 +81,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Fails, with Redis's words, if the name is unknown or the values do not fit.
+    /// Redis's text, if the name is unknown or the setting does not take the values.
     pub fn apply_line(&mut self, words: &[impl AsRef<[u8]>]) -> Result<(), String> {
         let words: Vec<&[u8]> = words.iter().map(AsRef::as_ref).collect();
         let Some((name, values)) = words.split_first() else {
@@ -99,17 +100,17 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Fails at the first line that cannot be applied; the lines before it are applied.
+    /// Fails at the first line that cannot be applied, or if an included file cannot be read. The lines before it are applied.
     pub fn apply_text(&mut self, text: &[u8]) -> Result<(), ConfigError> {
         self.apply_included(text, 0)
     }
 
-    /// Applies a configuration file, if there is one, and then a text in the same syntax, whose lines are counted on from the
-    /// file's. The log file must be writable.
+    /// Applies a configuration file, if `file` names one, and then the text `more` in the same syntax. Remembers the file for
+    /// CONFIG REWRITE.
     ///
     /// # Errors
     ///
-    /// Fails if a file cannot be read, or at the first line that cannot be applied.
+    /// Fails if a file cannot be read, at the first line that cannot be applied, or if the log file cannot be written.
     pub fn load(&mut self, file: Option<&Path>, more: &[u8]) -> Result<(), ConfigError> {
         let mut text = vec![];
         if let Some(file) = file {
@@ -127,6 +128,7 @@ impl Config {
         })
     }
 
+    /// Applies a text that stands inside of `depth` includes.
     fn apply_included(&mut self, text: &[u8], depth: usize) -> Result<(), ConfigError> {
         for (i, line) in text.split(|&b| b == b'\n').enumerate() {
             let line = line.trim_ascii();
@@ -153,7 +155,7 @@ impl Config {
         Ok(())
     }
 
-    /// Applies the file, or the files that a pattern names.
+    /// Applies the file with this path, or the files that match it if it is a pattern.
     fn include(&mut self, pattern: &Path, depth: usize) -> Result<(), ConfigError> {
         for path in self.files_matching(pattern) {
             let text = read(&path)?;
@@ -162,7 +164,7 @@ impl Config {
         Ok(())
     }
 
-    /// Adds a rename, if the table of commands allows it.
+    /// Adds a rename of a command, if the table of commands has the old name and not the new one.
     fn rename(&mut self, old: &[u8], new: &[u8]) -> Result<(), String> {
         let text = |name| String::from_utf8_lossy(name).into_owned();
         self.renamed_commands.push((text(old), text(new)));
@@ -173,13 +175,13 @@ impl Config {
         checked
     }
 
-    /// The files that a path names: one, or all that match a pattern in the last part of the path. A relative path starts from
-    /// the working directory that the lines before have set.
+    /// The files that a path names: one, or all that match if its last part is a pattern. A relative path starts from `dir`, as
+    /// the lines so far have set it.
     fn files_matching(&self, pattern: &Path) -> Vec<PathBuf> {
         let parts = pattern.parent().zip(pattern.file_name());
         let parts = parts.filter(|(_, name)| name.as_bytes().iter().any(|b| b"*?[".contains(b)));
         let place = |path: &Path| match path.as_os_str().is_empty() {
-            true => PathBuf::new(), // no file has an empty name
+            true => PathBuf::new(), // stays empty, so that reading it fails
             false => self.dir.join(path),
         };
         let Some((dir, name)) = parts else {
@@ -193,7 +195,7 @@ impl Config {
         files
     }
 
-    /// Opens the log file as the log will.
+    /// Opens the log file, if there is one, as the server will, and closes it again.
     fn check_log_file(&self) -> io::Result<()> {
         if self.logfile.as_os_str().is_empty() {
             return Ok(());
@@ -204,6 +206,7 @@ impl Config {
     }
 }
 
+/// The contents of a file.
 fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
     fs::read(path).map_err(|e| ConfigError::File {
         path: path.to_path_buf(),

@@ -1,14 +1,26 @@
-//! The cron: a thread that wakes `hz` times per second and does what no client asks for.
+//! The cron: a thread that does, about `hz` times per second, the work that no client asks for.
 //!
-//! * **Expiry.** A key that has expired must be deleted even if no client asks for it. The cron looks, under the read lock,
-//!   which databases have shards with keys that are due, and sweeps those in steps ([`Db::sweep`]). A step holds the write
-//!   lock for a fraction of a millisecond. After each step the lock is free for a moment. A cycle ends when its steps have
-//!   used a quarter of the period, as in Redis, and the next cycle goes on where it ended. On a replica, the cron sweeps only
-//!   keys to which its own clients gave an expiry ([`Db::sweep_own`]).
-//! * **Idle clients** are closed after `timeout` seconds.
-//! * **Replicas** that follow us hear a PING now and then, so that they know we are there. When there has been none
-//!   for `repl-backlog-ttl`, nothing is recorded for them any more.
-//! * **Rates** for INFO are sampled.
+//! | work | how often |
+//! |---|---|
+//! | delete expired keys | every period (1/`hz` seconds) |
+//! | complete or abort a FAILOVER and a SHUTDOWN that wait for replicas | every period |
+//! | sample the rates for INFO | every period |
+//! | sample this process's figures and the peak memory for INFO | every second |
+//! | close clients that have been idle for `timeout` seconds | every second |
+//! | free the backlog, without replicas for `repl-backlog-ttl` seconds | every second |
+//! | send PING to the replicas, so that they know that their primary is alive | every `repl-ping-replica-period` seconds |
+//!
+//! # Expiry
+//!
+//! A key that has expired must be deleted even if no client asks for it. A cycle first finds, under the read lock, the
+//! databases with keys that are due: O(number of shards). Then it sweeps these databases in steps ([`Db::sweep`]). Each step
+//! takes the write lock for a fraction of a millisecond, and after it the lock is free for [`PAUSE`]. The cycle ends when no
+//! key is due, or when its steps have used a quarter of the period, as in Redis. The next cycle goes on there. On a replica,
+//! a cycle sweeps only keys to which this server's own clients gave an expiry ([`Db::sweep_own`]).
+//!
+//! # Invariants
+//!
+//! * The cron deletes no key and adds no PING to the log while writes are paused.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -22,12 +34,12 @@ use crate::sys;
 use crate::util::clock;
 use crate::write::{Origin, Scope, WriteTxn};
 
-/// For how long the lock stays free after a step.
+/// How long the cron leaves the lock to other threads after a step.
 const PAUSE: Duration = Duration::from_micros(50);
-/// A cycle of expiry uses one part in so many of the period.
+/// The steps of a cycle may use the period divided by this.
 const EXPIRY_SHARE: u32 = 4;
 
-/// Runs until the server stops.
+/// The body of the cron's thread: runs until the server stops.
 pub fn run(shared: &Shared) {
     let mut last_slow = Instant::now();
     let mut last_ping = Instant::now();
@@ -47,7 +59,7 @@ pub fn run(shared: &Shared) {
         if last_slow.elapsed() >= Duration::from_secs(1) {
             last_slow = Instant::now();
             close_idle_clients(shared);
-            look_after_journal(shared);
+            free_backlog(shared);
             let period = shared.settings.current().repl_ping_replica_period;
             if last_ping.elapsed() >= Duration::from_secs(period.into()) {
                 last_ping = Instant::now();
@@ -62,15 +74,17 @@ pub fn run(shared: &Shared) {
     }
 }
 
-/// Where the sweep for expired keys is.
+/// How far the sweep for expired keys has come.
 #[derive(Default)]
 struct Sweep {
+    /// The database that is swept.
     db: usize,
+    /// The cursor of the next step in that database; 0 begins a walk.
     cursor: u64,
 }
 
 impl Sweep {
-    /// Sweeps until nothing is due or the time is used up. Returns the time that the steps took.
+    /// Sweeps until no key is due or the time is used up. Returns the time that the steps took.
     fn cycle(&mut self, shared: &Shared, period: Duration) -> Duration {
         let (began, now) = (Instant::now(), clock::now_ms());
         let mut used = Duration::ZERO;
@@ -83,7 +97,7 @@ impl Sweep {
                     Some(took) => used += took,
                     None => return used,
                 }
-                // Waiting for the lock does not count as used, but the cron has other work, too.
+                // Waiting for the lock does not count as used; but the cron has other work, so the whole cycle is limited too.
                 if used >= period / EXPIRY_SHARE || began.elapsed() >= period {
                     return used;
                 }
@@ -96,7 +110,7 @@ impl Sweep {
         used
     }
 
-    /// The databases in which keys may be due, beginning with the one where the last cycle ended.
+    /// The databases in which keys may be due. The first is the one in which the last cycle ended.
     fn due(&self, shared: &Shared, now: i64) -> Vec<usize> {
         let store = shared.read();
         let is_replica = shared.link.is_replica();
@@ -108,7 +122,8 @@ impl Sweep {
         (0..n).map(|i| (self.db + i) % n).filter(is_due).collect()
     }
 
-    /// Makes one step and returns how long it took. `None` if there must be no further one.
+    /// Makes one step and returns how long it held the write lock. Returns `None`, and makes no step, if writes are paused or
+    /// the server stops.
     fn step(&mut self, shared: &Shared, now: i64) -> Option<Duration> {
         let mut txn = WriteTxn::begin(shared, Origin::Local, now);
         if shared.write_pause.is_active() || shared.stop.is_requested() {
@@ -127,20 +142,22 @@ impl Sweep {
     }
 }
 
-/// Says to our replicas that we are there. Those of a replica hear its primary.
+/// Appends a PING to the log, so that the replicas know that this primary is alive. (A replica relays the PING of its primary.)
 fn ping_replicas(shared: &Shared) {
-    let _store = shared.read(); // whose history it is does not change meanwhile
-    let follow = shared.journal.is_active() && !shared.replicas.is_empty();
-    // While writes are paused, nothing may come that a replica would have to acknowledge.
-    if follow && !shared.link.is_replica() && !shared.write_pause.is_active() {
+    // Under the read lock, no writer appends and this server's role does not change. PING changes no data and selects no
+    // database, so the write lock is not needed.
+    let _store = shared.read();
+    let has_readers = shared.journal.is_active() && !shared.replicas.is_empty();
+    // While writes are paused, the end of the log must not move: FAILOVER waits until a replica has reached it.
+    if has_readers && !shared.link.is_replica() && !shared.write_pause.is_active() {
         let mut ping = vec![];
         push_request(&mut ping, 1, [&b"ping"[..]].into_iter());
         shared.journal.append(&ping);
     }
 }
 
-/// Frees the backlog when no replica has been connected for long.
-fn look_after_journal(shared: &Shared) {
+/// Frees the backlog when no replica has been connected for `repl-backlog-ttl` seconds.
+fn free_backlog(shared: &Shared) {
     let config = shared.settings.current();
     let ttl = Duration::from_secs(config.repl_backlog_ttl);
     let long_absent = || !ttl.is_zero() && shared.replicas.absent_for() > ttl;
@@ -150,7 +167,7 @@ fn look_after_journal(shared: &Shared) {
     let store = shared.write();
     if !shared.link.is_replica() && long_absent() {
         shared.journal.end_recording();
-        // What comes now is not recorded, and so no part of the old history.
+        // The next changes are not recorded, so a replica cannot go on from the old history: a new one begins.
         *lock(&shared.history) = History::new(shared.random.hex40());
         drop(store);
         shared.log.notice(&format!(
@@ -160,8 +177,8 @@ fn look_after_journal(shared: &Shared) {
     }
 }
 
-/// Closes the clients that have been silent for longer than `timeout`; those who wait for a key are not silent, and
-/// servers are looked after elsewhere.
+/// Closes the clients that have been idle for `timeout` seconds. Clients that wait (XREAD BLOCK, WAIT) are exempt, and so
+/// are replicas and this server's primary, for which `repl-timeout` holds.
 fn close_idle_clients(shared: &Shared) {
     let timeout = i64::from(shared.settings.current().timeout) * 1000;
     if timeout == 0 {

@@ -3,10 +3,24 @@
 //! ```text
 //!   Server::start ──► one thread per listening address: accept ──► one thread per client (client.rs)
 //!                ├──► the cron (cron.rs)
-//!                └──► the link to a primary (replication/replica.rs)
+//!                └──► the link to a primary (replication/replica/mod.rs)
 //! ```
 //!
-//! A [`Server`] is a value. Nothing of it is global, so a program may start many servers, and each stops when it is dropped.
+//! The life of each thread:
+//!
+//! | name | how many | is started by | ends |
+//! |---|---|---|---|
+//! | `accept` | one per listening address | [`Server::start`] | when the server stops |
+//! | `cron` | one | [`Server::start`] | when the server stops |
+//! | `replica` | one, also on a primary: there it sleeps | [`Server::start`] | when the server stops |
+//! | `client` | one per connection | `accept` | when the connection ends |
+//! | `feeder` | one per replica | the replica's `client`, at PSYNC | when the connection ends, or the server stops |
+//! | `copy` | one while a full copy is sent or loaded | `feeder`, `replica` | when the copy is done |
+//! | `drain` | one per outbox that its socket does not take | the thread that sends | when the outbox is empty |
+//!
+//! A [`Server`] is a value. It has no global state, so a program may start many servers. Dropping one stops it: the threads
+//! that accept, the cron and the link end first; then the replicas get the rest of the log, the clients the replies of the
+//! commands that run; then the connections are closed.
 
 mod client;
 mod configure;
@@ -33,18 +47,26 @@ use crate::state::shutdown::ShutdownOptions;
 use crate::state::{Handle, Shared, lock};
 use crate::sys;
 
-/// A client's thread needs little: no recursion, and buffers on the heap.
+/// The stack of a client's thread, in bytes. It is small because the code does not recurse and buffers are on the heap.
 const CLIENT_STACK: usize = 256 * 1024;
-/// How often an accepting thread checks whether the server stops.
+/// How often an accepting thread checks whether the server stops, in milliseconds.
 const POLL_INTERVAL_MS: i32 = 100;
-/// How long clients get to finish what they are doing when the server stops.
+/// How long a thread does not accept after an error, such as too many open files.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+/// When the server stops: how long replicas get to receive the rest of the log, and then clients to receive their replies.
 const GRACE: Duration = Duration::from_millis(300);
+/// When the server stops: how long it waits for the threads of clients to end.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+/// Open files that the server needs besides those of its clients.
+const SPARE_FILES: u64 = 32;
 
 /// A running server. Dropping it stops it: that closes its clients, ends its threads and frees its port.
 pub struct Server {
+    /// What all threads share.
     shared: Handle,
+    /// The threads that live as long as the server.
     threads: Vec<JoinHandle<()>>,
-    /// Threads of clients that have not ended yet.
+    /// How many threads of clients have not ended yet.
     live: Arc<AtomicUsize>,
 }
 
@@ -53,15 +75,15 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// If an address cannot be listened on, the log file cannot be written, or a thread cannot be started.
+    /// If it cannot listen on an address of `bind`, a renamed command is unknown or its new name taken, the log file cannot be
+    /// written, or a thread cannot be started.
     pub fn start(mut config: Config) -> io::Result<Server> {
         let listeners = listen(&config)?;
-        // Each client is an open file, and some are needed beside them.
-        let wanted = u64::from(config.maxclients) + 32;
+        let wanted = u64::from(config.maxclients) + SPARE_FILES; // each client is an open file
         let open_files = sys::raise_open_files(wanted);
         let lowered = open_files < wanted;
         if lowered {
-            config.maxclients = (open_files.saturating_sub(32)).max(1) as u32;
+            config.maxclients = (open_files.saturating_sub(SPARE_FILES)).max(1) as u32;
         }
         let index = table::index_for(&config.renamed_commands).map_err(io::Error::other)?;
         let shared = Shared::new(config, index.rows.iter().map(|row| row.full_name.as_str()))?;
@@ -97,17 +119,17 @@ impl Server {
         Ok(server)
     }
 
+    /// Starts a thread that lives as long as the server.
     fn spawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let thread = thread::Builder::new().name(name.into()).spawn(body)?;
         self.threads.push(thread);
         Ok(())
     }
 
-    /// The first address that the server listens on.
+    /// The first address that the server listens on, in a form to connect to: 127.0.0.1 if it listens on all addresses.
     pub fn address(&self) -> SocketAddr {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let mut address = lock(&self.shared.addresses).first().copied().unwrap_or(any);
-        // "Any address" is no address to connect to.
         if address.ip().is_unspecified() {
             address.set_ip(Ipv4Addr::LOCALHOST.into());
         }
@@ -119,13 +141,14 @@ impl Server {
         format!("redis://{}/", self.address())
     }
 
-    /// Waits for `time` at most until the server is asked to stop (SHUTDOWN). Returns whether it was asked.
+    /// Waits until the server must stop (SHUTDOWN), for `time` at most. Returns whether it must; then drop it.
     pub fn wait(&self, time: Duration) -> bool {
         self.shared.stop.wait(time)
     }
 
-    /// Asks the server to stop when its replicas have everything, or `shutdown-timeout` is over: what SIGTERM does. Until
-    /// then it answers, but takes no writes. [`Server::wait`] returns `true` when it is time to drop the server.
+    /// Asks the server to stop when its replicas have all changes, or after `shutdown-timeout` seconds. `main.rs` calls this at
+    /// SIGTERM. Until then the server answers, but clients that write must wait. [`Server::wait`] returns `true` when it is
+    /// time to drop the server.
     pub fn shut_down(&self) {
         self.shared.begin_shutdown(ShutdownOptions::default(), None);
     }
@@ -135,12 +158,12 @@ impl Server {
         self.shared.shutdown.time_left().is_some()
     }
 
-    /// Stops the server without waiting for replicas, and returns when its threads have ended: what dropping it does.
+    /// Stops the server, as dropping it does. Replicas, and then clients, get 0.3 seconds to receive what is left for them.
     pub fn stop(self) {
         drop(self);
     }
 
-    /// Writes a line to the server's log.
+    /// Writes a line to the server's own log, at level `warning`.
     pub fn log(&self, text: &str) {
         self.shared.log.warning(text);
     }
@@ -153,20 +176,20 @@ impl Drop for Server {
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
-        // Give replicas a short time to receive the rest of the log.
+        // Replicas get a short time to receive the rest of the log.
         let began = Instant::now();
         while self.shared.replicas_are_behind() && began.elapsed() < GRACE {
             thread::sleep(Duration::from_millis(1));
         }
-        // First no client can send more requests; a command that runs now ends, and its reply is sent. Then the
-        // connections that still cannot take their replies are closed.
+        // From now on no client's request is read; a command that runs ends, and its reply is sent. After GRACE, the
+        // connections that have not taken their replies are closed.
         self.shared
             .clients
             .all()
             .iter()
             .for_each(|client| client.finish());
         let began = Instant::now();
-        while self.live.load(Relaxed) > 0 && began.elapsed() < Duration::from_secs(5) {
+        while self.live.load(Relaxed) > 0 && began.elapsed() < STOP_LIMIT {
             if began.elapsed() > GRACE {
                 self.shared
                     .clients
@@ -182,7 +205,7 @@ impl Drop for Server {
     }
 }
 
-/// Opens a socket for each address in `bind`.
+/// Opens a socket for each address in `bind`. An address with a leading `-` may be missing on this machine.
 fn listen(config: &Config) -> io::Result<Vec<TcpListener>> {
     let mut listeners: Vec<TcpListener> = vec![];
     let mut port = config.port;
@@ -193,7 +216,7 @@ fn listen(config: &Config) -> io::Result<Vec<TcpListener>> {
         match opened {
             Ok(listener) => {
                 sys::set_backlog(&listener, config.tcp_backlog);
-                port = listener.local_addr()?.port(); // a chosen one serves all addresses
+                port = listener.local_addr()?.port(); // if the system chose the port, all addresses get this one
                 listeners.push(listener);
             }
             Err(e) if optional && e.kind() != io::ErrorKind::AddrInUse => {}
@@ -209,8 +232,8 @@ fn listen(config: &Config) -> io::Result<Vec<TcpListener>> {
     Ok(listeners)
 }
 
-/// The addresses to open. A socket for every IPv6 address takes IPv4 as well, so where both are wanted that one will do,
-/// if there is IPv6 at all.
+/// The addresses to open. A socket for all IPv6 addresses (`::*`) accepts IPv4 as well, so `*` is dropped beside it, if this
+/// machine has IPv6.
 fn addresses(bind: &[String]) -> Vec<String> {
     let any = |name: &String, word: &str| name.trim_start_matches('-') == word;
     let both = bind.iter().any(|n| any(n, "*")) && bind.iter().any(|n| any(n, "::*"));
@@ -224,6 +247,7 @@ fn addresses(bind: &[String]) -> Vec<String> {
     bind.to_vec()
 }
 
+/// The IP address that a word of `bind` stands for.
 fn parse_address(name: &str) -> io::Result<IpAddr> {
     match name {
         "*" => Ok(Ipv4Addr::UNSPECIFIED.into()),
@@ -235,7 +259,7 @@ fn parse_address(name: &str) -> io::Result<IpAddr> {
     }
 }
 
-/// Accepts connections until the server stops, and gives each a thread.
+/// The body of an accepting thread: accepts connections until the server stops, and starts a thread for each.
 fn accept(listener: &TcpListener, shared: &Handle, index: &'static Index, live: &Arc<AtomicUsize>) {
     while !shared.stop.is_requested() {
         if !sys::wait_for_connection(listener, POLL_INTERVAL_MS) {
@@ -244,18 +268,19 @@ fn accept(listener: &TcpListener, shared: &Handle, index: &'static Index, live: 
         match listener.accept() {
             Ok((stream, peer)) => welcome(stream, peer, shared, index, live),
             Err(e) => {
-                // Most likely there are too many open files. Waiting connections are accepted when others are closed.
+                // Most likely too many files are open. The system keeps the connection until another one is closed.
                 shared
                     .log
                     .warning(&format!("Accepting client connection: {e}"));
-                thread::sleep(Duration::from_millis(100));
+                thread::sleep(ACCEPT_RETRY);
             }
         }
     }
 }
 
-/// The replies to connections that are refused.
+/// The reply to a connection beyond `maxclients`.
 const TOO_MANY: Error = Error::text("ERR max number of clients reached");
+/// The reply to a connection from another machine, in protected mode.
 const PROTECTED: Error = Error::text(
     "DENIED This server is in protected mode: it has no password, so it accepts connections from its own machine \
      only. Set a password (requirepass), or switch the protection off (protected-mode no) if nobody else can reach it.",

@@ -1,13 +1,18 @@
-//! Taking in a copy of all data.
+//! Loading a copy of all data.
 //!
 //! A primary announces the copy in one of two ways, and then sends an RDB:
 //!
 //! ```text
 //!   $<length>     <length bytes>
-//!   $EOF:<mark>   <RDB> <mark>       it did not know the length; the mark is 40 random digits
+//!   $EOF:<mark>   <RDB> <mark>       the primary does not know the length; the mark is 40 random digits
 //! ```
 //!
-//! The RDB is read while it comes. Nothing here changes before it has come whole and proved right.
+//! The RDB is loaded into new databases while it arrives.
+//!
+//! # Invariants
+//!
+//! * Data, history and journal change only when the copy is complete and correct; then all three change under one write
+//!   lock.
 
 use std::io::{self, Read};
 
@@ -19,7 +24,12 @@ use crate::state::replication::{History, LinkState};
 use crate::util::clock;
 use crate::write::{Origin, WriteTxn};
 
-/// Takes in a copy and puts it in the place of the data. Returns whether it ended with a mark.
+/// Loads a copy that the primary sends, and replaces all data with it. Returns whether the copy ended with a mark. `replid` and
+/// `offset` are the history and the offset that the copy stands for.
+///
+/// # Errors
+///
+/// Those of the connection; if the announcement or the RDB is wrong; and if the link was replaced in the meantime.
 pub fn receive_copy(wire: &mut Wire<'_>, replid: String, offset: u64) -> io::Result<bool> {
     let announcement = wire.answer()?;
     if announcement.starts_with('-') {
@@ -42,6 +52,7 @@ pub fn receive_copy(wire: &mut Wire<'_>, replid: String, offset: u64) -> io::Res
     Ok(mark.is_some())
 }
 
+/// Loads an RDB that ends with `mark`.
 fn load_to_mark(wire: &mut Wire<'_>, mark: &str) -> io::Result<Loaded> {
     if mark.len() != ID_LEN {
         return failed("the announced mark has not 40 bytes");
@@ -59,6 +70,7 @@ fn load_to_mark(wire: &mut Wire<'_>, mark: &str) -> io::Result<Loaded> {
     Ok(loaded)
 }
 
+/// Loads an RDB of `length` bytes.
 fn load_length(wire: &mut Wire<'_>, length: &str) -> io::Result<Loaded> {
     let Ok(length) = length.parse() else {
         return failed(format!("the announced length is no number: '{length}'"));
@@ -70,17 +82,17 @@ fn load_length(wire: &mut Wire<'_>, length: &str) -> io::Result<Loaded> {
     let (databases, fresh) = limits(wire);
     let mut source = Read::take(&mut *wire, length);
     let loaded = load(&mut source, databases, fresh)?;
-    io::copy(&mut source, &mut io::sink())?; // whatever may follow the data
+    io::copy(&mut source, &mut io::sink())?; // ignores the announced bytes after the end of the RDB, if any
     Ok(loaded)
 }
 
-/// How many databases there are, and what is noted as the last use of a key.
+/// The number of databases, and the Unix time in seconds that counts as the last use of each key.
 fn limits(wire: &Wire<'_>) -> (usize, u32) {
     let databases = wire.shared.settings.current().databases;
     (databases, (clock::now_ms() / 1000) as u32)
 }
 
-/// Puts a copy in the place of the data, and begins its history.
+/// Replaces all data with the copy, and begins the copy's history.
 fn take_over(wire: &Wire<'_>, loaded: Loaded, replid: String, offset: u64) -> io::Result<()> {
     let shared = wire.shared;
     for warning in &loaded.warnings {
@@ -94,7 +106,7 @@ fn take_over(wire: &Wire<'_>, loaded: Loaded, replid: String, offset: u64) -> io
         let backlog = shared.settings.current().repl_backlog_size as u64;
         let selected = loaded.stream_db.unwrap_or(0);
         shared.journal.begin(offset, selected, backlog);
-        // What our own replicas have followed so far is not our history any more.
+        // The replicas of this server have followed another history so far, so they must ask for a copy.
         shared.replicas.disconnect();
         wire.set_state(LinkState::Connected);
     }

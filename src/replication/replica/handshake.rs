@@ -1,16 +1,18 @@
-//! The talk with a primary before it sends anything.
+//! The dialogue with a primary before it sends data.
 //!
 //! ```text
-//!   PING                                      +PONG, or an error that says that it is alive
-//!   AUTH [masteruser] masterauth              if there is a masterauth
-//!   REPLCONF listening-port 6380
-//!   REPLCONF ip-address 10.0.0.7              if it is announced
-//!   REPLCONF capa eof capa psync2
+//!   this server asks                          the primary answers
+//!   PING                                      +PONG, or an error that asks for a password
+//!   AUTH [masteruser] masterauth              +OK         only if masterauth is set
+//!   REPLCONF listening-port 6380              +OK
+//!   REPLCONF ip-address 10.0.0.7              +OK         only if replica-announce-ip is set
+//!   REPLCONF capa eof capa psync2             +OK
 //!   PSYNC <replid> <next offset> [FAILOVER]   +CONTINUE [<replid>]  or  +FULLRESYNC <replid> <offset>
 //! ```
 //!
-//! Each thing is said when the one before has been answered. FAILOVER hands this server's place over: see
-//! [`crate::state::failover`].
+//! This server waits for each answer before it sends the next request. With FAILOVER it asks the other server to become
+//! the primary in its place: see [`crate::state::failover`]. If a primary does not know PSYNC, this server sends SYNC. Then
+//! the primary sends the copy without an answer.
 
 use std::io;
 
@@ -20,24 +22,29 @@ use crate::state::config::Config;
 use crate::state::failover::Phase;
 use crate::state::lock;
 
-/// The largest offset from which a stream may begin. It leaves room for all that can ever come after it, so no sum of
-/// offsets overflows.
+/// The largest offset from which a stream may begin. So much room is left above it that no sum of offsets overflows.
 const MAX_OFFSET: u64 = 1 << 62;
 
-/// How the primary wants us to begin.
+/// The primary's decision about how replication begins.
 pub enum Start {
-    /// From where we are; the history may have another name now.
+    /// With the next byte that this server does not have. This is the replid from now on; it may be a new one.
     Continue(String),
-    /// From a copy of everything, which is about to come.
+    /// With a copy of all data, which the primary sends next.
     Full {
+        /// The name of the primary's history.
         replid: String,
+        /// The offset that the copy stands for.
         offset: u64,
-        /// It speaks PSYNC, and so wants to know how far we are.
+        /// The primary knows PSYNC, and so expects acknowledgements.
         psync: bool,
     },
 }
 
-/// Says who we are and what we want. Each thing is said when the one before has been answered.
+/// Holds the dialogue, and returns the primary's decision.
+///
+/// # Errors
+///
+/// Those of the connection; and if the primary refuses, or its answers are not understood.
 pub fn handshake(wire: &mut Wire<'_>) -> io::Result<Start> {
     let config = wire.shared.settings.current();
     let answer = wire.ask(&[b"PING"])?;
@@ -51,6 +58,7 @@ pub fn handshake(wire: &mut Wire<'_>) -> io::Result<Start> {
     understand(wire, replid, &answer)
 }
 
+/// Sends AUTH, if `masterauth` is set.
 fn log_in(wire: &mut Wire<'_>, config: &Config) -> io::Result<()> {
     if config.masterauth.is_empty() {
         return Ok(());
@@ -64,7 +72,7 @@ fn log_in(wire: &mut Wire<'_>, config: &Config) -> io::Result<()> {
     Ok(())
 }
 
-/// Tells the primary where we can be reached, and what we understand.
+/// Sends REPLCONF: the address of this server and its capabilities. As in Redis, an error in reply is only logged.
 fn introduce(wire: &mut Wire<'_>, config: &Config) -> io::Result<()> {
     let shared = wire.shared;
     let port = match config.replica_announce_port {
@@ -90,8 +98,8 @@ fn introduce(wire: &mut Wire<'_>, config: &Config) -> io::Result<()> {
     Ok(())
 }
 
-/// Asks for what we have missed, or for everything if we have no history. Returns the replid that was asked for, and the
-/// answer.
+/// Sends PSYNC: asks for the rest of the history, or for a copy if this server has no history. Returns the replid that PSYNC
+/// named, and the answer.
 fn ask_for_stream(wire: &mut Wire<'_>) -> io::Result<(String, String)> {
     let shared = wire.shared;
     let (replid, next) = if shared.journal.is_active() {
@@ -116,7 +124,7 @@ fn ask_for_stream(wire: &mut Wire<'_>) -> io::Result<(String, String)> {
     Ok((replid, answer))
 }
 
-/// Ends the handing over: the other server has taken our place, unless its answer is an error.
+/// Ends a FAILOVER: the other server is the primary now, unless its answer is an error.
 fn conclude_hand_over(wire: &Wire<'_>, answer: &str) -> io::Result<()> {
     let shared = wire.shared;
     let refused = answer.starts_with('-');
@@ -137,8 +145,7 @@ fn conclude_hand_over(wire: &Wire<'_>, answer: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// How the primary's answer to PSYNC wants us to begin; `asked` is the replid that we have named. An old primary does not
-/// know PSYNC: it is asked for everything.
+/// Reads the answer to PSYNC. `asked` is the replid that PSYNC has named. If the answer is an error, sends SYNC.
 fn understand(wire: &mut Wire<'_>, asked: String, answer: &str) -> io::Result<Start> {
     let shared = wire.shared;
     let mut words = answer.split(' ');

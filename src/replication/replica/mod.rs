@@ -1,27 +1,31 @@
 //! Following a primary.
 //!
-//! One thread does it all, for as long as the server runs. It connects, introduces this server ([`mod@handshake`]), takes in
-//! a copy of the data if one is needed ([`copy`]), and then runs what the primary sends ([`stream`]). When anything goes
-//! wrong it says why in the log, waits a second, and begins anew; it never gives up.
+//! One thread, the link's thread, does this for as long as the server runs. It connects ([`wire`]), introduces this server
+//! ([`mod@handshake`]), loads a copy of the data if it needs one ([`copy`]), and then runs the requests that the primary sends
+//! ([`stream`]). When a step fails, the thread writes the reason to the server's own log, waits a second, and begins again.
+//! While this server follows no primary, the thread sleeps.
 //!
 //! ```text
 //!   run ──► connect ──► handshake ──┬─ +CONTINUE ───────────────► stream, until the link breaks ──┐
 //!    ▲                              └─ +FULLRESYNC ──► copy ────►                                 │
-//!    └──────────────────────────────── a second later, or when there is another primary ◄─────────┘
+//!    └───── after a second, or at once if there is another primary to follow ◄────────────────────┘
 //! ```
 //!
-//! # Not to be trusted
+//! # No trust in the primary
 //!
-//! A primary may stop in the midst of a word, lie about lengths, or be something else entirely. So the copy is read into
-//! databases of its own, which take the place of the old ones when it has come whole; what is announced allocates nothing
-//! before it comes; silence ends after `repl-timeout`; offsets that leave no room for sums are refused.
+//! A primary may stop in the middle of a request, announce a wrong length, or be no Redis server. So
+//!
+//! * the copy is loaded into new databases, which replace the old ones only when the copy is complete;
+//! * an announced length allocates nothing until the bytes arrive;
+//! * the link ends when the primary has sent nothing for `repl-timeout` seconds;
+//! * an offset so large that sums could overflow is refused.
 //!
 //! # Invariants
 //!
-//! * REPLICAOF changes the link's *generation*, under the store's write lock. The link's thread changes data, history and
-//!   journal under that lock too, and only after it has checked that the generation is still its own. So nothing of the
-//!   old primary comes after the change.
-//! * The journal ends where a unit of the primary's stream ends, so its end is always an offset to go on from.
+//! * REPLICAOF changes the link's *generation*, a number, under the store's write lock. The link's thread changes data,
+//!   history and journal under that lock too, and only after it has checked that the generation is still the one with which
+//!   it connected. So nothing of the old primary is applied after the change.
+//! * The journal ends where a unit of the primary's stream ends, so a replica can always go on from its end.
 
 mod copy;
 mod handshake;
@@ -41,31 +45,36 @@ use handshake::{Start, handshake};
 use stream::{Acks, Stream};
 use wire::{Wire, failed};
 
-/// How long to wait before the next try.
+/// How long the link's thread waits before the next attempt.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long the link's thread sleeps at most while there is no primary to follow.
+const REST: Duration = Duration::from_secs(60);
+/// The niceness of the link's thread while it runs the primary's stream. It runs alone what many threads of clients have run
+/// on the primary, so the system should prefer it. Without privileges the system refuses this, and the niceness stays 0.
+const STREAM_NICE: i32 = -10;
 /// Digits of a replid, and of the mark that ends a copy.
 const ID_LEN: usize = 40;
-/// Bytes that are read at once.
+/// Bytes that the read buffer has room for at first; it grows for a larger request.
 const PIECE: usize = 64 * 1024;
 
-/// Follows the primary that the settings name, until the server stops. The body of the link's thread.
+/// The body of the link's thread: follows the primary that the settings name, until the server stops.
 pub fn run(shared: &Shared) {
-    let mut followed_somebody = false;
+    let mut had_primary = false;
     while !shared.stop.is_requested() {
         let (link, generation) = (&shared.link, shared.link.generation());
         let primary = shared.settings.current().replicaof.clone();
-        // Said here, and not where it was decided: that was under the store's lock.
-        if std::mem::replace(&mut followed_somebody, primary.is_some()) && primary.is_none() {
+        // Logged here and not by the command that changed the role: that holds the store's lock.
+        if std::mem::replace(&mut had_primary, primary.is_some()) && primary.is_none() {
             shared.log.notice("MASTER MODE enabled");
         }
         let Some((host, port)) = primary else {
-            link.pause(Duration::from_secs(60), generation);
+            link.pause(REST, generation);
             continue;
         };
         let name = format!("{host}:{port}");
         shared.log.notice(&format!("Connecting to MASTER {name}"));
         link.update(generation, |s| s.state = LinkState::Connecting);
-        // A panic is a bug in one command of the stream. It must not end the following for good.
+        // A panic is a bug in one command of the stream. The thread goes on, and connects again.
         let attempt = || Wire::connect(shared, &host, port, generation).and_then(follow);
         let followed = panic::catch_unwind(AssertUnwindSafe(attempt))
             .unwrap_or_else(|_| failed("a command of the primary has caused a panic"));
@@ -83,7 +92,11 @@ pub fn run(shared: &Shared) {
     }
 }
 
-/// The whole life of one connection. It ends with an error, or when it is not wanted any more.
+/// Follows the primary over one connection, until that ends.
+///
+/// # Errors
+///
+/// Always ends with one: of the connection, of the primary's answers or data, or because the link was replaced.
 fn follow(mut wire: Wire<'_>) -> io::Result<()> {
     let shared = wire.shared;
     wire.set_state(LinkState::Handshake);
@@ -105,20 +118,19 @@ fn follow(mut wire: Wire<'_>) -> io::Result<()> {
             let has_mark = in_background(receive)?;
             match (psync, has_mark) {
                 (false, _) => Acks::None,
-                // The primary begins its stream when it has seen that.
+                // After a copy with a mark, the primary sends its stream only when it has got an acknowledgement.
                 (true, true) => Acks::AtOnce,
                 (true, false) => Acks::EverySecond,
             }
         }
     };
-    // What many threads do at the primary this one does alone: as one among many it would fall behind.
-    sys::set_nice(-10);
+    sys::set_nice(STREAM_NICE);
     let result = Stream::new(wire, acks).and_then(|mut stream| stream.run());
     sys::set_nice(0);
     result
 }
 
-/// Goes on with the history that there is, under its new name if it has one.
+/// Goes on with the data and the history that this server has, under the replid that the primary has named.
 fn take_up(wire: &Wire<'_>, replid: &str) -> io::Result<()> {
     let shared = wire.shared;
     let _store = shared.write();
@@ -128,7 +140,7 @@ fn take_up(wire: &Wire<'_>, replid: &str) -> io::Result<()> {
         let next = shared.journal.end() + 1;
         history.branch(replid.into(), next);
         drop(history);
-        shared.replicas.disconnect(); // they learn of the name when they come back
+        shared.replicas.disconnect(); // they get the new replid when they connect again
     }
     wire.set_state(LinkState::Connected);
     Ok(())

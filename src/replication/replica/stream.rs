@@ -1,15 +1,29 @@
 //! Running the primary's stream of changes.
 //!
-//! It is run by the [`Executor`] that runs clients' commands, in a session that is marked as the primary's: so nothing
-//! is refused for being a write, and keys do not expire in the meantime. The bytes go to our own journal
-//! under the same lock, just as they came. A transaction is held back until its EXEC is there, because an offset
-//! in the midst of one would be no place to go on from.
+//! The same [`Executor`] that runs clients' commands runs the requests of the stream, in a session that is marked as the
+//! primary's. So writes are not refused, and a key exists until the primary's DEL, even if it has expired. The bytes of each
+//! request are added to this server's journal as they came, under the same write lock under which the request runs.
+//!
+//! The bytes of a transaction are held back until its EXEC has arrived, because no replica can go on from an offset inside
+//! a transaction:
+//!
+//! ```text
+//!   the stream     SET a 1    MULTI   SET b 2   INCR c   EXEC    PING
+//!   the executor   runs       queues  queues    queues   runs    -
+//!   the journal    +SET                                  +MULTI SET INCR EXEC
+//!                                                                +PING
+//! ```
 //!
 //! # The selected database
 //!
-//! The stream says by SELECT which database comes next, inside of transactions too. [`Stream`] follows each SELECT as it
-//! reads it; the journal learns of it together with the bytes, at the end of the unit. What the session has selected is
-//! only what the commands are run in.
+//! A SELECT in the stream names the database of the requests after it, inside a transaction too. [`Stream`] records each
+//! SELECT when it reads it, and the journal records it together with the bytes, at the end of the unit. The session's selected
+//! database changes later than that inside a transaction: only when EXEC runs the SELECT.
+//!
+//! # Invariants
+//!
+//! * The journal holds only whole units of the stream.
+//! * A request is run after its bytes were added to the journal, before the write lock is released.
 
 use std::io;
 use std::sync::Arc;
@@ -26,39 +40,47 @@ use crate::state::clients::Client;
 use crate::state::session::Session;
 use crate::util::number;
 
-/// How often the primary hears how far we are.
+/// How often this server acknowledges how far it has come.
 const ACK_EVERY: Duration = Duration::from_secs(1);
 
-/// When the primary hears how far we are.
+/// When this server acknowledges to the primary how far it has come. (It also does when the primary asks with GETACK.)
 #[derive(Clone, Copy, PartialEq)]
 pub enum Acks {
-    /// Never: it does not speak PSYNC.
+    /// Never: the primary does not know PSYNC.
     None,
+    /// Every second.
     EverySecond,
-    /// The same, and at once for a beginning.
+    /// At the beginning, and then every second.
     AtOnce,
 }
 
-/// The primary's stream of changes, as it is run here.
+/// The primary's stream of changes, and what runs it.
 pub struct Stream<'a> {
     wire: Wire<'a>,
+    /// The session in which the requests run; its client is the primary.
     session: Session,
     executor: Executor<'a>,
     acks: Acks,
-    /// Bytes of a transaction whose EXEC has not come yet.
+    /// Bytes that are not in the journal yet: those of a transaction whose EXEC has not arrived.
     held: Vec<u8>,
-    /// The database that is selected after them.
+    /// The database that is selected after `held`.
     selected: usize,
-    /// Offsets that the primary asked for.
+    /// The offsets at which the primary asked for an acknowledgement (GETACK).
     asked: Vec<u64>,
-    /// Lines for the log, which is written when the store's lock is free.
+    /// Lines for the server's own log, which are written after the store's lock is released.
     notes: Vec<String>,
+    /// The replies of the requests. They are not sent; an error among them is logged.
     reply: Reply,
 }
 
 impl<'a> Stream<'a> {
+    /// Prepares to run the stream that arrives on `wire`.
+    ///
+    /// # Errors
+    ///
+    /// If the connection is closed.
     pub fn new(mut wire: Wire<'a>, acks: Acks) -> io::Result<Stream<'a>> {
-        wire.forget(0); // what was the handshake's
+        wire.forget(0); // moves the unused bytes to the beginning of the buffer
         let shared = wire.shared;
         let client = Client::new(shared.clients.next_id(), wire.stream.try_clone()?)?;
         client.is_primary.store(true, Relaxed);
@@ -81,7 +103,11 @@ impl<'a> Stream<'a> {
         })
     }
 
-    /// Runs what comes. It ends with an error, or when the link is not wanted any more.
+    /// Runs the stream, until the connection ends.
+    ///
+    /// # Errors
+    ///
+    /// Always ends with one: of the connection, of the stream, or because the link was replaced.
     pub fn run(&mut self) -> io::Result<()> {
         let mut parser = Parser::default();
         let mut last_ack = Instant::now();
@@ -106,6 +132,7 @@ impl<'a> Stream<'a> {
         }
     }
 
+    /// Sends `REPLCONF ACK offset`.
     fn acknowledge(&mut self, offset: u64) -> io::Result<()> {
         if self.acks != Acks::None {
             let offset = offset.to_string();
@@ -114,18 +141,18 @@ impl<'a> Stream<'a> {
         Ok(())
     }
 
-    /// Runs all requests that have come whole, and tells how many bytes they had.
+    /// Runs all complete requests of the read buffer, and returns how many bytes they have.
     fn run_all(&mut self, parser: &mut Parser) -> io::Result<usize> {
         let limits = Limits {
-            // The primary has decided what it takes; and it may take more than we.
+            // The primary has accepted this request already, and its limit may be larger than ours.
             bulk_len: i64::MAX / 2,
             authenticated: true,
-            // The bytes are needed as they came, in one piece.
+            // The journal needs the bytes as they came, in one piece, so no argument gets a buffer of its own.
             big: usize::MAX,
         };
         let now = self.executor.begin_batch();
         self.session.client.last_seen.store(now, Relaxed);
-        // Taken out for as long as its bytes are looked at.
+        // Moved out, because the requests borrow from it while `self` changes.
         let buffer = std::mem::take(&mut self.wire.buffer);
         let all = &buffer[..self.wire.filled];
         let mut at = 0;
@@ -135,7 +162,7 @@ impl<'a> Stream<'a> {
             let bytes = &all[at..at + len];
             at += len;
             if parser.requests().is_empty() {
-                self.held.extend_from_slice(bytes); // empty lines count, too
+                self.held.extend_from_slice(bytes); // empty lines are part of the history, too
                 parser.consume();
                 break match step {
                     Step::Broken(why) => failed(String::from_utf8_lossy(&why)),
@@ -155,7 +182,7 @@ impl<'a> Stream<'a> {
         result
     }
 
-    /// Runs one request, of which `bytes` is what came.
+    /// Runs one request, or queues it in a transaction. `bytes` are the request as it came.
     fn run_one(&mut self, args: Args<'_>, bytes: &[u8]) -> io::Result<()> {
         self.held.extend_from_slice(bytes);
         if args.is(0, "SELECT") {
@@ -179,7 +206,7 @@ impl<'a> Stream<'a> {
             }
         } else if args.is(0, "EXEC") {
             self.execute(args);
-            // Even if EXEC has failed here: this is what the primary goes on with.
+            // Even if EXEC has failed here: the primary's next request is for this database.
             self.session.select(self.selected);
         } else if INDEX.is_write(&args) {
             self.execute(args);
@@ -190,6 +217,10 @@ impl<'a> Stream<'a> {
     }
 
     /// The database that a SELECT of the stream names.
+    ///
+    /// # Errors
+    ///
+    /// If this server has no such database.
     fn database(&self, args: &Args<'_>) -> io::Result<usize> {
         let db = args.get(1).and_then(number::parse_i64);
         let known = db.and_then(|db| usize::try_from(db).ok());
@@ -200,11 +231,11 @@ impl<'a> Stream<'a> {
         )
     }
 
-    /// Runs MULTI, or has the executor queue what is in a transaction.
+    /// Runs MULTI, or lets the executor queue a request of an open transaction.
     fn queue(&mut self, args: Args<'_>) {
         let belongs = ["MULTI", "DISCARD", "SELECT"].iter().any(|w| args.is(0, w));
         if !belongs && !INDEX.is_write(&args) {
-            // If it were queued, EXEC would refuse the rest, too.
+            // If the executor refused to queue it, EXEC would refuse the whole transaction.
             return self.pass_over(&args);
         }
         self.execute(args);
@@ -213,7 +244,7 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Has the executor run a request, and notes in the log if it fails.
+    /// Lets the executor run a request. If that fails, adds a line for the server's own log.
     fn execute(&mut self, args: Args<'_>) {
         let name = args[0].to_vec();
         self.executor.run(&mut self.session, args, &mut self.reply);
@@ -229,7 +260,7 @@ impl<'a> Stream<'a> {
         self.reply.out.shrink_to(PIECE);
     }
 
-    /// Does not run a request.
+    /// Skips a request that changes no data, and adds a line for the server's own log.
     fn pass_over(&mut self, args: &Args<'_>) {
         let name = String::from_utf8_lossy(&args[0]);
         self.notes.push(format!(

@@ -1,7 +1,16 @@
 //! The connection to the primary, with a read buffer.
 //!
-//! All of its waits are short, and in between it checks whether it is still wanted, and whether the primary has been
-//! silent for longer than `repl-timeout`.
+//! ```text
+//!   buffer   [ used | not used yet      | free        ]
+//!            0      at                  filled        buffer.len()
+//! ```
+//!
+//! Every wait for bytes is short. After each, the link's thread checks whether the link was replaced (REPLICAOF, the end of
+//! the server), and whether the primary has sent nothing for `repl-timeout` seconds.
+//!
+//! # Invariants
+//!
+//! * `at <= filled <= buffer.len()`.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -13,31 +22,43 @@ use crate::resp::push_request;
 use crate::state::Shared;
 use crate::state::replication::LinkState;
 
-/// How long to wait for a connection.
+/// How long to wait for a connection to one address.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long to wait for bytes before looking round.
+/// How long to wait for bytes before the next check of the link.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
-/// How often the primary learns that we are there while its copy comes.
+/// How often this server sends an empty line while it receives a copy, so that the primary knows that it is alive.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
-/// The longest line that an answer may have.
+/// The length of the longest line of an answer, in bytes.
 const MAX_LINE: usize = 64 * 1024;
 
-/// The connection to the primary, while it is wanted.
+/// The connection to the primary.
 pub struct Wire<'a> {
+    /// What the server's threads share.
     pub shared: &'a Shared,
+    /// The link's generation when this connection was made. Another one means that the link was replaced.
     pub generation: u64,
+    /// The connection's socket. Its read timeout is [`POLL_INTERVAL`].
     pub stream: TcpStream,
-    /// The read buffer. What has come and was not used yet is from `at` on, up to `filled`.
+    /// The read buffer.
     pub buffer: Vec<u8>,
+    /// Where the bytes begin that were not used yet.
     at: usize,
+    /// Where the bytes end that have arrived.
     pub filled: usize,
+    /// When bytes last arrived.
     last_heard: Instant,
-    /// Bytes of the copy so far, while one comes; and when the primary was last told that we are there.
+    /// While a copy arrives: how many of its bytes have arrived.
     copied: Option<u64>,
+    /// When this server last sent an empty line.
     last_sign: Instant,
 }
 
 impl<'a> Wire<'a> {
+    /// Connects to the primary: tries the addresses of `host` one after the other.
+    ///
+    /// # Errors
+    ///
+    /// If the host has no address, if no address accepts the connection, or if the link was replaced.
     pub fn connect(
         shared: &'a Shared,
         host: &str,
@@ -75,6 +96,7 @@ impl<'a> Wire<'a> {
         })
     }
 
+    /// Records the state of the link for INFO and ROLE.
     pub fn set_state(&self, state: LinkState) {
         self.shared.link.update(self.generation, |s| {
             s.state = state;
@@ -82,7 +104,7 @@ impl<'a> Wire<'a> {
         });
     }
 
-    /// A copy of the data begins to come.
+    /// Begins to count the bytes of a copy. `length` is its length, if the primary has announced it.
     pub fn begin_copy(&mut self, length: Option<u64>) {
         self.copied = Some((self.filled - self.at) as u64);
         self.shared.link.update(self.generation, |s| {
@@ -90,13 +112,13 @@ impl<'a> Wire<'a> {
         });
     }
 
-    /// The copy has come whole.
+    /// The copy is complete.
     pub fn end_copy(&mut self) {
         self.copied = None;
     }
 
-    /// While a copy comes: tells the primary now and then that we are there. An empty line says so.
-    fn give_sign(&mut self) -> io::Result<()> {
+    /// While a copy arrives: sends an empty line every [`SIGN_OF_LIFE`].
+    fn send_sign_of_life(&mut self) -> io::Result<()> {
         if self.copied.is_some() && self.last_sign.elapsed() >= SIGN_OF_LIFE {
             self.last_sign = Instant::now();
             self.stream.write_all(b"\n")?;
@@ -104,21 +126,26 @@ impl<'a> Wire<'a> {
         Ok(())
     }
 
-    /// Whether the link is still wanted.
+    /// Fails if the link was replaced.
     pub fn check(&self) -> io::Result<()> {
         let wanted = self.shared.link.generation() == self.generation;
         if wanted { Ok(()) } else { Err(superseded()) }
     }
 
+    /// Sends a request.
     pub fn send(&mut self, words: &[&[u8]]) -> io::Result<()> {
         let mut request = vec![];
         push_request(&mut request, words.len(), words.iter().copied());
         self.stream.write_all(&request)
     }
 
-    /// Waits for a moment for more bytes, and appends them to the buffer; none may have come.
+    /// Waits for more bytes, for [`POLL_INTERVAL`] at most, and appends them to the buffer. Succeeds even if none have arrived.
+    ///
+    /// # Errors
+    ///
+    /// Those of the connection; if the link was replaced; and if nothing has arrived for `repl-timeout` seconds.
     pub fn fill(&mut self) -> io::Result<()> {
-        self.give_sign()?;
+        self.send_sign_of_life()?;
         if self.filled == self.buffer.len() {
             self.buffer.resize((2 * self.filled).max(PIECE), 0);
         }
@@ -150,18 +177,18 @@ impl<'a> Wire<'a> {
         }
     }
 
-    /// Forgets the first `used` bytes of the buffer.
+    /// Removes from the buffer the bytes before `at`, and `used` bytes after it.
     pub fn forget(&mut self, used: usize) {
         let gone = self.at + used;
         self.buffer.copy_within(gone..self.filled, 0);
         self.filled -= gone;
         self.at = 0;
         if self.filled == 0 && self.buffer.len() > 16 * PIECE {
-            self.buffer = vec![]; // one huge request must not keep its memory for ever
+            self.buffer = vec![]; // frees the memory after a very large request
         }
     }
 
-    /// One line, without its end.
+    /// Reads one line, and returns it without its end.
     fn line(&mut self) -> io::Result<String> {
         let mut looked = 0;
         loop {
@@ -181,7 +208,7 @@ impl<'a> Wire<'a> {
         }
     }
 
-    /// One line that is not empty: empty ones only say that the primary is still there.
+    /// Reads an answer: one line. Skips empty lines, which the primary sends to show that it is alive.
     pub fn answer(&mut self) -> io::Result<String> {
         loop {
             let line = self.line()?;
@@ -191,6 +218,7 @@ impl<'a> Wire<'a> {
         }
     }
 
+    /// Sends a request, and reads the answer.
     pub fn ask(&mut self, words: &[&[u8]]) -> io::Result<String> {
         self.send(words)?;
         self.answer()
@@ -198,7 +226,7 @@ impl<'a> Wire<'a> {
 }
 
 impl Read for Wire<'_> {
-    /// Waits for bytes for as long as the primary may be silent.
+    /// Waits for bytes, for `repl-timeout` seconds at most.
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         while self.at == self.filled {
             self.check()?;
@@ -211,11 +239,12 @@ impl Read for Wire<'_> {
     }
 }
 
+/// `Err` with this text.
 pub fn failed<T>(why: impl Into<String>) -> io::Result<T> {
     Err(io::Error::other(why.into()))
 }
 
-/// The error of a link that is not wanted any more: the server follows another primary now, or none.
+/// The error of a link that was replaced: the server follows another primary now, or none.
 pub fn superseded() -> io::Error {
     io::Error::new(ErrorKind::Interrupted, "the link is not wanted any more")
 }
