@@ -420,7 +420,7 @@ impl Blocking {
         }
         let can_be_awaited = |keys: &Keyspace, key: &[u8]| {
             keys.get(key)
-                .is_some_and(|object| object.value.can_be_awaited())
+                .is_some_and(|object| object.value.as_type().can_be_awaited())
         };
         let queues = lock(&self.queues);
         let keys = queues.get(&index).into_iter().flat_map(HashMap::keys);
@@ -485,7 +485,7 @@ mod tests {
 
     fn set_k(db: &mut Db) {
         let ttl = Ttl::Clear;
-        db.set(b"k", Value::Int(7), ttl, AccessPolicy::Lru { now: 0 }, 0);
+        db.set(b"k", Value::int(7), ttl, AccessPolicy::Lru { now: 0 }, 0);
     }
 
     #[test]

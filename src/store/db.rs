@@ -47,10 +47,11 @@
 
 use super::dict::Entry;
 use super::keyspace::{Expiries, Keyspace};
-use super::object::{AccessPolicy, NEVER, Object, Value};
+use super::object::{AccessPolicy, NEVER, Object};
 use super::reports::{Class, Reports};
 use super::sharded::{Sharded, Work};
 use super::small_bytes::SmallBytes;
+use super::value::Value;
 
 /// What was taken out of the store, to be dropped when the lock is free.
 #[allow(dead_code, reason = "kept to be dropped")]
@@ -207,7 +208,7 @@ impl Db {
     /// Sets `key` to `value`, whatever was there before. One whose time had come counts as expired.
     pub fn set(&mut self, key: &[u8], value: Value, ttl: Ttl, usage: AccessPolicy, now: i64) {
         let hash = self.hash(key);
-        let can_be_awaited = value.can_be_awaited();
+        let can_be_awaited = value.as_type().can_be_awaited();
         let (is_new, is_ready) = match self.keys.0.get_with_summary(hash, key) {
             Some((object, expiries)) => {
                 let from = object.expire;
@@ -223,7 +224,7 @@ impl Db {
                 if from <= now && self.expiry.deletes() {
                     self.reports.expired(key);
                 }
-                let was_awaited = old.can_be_awaited();
+                let was_awaited = old.as_type().can_be_awaited();
                 self.discard(old);
                 (false, was_awaited)
             }
@@ -252,7 +253,7 @@ impl Db {
             self.discard(hidden.value);
         }
         let hash = self.hash(key);
-        let is_ready = object.value.can_be_awaited();
+        let is_ready = object.value.as_type().can_be_awaited();
         self.note_own_expiry(key, object.expire);
         self.keys.0.insert_new(hash, key.into(), object);
         self.event(Class::New, "new", key);
@@ -296,7 +297,7 @@ impl Db {
 
     fn report_removal(&mut self, key: &[u8], value: &Value) {
         self.reports.modified(key);
-        if value.can_be_awaited() {
+        if value.as_type().can_be_awaited() {
             self.reports.ready(key); // clients that wait for it learn that it is gone
         }
     }
@@ -366,7 +367,7 @@ impl Db {
 
     /// Puts aside what is costly to drop.
     fn discard(&mut self, value: Value) {
-        if value.is_costly_to_drop() {
+        if value.as_type().is_costly_to_drop() {
             self.garbage.push(Garbage::Value(value));
         }
     }
@@ -527,14 +528,15 @@ impl Db {
 #[cfg(test)]
 mod tests {
     use super::super::reports::{Report, Wanted};
+    use super::super::stream::Stream;
+    use super::super::value::Type;
     use super::*;
     use std::collections::HashSet;
-    use std::sync::Arc;
 
     fn put(db: &mut Db, key: &str, until: i64) {
         db.set(
             key.as_bytes(),
-            Value::Int(1),
+            Value::int(1),
             Ttl::At(until),
             AccessPolicy::Lru { now: 0 },
             0,
@@ -695,7 +697,7 @@ mod tests {
         assert_eq!(reports(&mut db), ["new:b", "m:b", "m:a"]);
         assert!(db.get_mut(b"b", 5).is_none());
         assert_eq!(reports(&mut db), ["x:b", "expired:b", "m:b"]);
-        let stream = || Value::Stream(Arc::default());
+        let stream = || Stream::default().into_value();
         db.set(b"s", stream(), Ttl::Clear, AccessPolicy::Lru { now: 0 }, 0);
         put(&mut db, "s", NEVER);
         assert_eq!(reports(&mut db), ["new:s", "m:s", "r:s", "m:s", "r:s"]);
@@ -710,7 +712,7 @@ mod tests {
     fn a_change_without_a_report_is_noticed() {
         let mut db = Db::default();
         put(&mut db, "a", NEVER);
-        db.get_mut(b"a", 0).unwrap().value = Value::Int(2);
+        db.get_mut(b"a", 0).unwrap().value = Value::int(2);
         db.audit();
     }
 
@@ -718,10 +720,10 @@ mod tests {
     fn a_change_with_a_report_is_in_order() {
         let mut db = Db::default();
         put(&mut db, "a", NEVER);
-        db.get_mut(b"a", 0).unwrap().value = Value::Int(2);
+        db.get_mut(b"a", 0).unwrap().value = Value::int(2);
         db.modified(b"a");
         db.audit();
-        db.get_mut(b"a", 0).unwrap().value = Value::Int(3);
+        db.get_mut(b"a", 0).unwrap().value = Value::int(3);
         db.changed_silently(b"a");
         db.get_mut(b"a", 0).unwrap();
         db.audit();

@@ -43,7 +43,7 @@
 pub mod db;
 pub mod dict;
 pub mod keyspace;
-#[allow(dead_code, reason = "complete for the types to come")]
+
 pub mod listpack;
 pub mod object;
 pub mod reports;
@@ -51,11 +51,15 @@ pub mod sharded;
 pub mod shared_map;
 pub mod small_bytes;
 pub mod stream;
+pub mod string;
+pub mod value;
 
 pub use db::{Db, ExpiryPolicy, Garbage, Ttl};
 pub use keyspace::Keyspace;
-pub use object::{AccessPolicy, NEVER, Object, Type, Value, WrongType};
+pub use object::{AccessPolicy, NEVER, Object};
 pub use reports::{Class, Report, Wanted};
+pub use string::StringValue;
+pub use value::{Type, Value, WrongType};
 
 /// All databases of a server.
 pub struct Store {

@@ -78,7 +78,7 @@ impl ScanFilter<'_> {
         };
         // As in Redis, a key that has just expired has the type `none`.
         let object = ctx.peek(db, key);
-        let type_name = object.map_or("none", |o| o.value.type_name());
+        let type_name = object.map_or("none", |o| o.value.as_type().name());
         wanted.eq_ignore_ascii_case(type_name.as_bytes())
     }
 }

@@ -42,5 +42,5 @@ use crate::store::stream::StreamId;
 /// One of them is no ID.
 fn ids(args: &Args<'_>, from: usize) -> Result<Vec<StreamId>, Error> {
     let ids = args.iter_from(from);
-    ids.map(|id| StreamId::parse_strict(id, 0)).collect()
+    ids.map(|id| Ok(StreamId::parse_strict(id, 0)?)).collect()
 }

@@ -2,7 +2,7 @@
 
 use crate::commands::context::{CommandResult, Context};
 use crate::resp::{Error, Reply};
-use crate::store::{Db, Value};
+use crate::store::{Db, StringValue, Type, Value};
 
 /// Argument `i` as a value, its bytes taken over and not copied if they are many.
 pub fn value_of(ctx: &mut Context, i: usize) -> Value {
@@ -18,9 +18,9 @@ pub fn value_of(ctx: &mut Context, i: usize) -> Value {
 ///
 /// WRONGTYPE if it is not a string.
 pub fn reply_value(reply: &mut Reply, value: &Value) -> CommandResult {
-    match value {
-        Value::Int(n) => reply.bulk_int(*n),
-        other => reply.bulk(&other.as_string()?),
+    match StringValue::of(value)? {
+        StringValue::Int(n) => reply.bulk_int(*n),
+        other => reply.bulk(&other.bytes()),
     }
     Ok(())
 }

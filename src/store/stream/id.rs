@@ -4,7 +4,6 @@
 //! grow, so they serve as order, as address and as clock at once: "everything after the last one I
 //! saw" is a range.
 
-use crate::resp::Error;
 use crate::store::shared_map::Key;
 use crate::util::number;
 
@@ -16,6 +15,10 @@ pub struct StreamId {
     /// Number within the millisecond.
     pub seq: u64,
 }
+
+/// The error for a text that is no ID.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct InvalidId;
 
 /// What an ID given to XADD leaves open.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,10 +36,6 @@ impl StreamId {
         ms: u64::MAX,
         seq: u64::MAX,
     };
-
-    /// The error for a text that is no ID.
-    pub const INVALID: Error =
-        Error::text("ERR Invalid stream ID specified as stream command argument");
 
     #[cfg(test)]
     pub const fn new(ms: u64, seq: u64) -> StreamId {
@@ -63,7 +62,7 @@ impl StreamId {
 
     /// Reads an ID where `-` and `+` stand for the smallest and the largest. If the sequence is left out it is
     /// `missing_seq`.
-    pub fn parse(text: &[u8], missing_seq: u64) -> Result<StreamId, Error> {
+    pub fn parse(text: &[u8], missing_seq: u64) -> Result<StreamId, InvalidId> {
         match text {
             b"-" => Ok(StreamId::MIN),
             b"+" => Ok(StreamId::MAX),
@@ -72,7 +71,7 @@ impl StreamId {
     }
 
     /// Reads an ID that must be one, `-` and `+` not allowed.
-    pub fn parse_strict(text: &[u8], missing_seq: u64) -> Result<StreamId, Error> {
+    pub fn parse_strict(text: &[u8], missing_seq: u64) -> Result<StreamId, InvalidId> {
         match split(text)? {
             (ms, None) => Ok(StreamId {
                 ms,
@@ -80,13 +79,13 @@ impl StreamId {
             }),
             (ms, Some(seq)) => Ok(StreamId {
                 ms,
-                seq: number::parse_u64_lenient(seq).ok_or(StreamId::INVALID)?,
+                seq: number::parse_u64_lenient(seq).ok_or(InvalidId)?,
             }),
         }
     }
 
     /// Reads the ID argument of XADD.
-    pub fn parse_new(text: &[u8]) -> Result<NewId, Error> {
+    pub fn parse_new(text: &[u8]) -> Result<NewId, InvalidId> {
         if text == b"*" {
             return Ok(NewId::Auto);
         }
@@ -129,9 +128,9 @@ impl Key for StreamId {
 }
 
 /// The time of an ID, and what follows the dash if there is one.
-fn split(text: &[u8]) -> Result<(u64, Option<&[u8]>), Error> {
+fn split(text: &[u8]) -> Result<(u64, Option<&[u8]>), InvalidId> {
     if text.len() > 127 {
-        return Err(StreamId::INVALID);
+        return Err(InvalidId);
     }
     let text = number::until_zero(text);
     let dash = text.iter().position(|&b| b == b'-');
@@ -139,7 +138,7 @@ fn split(text: &[u8]) -> Result<(u64, Option<&[u8]>), Error> {
         Some(at) => (&text[..at], Some(&text[at + 1..])),
         None => (text, None),
     };
-    Ok((number::parse_u64_lenient(ms).ok_or(StreamId::INVALID)?, seq))
+    Ok((number::parse_u64_lenient(ms).ok_or(InvalidId)?, seq))
 }
 
 impl std::fmt::Display for StreamId {

@@ -29,8 +29,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 pub use super::listpack::Element;
+use super::value::{Type, Value, WrongType};
 pub use group::{Group, Nack};
-pub use id::{NewId, StreamId};
+pub use id::{InvalidId, NewId, StreamId};
 pub use node::EntryRef;
 use node::{Master, Node};
 
@@ -312,32 +313,67 @@ impl Stream {
         let keys: Vec<[u8; 16]> = self.nodes.iter().map(|n| n.master_id.to_bytes()).collect();
         radix_nodes(&keys, 0)
     }
+}
 
-    /// Feeds what identifies the state of the stream to `hasher`.
-    #[cfg(debug_assertions)]
-    pub fn fingerprint(&self, hasher: &mut impl std::hash::Hasher) {
-        use std::hash::Hash;
-        let ids = [self.last_id, self.first_id, self.max_deleted_id];
-        ids.map(|id| (id.ms, id.seq)).hash(hasher);
-        (self.len, self.entries_added, self.groups.len()).hash(hasher);
-        for (name, group) in self.groups() {
-            let last = (group.last_id.ms, group.last_id.seq);
-            (name, last, group.entries_read).hash(hasher);
-            (group.pel().len(), group.consumers().count()).hash(hasher);
+impl Type for Stream {
+    fn of(value: &Value) -> Result<&Stream, WrongType> {
+        match value {
+            Value::Stream(stream) => Ok(stream),
+            _ => Err(WrongType),
         }
     }
 
-    /// Bytes the stream takes, roughly.
-    pub fn memory(&self) -> usize {
-        let nodes = self.nodes.capacity() * size_of::<Node>();
-        let lists: usize = self.nodes.iter().map(|n| n.list.capacity()).sum();
+    fn of_mut(value: &mut Value) -> Result<&mut Stream, WrongType> {
+        match value {
+            Value::Stream(stream) => Ok(Arc::make_mut(stream)),
+            _ => Err(WrongType),
+        }
+    }
+
+    fn into_value(self) -> Value {
+        Value::Stream(Arc::new(self))
+    }
+
+    fn name(&self) -> &'static str {
+        "stream"
+    }
+
+    fn encoding(&self) -> &'static str {
+        "stream"
+    }
+
+    /// The bytes are estimated. O(nodes + consumers + pending entries / 128).
+    fn memory(&self) -> usize {
+        let lists = self.nodes.iter().map(|n| n.list.capacity());
+        let groups = self.groups().map(|(name, g)| name.len() + g.memory());
         size_of::<Stream>()
-            + nodes
-            + lists
-            + self
-                .groups()
-                .map(|(name, g)| name.len() + g.memory())
-                .sum::<usize>()
+            + self.nodes.capacity() * size_of::<Node>()
+            + lists.sum::<usize>()
+            + groups.sum::<usize>()
+    }
+
+    fn serialized_len(&self) -> usize {
+        self.memory()
+    }
+
+    fn can_be_awaited(&self) -> bool {
+        true
+    }
+
+    fn is_costly_to_drop(&self) -> bool {
+        true
+    }
+
+    #[cfg(debug_assertions)]
+    fn fingerprint(&self, mut hasher: &mut dyn std::hash::Hasher) {
+        use std::hash::Hash;
+        let ids = [self.last_id, self.first_id, self.max_deleted_id];
+        ids.hash(&mut hasher);
+        (self.len, self.entries_added, self.groups.len()).hash(&mut hasher);
+        for (name, group) in self.groups() {
+            (name, group.last_id, group.entries_read).hash(&mut hasher);
+            (group.pel().len(), group.consumer_count()).hash(&mut hasher);
+        }
     }
 }
 
