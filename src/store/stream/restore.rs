@@ -36,7 +36,7 @@ impl Stream {
     /// What is wrong with them.
     pub fn restore(parts: Parts) -> Result<Stream, Flaw> {
         let mut stream = Stream::default();
-        let mut previous = None;
+        let (mut previous, mut newest) = (None, None);
         for (master_id, bytes) in parts.nodes {
             if previous.is_some_and(|previous| master_id <= previous) {
                 return Err("stream nodes are not in order");
@@ -44,14 +44,15 @@ impl Stream {
             let list = Listpack::from_bytes(bytes).ok_or("a stream node is no listpack")?;
             let node = Node { master_id, list };
             let (live, last) = check(&node).ok_or("a stream node is inconsistent")?;
-            previous = Some(last);
+            previous = Some(last.unwrap_or(master_id));
+            newest = last.or(newest);
             stream.len += live;
             stream.nodes.push_back(node);
         }
         if stream.len != parts.len {
             return Err("a stream has another number of entries than it says");
         }
-        if previous.is_some_and(|last| last > parts.last_id) {
+        if newest.is_some_and(|newest| newest > parts.last_id) {
             return Err("a stream has entries after its last ID");
         }
         stream.last_id = parts.last_id;
@@ -78,8 +79,9 @@ impl Stream {
     }
 }
 
-/// Looks through a node; returns how many entries it has that were not deleted, and the last ID of all.
-fn check(node: &Node) -> Option<(u64, StreamId)> {
+/// Checks a node. Returns how many entries it has that are not deleted, and the ID of the last of them. `None` if the node is
+/// inconsistent.
+fn check(node: &Node) -> Option<(u64, Option<StreamId>)> {
     let list = &node.list;
     let mut at = Listpack::first();
     let mut next = || {
@@ -132,7 +134,7 @@ fn check(node: &Node) -> Option<(u64, StreamId)> {
         last = Some(id);
         live += 1;
     }
-    ((live, dead) == (count, deleted)).then_some((live as u64, last?))
+    ((live, dead) == (count, deleted)).then_some((live as u64, last))
 }
 
 #[cfg(test)]
@@ -181,6 +183,34 @@ mod tests {
         };
         assert_eq!(ids(&restored), ids(&original));
         assert_eq!(restored.first_id, original.first_id);
+    }
+
+    #[test]
+    fn a_node_may_have_only_deleted_entries() {
+        let mut original = Stream::default();
+        let limits = NodeLimits {
+            bytes: 0,
+            entries: 0,
+        };
+        for ms in 1..=3 {
+            let fields = [(&b"f"[..], &b"v"[..])].into_iter();
+            let id = NewId::Exact(StreamId::new(ms, 0));
+            original.add(id, 0, fields, limits).unwrap();
+        }
+        original.delete(StreamId::new(3, 0));
+        original.trim(super::super::Trim::MinId(StreamId::new(3, 0)), false, 0);
+        assert_eq!((original.len(), original.node_count()), (0, 1));
+        let mut restored = Stream::restore(parts(&original)).unwrap();
+        assert_eq!((restored.len(), restored.node_count()), (0, 1));
+        // The last ID can be set below those of deleted entries.
+        original.last_id = StreamId::MIN;
+        assert!(Stream::restore(parts(&original)).is_ok());
+        let fields = [(&b"f"[..], &b"v"[..])].into_iter();
+        let id = NewId::Exact(StreamId::new(4, 0));
+        restored.add(id, 0, fields, limits).unwrap();
+        assert_eq!(restored.first_id, StreamId::new(4, 0));
+        assert_eq!(restored.trim(super::super::Trim::MaxLen(0), false, 0), 1);
+        assert_eq!(restored.node_count(), 0);
     }
 
     #[test]
