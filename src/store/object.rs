@@ -22,14 +22,16 @@ pub const NEVER: i64 = i64::MAX;
 
 /// A value with its expiry and its last use.
 pub struct Object {
+    /// The value.
     pub value: Value,
-    /// Unix time in milliseconds, or [`NEVER`]. Only [`super::Db`] changes it, since it counts such keys.
+    /// Unix time in milliseconds, or [`NEVER`]. Only [`super::Db`] changes it, because the shard's summary must follow.
     pub(super) expire: i64,
-    /// See [`AccessPolicy`]. Readers note their visit under a shared lock, hence the atomic.
+    /// The last use, as [`AccessPolicy`] encodes it. Atomic, because readers change it while they share the store's lock.
     used: AtomicU32,
 }
 
 impl Object {
+    /// An object that expires at `expire`, and was not used yet.
     pub fn new(value: Value, expire: i64) -> Object {
         Object {
             value,
@@ -38,17 +40,18 @@ impl Object {
         }
     }
 
-    /// When the key expires, if it does.
+    /// When the key expires: Unix time in milliseconds. `None` if it does not expire.
     pub fn expiry(&self) -> Option<i64> {
         (self.expire != NEVER).then_some(self.expire)
     }
 
+    /// Whether the expiry has passed at the Unix time `now`, in milliseconds.
     #[inline]
     pub fn is_expired(&self, now: i64) -> bool {
         self.expire <= now
     }
 
-    /// Notes a visit.
+    /// Records that the key was used.
     #[inline]
     pub fn visit(&self, usage: AccessPolicy) {
         let old = self.used.load(Relaxed);
@@ -58,11 +61,12 @@ impl Object {
         }
     }
 
-    /// The mark of the last use: a time for LRU, a time and a counter for LFU.
+    /// The last use, as [`AccessPolicy`] encodes it.
     pub fn used(&self) -> u32 {
         self.used.load(Relaxed)
     }
 
+    /// Replaces the record of the last use.
     pub fn set_used(&self, used: u32) {
         self.used.store(used, Relaxed);
     }
@@ -78,27 +82,38 @@ impl Clone for Object {
     }
 }
 
-/// How visits to keys are noted: as the time of the last one, or, under an LFU policy, as a
-/// counter that grows ever more slowly and decays.
+/// How the uses of keys are recorded: as the time of the last one, or, under an LFU policy, as a counter. The counter grows
+/// more slowly the higher it is, and decreases while the key is not used.
 #[derive(Clone, Copy, Debug)]
 pub enum AccessPolicy {
-    /// CLIENT NO-TOUCH: only the making of a key is.
-    Ignored { now: u32 },
-    /// Seconds of Unix time.
-    Lru { now: u32 },
-    /// Bits 8 to 23 are minutes of Unix time, the low 8 the counter.
+    /// Uses are not recorded (CLIENT NO-TOUCH). Only a new key gets the time of its creation.
+    Ignored {
+        /// Unix time in seconds.
+        now: u32,
+    },
+    /// The time of the last use.
+    Lru {
+        /// Unix time in seconds.
+        now: u32,
+    },
+    /// A time and a counter: see the head of this file.
     Lfu {
+        /// The lower 16 bits of the Unix time in minutes.
         minute: u16,
+        /// The setting `lfu-log-factor`: how slowly the counter grows.
         log_factor: u32,
+        /// The setting `lfu-decay-time`: after how many minutes without use the counter decreases by one. 0 means never.
         decay_time: u32,
+        /// A random number.
         dice: u32,
     },
 }
 
 impl AccessPolicy {
-    /// The counter of a key that was just made.
+    /// The counter of a new key.
     const LFU_INIT: u32 = 5;
 
+    /// The record of a use, after the record `old`.
     #[inline]
     fn visited(self, old: u32) -> u32 {
         match self {
@@ -112,7 +127,7 @@ impl AccessPolicy {
             } => {
                 let mut counter = self.frequency(old);
                 let above = counter.saturating_sub(Self::LFU_INIT);
-                // Up by one with probability 1 / (above × factor + 1).
+                // The counter increases with probability 1 / (above × log_factor + 1).
                 let chance = u64::from(u32::MAX) / (u64::from(above) * u64::from(log_factor) + 1);
                 if counter < 255 && u64::from(dice) <= chance {
                     counter += 1;
@@ -122,7 +137,7 @@ impl AccessPolicy {
         }
     }
 
-    /// The mark of a new key.
+    /// The record of a new key.
     pub fn fresh(self) -> u32 {
         match self {
             AccessPolicy::Ignored { now } | AccessPolicy::Lru { now } => now,
@@ -130,7 +145,8 @@ impl AccessPolicy {
         }
     }
 
-    /// The LFU counter of a mark, less its decay since then. OBJECT FREQ replies this.
+    /// The LFU counter in the record `used`, less its decay since then. OBJECT FREQ replies this. 0 unless the policy is
+    /// LFU.
     pub fn frequency(self, used: u32) -> u32 {
         match self {
             AccessPolicy::Lfu {

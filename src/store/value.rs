@@ -8,8 +8,8 @@
 //!   methods of the trait [`Type`].
 //!
 //! ```text
-//!   Value::of::<Stream>    "XADD key …"           Ok(&Stream), or Err(WrongType): the key holds a string
-//!   Value::as_type         "OBJECT ENCODING key"  &dyn Type, then .encoding(): "embstr", "stream", …
+//!   XLEN key               Stream::of(&value)           Ok(&Stream), or Err(WrongType) if the key holds a string
+//!   OBJECT ENCODING key    value.as_type().encoding()   "embstr", "stream", …
 //! ```
 //!
 //! # How to add a type

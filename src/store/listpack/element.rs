@@ -4,18 +4,21 @@
 
 use crate::util::number;
 
-/// More than the bytes of an element that are not its string: 5 in front and 5 behind.
+/// An element takes fewer bytes than this besides its string: at most 5 in front of it and 5 behind. An integer also takes
+/// fewer bytes: at most 1 + 8 + 1.
 pub(super) const OVERHEAD: usize = 11;
 
-/// What an element is.
+/// The value of an element.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Element<'a> {
+    /// A string that is the decimal form of this integer.
     Int(i64),
+    /// Any other string.
     Str(&'a [u8]),
 }
 
 impl Element<'_> {
-    /// Whether the element stands for these bytes.
+    /// Whether the element, as a string, is equal to `bytes`.
     pub fn equals(&self, bytes: &[u8]) -> bool {
         match *self {
             Element::Str(own) => own == bytes,
@@ -24,20 +27,23 @@ impl Element<'_> {
     }
 }
 
-/// Takes the elements that [`Listpack::append`] adds.
+/// Encodes elements at the end of a buffer. See [`Listpack::append`](super::Listpack::append).
 pub struct ListpackWriter<'a> {
+    /// The buffer.
     pub(super) out: &'a mut Vec<u8>,
+    /// How many elements were written.
     pub(super) count: usize,
 }
 
 impl ListpackWriter<'_> {
+    /// Adds an integer.
     #[inline]
     pub fn int(&mut self, value: i64) {
         push_int(self.out, value);
         self.count += 1;
     }
 
-    /// Adds a string, as an integer if it is the decimal form of one.
+    /// Adds a string. It is stored as an integer if it is the decimal form of one.
     #[inline]
     pub fn string(&mut self, bytes: &[u8]) {
         if matches!(bytes.first(), Some(b'0'..=b'9' | b'-'))
@@ -50,13 +56,14 @@ impl ListpackWriter<'_> {
     }
 }
 
+/// Appends the element for an integer.
 #[inline]
 fn push_int(out: &mut Vec<u8>, value: i64) {
     let (bytes, len) = encode_int(value);
     out.extend_from_slice(&bytes[..len]);
 }
 
-/// The element for an integer, and how many bytes of the array it takes.
+/// The element for an integer, as the first bytes of an array, and the number of these bytes.
 #[inline]
 pub(super) fn encode_int(value: i64) -> ([u8; OVERHEAD], usize) {
     let mut out = [0; OVERHEAD];
@@ -81,6 +88,7 @@ pub(super) fn encode_int(value: i64) -> ([u8; OVERHEAD], usize) {
     (out, size + 2)
 }
 
+/// Appends the element for a string.
 fn push_string(out: &mut Vec<u8>, bytes: &[u8]) {
     let len = bytes.len();
     let head = match len {
@@ -102,11 +110,11 @@ fn push_string(out: &mut Vec<u8>, bytes: &[u8]) {
     push_backlen(out, head + len);
 }
 
-/// How many bytes the length of an element of `len` bytes takes when written behind it.
+/// How many bytes the backlen of an element has. `len` is the length of the element without its backlen.
 #[inline]
 pub(super) fn backlen_size(len: usize) -> usize {
     match len {
-        // The bounds are Redis's: at each, one byte more than necessary.
+        // These are Redis's bounds. The second and later ones are lower than necessary by one: 16383 fits into two bytes.
         0..128 => 1,
         128..16_383 => 2,
         16_383..2_097_151 => 3,
@@ -115,13 +123,14 @@ pub(super) fn backlen_size(len: usize) -> usize {
     }
 }
 
-/// The length, 7 bits a byte, to be read from its last byte backwards: all but the first byte have the top bit set.
+/// Appends the backlen of an element: `len`, with 7 bits per byte. It is read backwards from its last byte. All bytes but the
+/// first have the top bit set.
 fn push_backlen(out: &mut Vec<u8>, len: usize) {
     let size = backlen_size(len);
     out.extend((0..size).rev().map(|i| backlen_byte(len, i, size)));
 }
 
-/// The byte of such a length, of `size` bytes, that holds its bits from 7 × `i` on.
+/// The byte of a backlen of `size` bytes that holds the bits of `len` from 7 × `i` on.
 #[inline]
 pub(super) fn backlen_byte(len: usize, i: usize, size: usize) -> u8 {
     let bits = (len >> (7 * i)) as u8 & 0x7F;

@@ -29,6 +29,7 @@ impl Listpack {
         }
     }
 
+    /// Whether there are no elements.
     pub fn is_empty(&self) -> bool {
         Listpack::first() == self.end()
     }
@@ -38,7 +39,7 @@ impl Listpack {
         (!self.is_empty()).then(|| self.previous(self.end()))
     }
 
-    /// The position of the element with this index. Negative ones count from the end: −1 is the last.
+    /// The position of the element with this index. Negative indexes count from the end: −1 is the last element.
     pub fn seek(&self, index: i64) -> Option<usize> {
         let (len, distance) = (self.len(), usize::try_from(index.unsigned_abs()).ok()?);
         let index = match index {
@@ -58,12 +59,12 @@ impl Listpack {
         Some(at)
     }
 
-    /// All elements, from either end.
+    /// All elements. The iterator works from both ends.
     pub fn iter(&self) -> ListpackIter<'_> {
         self.iter_from(Listpack::first())
     }
 
-    /// The elements from position `at` on, from either end.
+    /// The elements from position `at` on. The iterator works from both ends.
     pub fn iter_from(&self, at: usize) -> ListpackIter<'_> {
         ListpackIter {
             list: self,
@@ -72,8 +73,8 @@ impl Listpack {
         }
     }
 
-    /// The position of the first element from `at` on that stands for `bytes`. After each comparison `skip` elements are
-    /// passed over: 1 finds a field in a list of fields and values.
+    /// The position of the first element from `at` on that is equal to `bytes`. After each comparison, `skip` elements are
+    /// skipped: with 1, this finds a field in a list of fields and values.
     pub fn find(&self, mut at: usize, bytes: &[u8], skip: usize) -> Option<usize> {
         let number = number::parse_i64(bytes);
         while at < self.end() {
@@ -102,7 +103,7 @@ impl Listpack {
         let mut writer = ListpackWriter { out: own, count: 0 };
         write(&mut writer);
         let added = writer.count;
-        // They were written behind everything; this moves them to their place.
+        // The elements were written behind the end. This moves them to their place.
         let bytes = own.len() - old;
         own[at..].rotate_right(bytes);
         seal(own, added as isize);
@@ -125,10 +126,12 @@ impl Listpack {
         self.insert(self.next(at), bytes);
     }
 
+    /// Inserts an element before all others.
     pub fn push_front(&mut self, bytes: &[u8]) {
         self.insert(Listpack::first(), bytes);
     }
 
+    /// Inserts an element after all others.
     pub fn push_back(&mut self, bytes: &[u8]) {
         self.insert(self.end(), bytes);
     }
@@ -145,7 +148,7 @@ impl Listpack {
         seal(own, added as isize);
     }
 
-    /// Puts an element in place of the one at `at`.
+    /// Replaces the element at `at`.
     pub fn replace(&mut self, at: usize, bytes: &[u8]) {
         self.reserve(bytes.len() + OVERHEAD);
         self.replace_with(at, |w| w.string(bytes));
@@ -156,7 +159,7 @@ impl Listpack {
         self.delete_range(at, 1);
     }
 
-    /// Deletes up to `count` elements from position `at` on, and tells how many there were.
+    /// Deletes up to `count` elements from position `at` on. Returns how many it deleted.
     pub fn delete_range(&mut self, at: usize, count: usize) -> usize {
         let (mut to, mut deleted) = (at, 0);
         while deleted < count && to < self.end() {
@@ -184,11 +187,13 @@ impl Element<'_> {
     }
 }
 
-/// Elements of a list, see [`Listpack::iter`].
+/// Elements of a list, from both ends. See [`Listpack::iter`].
 #[derive(Clone)]
 pub struct ListpackIter<'a> {
     list: &'a Listpack,
+    /// The position of the next element from the front.
     front: usize,
+    /// The position after the next element from the back.
     back: usize,
 }
 
@@ -245,7 +250,7 @@ mod tests {
             (model.len(), model.is_empty())
         );
         assert!(Listpack::from_bytes(list.as_bytes().to_vec()).is_some());
-        // Whatever was done to it, the bytes are those of a list that was made at once.
+        // The bytes are those of a list to which the elements were appended at once.
         let mut fresh = Listpack::default();
         fresh.append(|w| model.iter().for_each(|s| w.string(s)));
         assert_eq!(fresh.as_bytes(), list.as_bytes());

@@ -87,8 +87,8 @@ const END: u8 = 0xFF;
 /// What the header says when it does not know the number of elements.
 const UNKNOWN: u16 = u16::MAX;
 
-/// A list of elements. Positions are byte offsets; [`Listpack::first`] is the only one to begin with. A clone shares the
-/// bytes until one of the two changes.
+/// A list of elements. Positions are byte offsets; a walk begins at [`Listpack::first`]. A clone shares the bytes until one
+/// of both changes.
 #[derive(Clone)]
 pub struct Listpack(Arc<Vec<u8>>);
 
@@ -99,29 +99,32 @@ impl Default for Listpack {
 }
 
 impl Listpack {
+    /// An empty list with room for this many bytes.
     pub fn with_capacity(bytes: usize) -> Listpack {
         let mut own = Vec::with_capacity(bytes.max(HEADER + 1));
         own.extend_from_slice(&Listpack::default().0);
         Listpack(Arc::new(own))
     }
 
-    /// How many bytes the list takes.
+    /// How many bytes the list has.
     pub fn bytes(&self) -> usize {
         self.0.len()
     }
 
+    /// How many bytes are allocated.
     pub fn capacity(&self) -> usize {
         self.0.capacity()
     }
 
+    /// Frees the memory that is not used. Does nothing if a snapshot shares the list.
     pub fn shrink_to_fit(&mut self) {
         if let Some(own) = Arc::get_mut(&mut self.0) {
             own.shrink_to_fit();
         }
     }
 
-    /// Makes room for `bytes` more, and for a quarter of the list at least, so that many small additions cost few
-    /// reallocations and a small list wastes little.
+    /// Makes room for `bytes` more. Grows by at least a quarter of the list, so that many small insertions cost few
+    /// reallocations and a small list leaves little memory unused.
     fn reserve(&mut self, bytes: usize) {
         let own = Arc::make_mut(&mut self.0);
         if own.capacity() - own.len() < bytes {
@@ -139,7 +142,7 @@ impl Listpack {
         self.0.len() - 1
     }
 
-    /// The element at `at`, and the position of the next.
+    /// The element at `at`, and the position of the next element.
     #[inline]
     pub fn get(&self, at: usize) -> (Element<'_>, usize) {
         let rest = &self.0[at..];
@@ -183,8 +186,8 @@ impl Listpack {
         }
     }
 
-    /// The integer at `at`, and the position of the next element. A string counts as 0; no list that
-    /// was built here has one where this is asked.
+    /// The integer at `at`, and the position of the next element. A string counts as 0; callers call this only where the
+    /// format has an integer.
     #[inline]
     pub fn int(&self, at: usize) -> (i64, usize) {
         match self.get(at) {
@@ -199,7 +202,7 @@ impl Listpack {
         self.get(at).1
     }
 
-    /// The position after `n` elements from `at` on.
+    /// The position `n` elements after `at`.
     #[inline]
     pub fn skip(&self, mut at: usize, n: usize) -> usize {
         for _ in 0..n {
@@ -208,7 +211,7 @@ impl Listpack {
         at
     }
 
-    /// The position of the element before `at`, which must not be the first.
+    /// The position of the element before `at`. `at` is not the first element.
     pub fn previous(&self, at: usize) -> usize {
         let (mut len, mut shift, mut i) = (0usize, 0, at - 1);
         loop {
@@ -223,7 +226,7 @@ impl Listpack {
         i - len
     }
 
-    /// Appends elements: `write` is handed a writer that takes them.
+    /// Appends elements, which `write` gives to its writer.
     pub fn append(&mut self, write: impl FnOnce(&mut ListpackWriter<'_>)) {
         let own = Arc::make_mut(&mut self.0);
         own.pop();
@@ -234,7 +237,7 @@ impl Listpack {
         seal(own, added as isize);
     }
 
-    /// Puts an integer in place of the element at `at`.
+    /// Replaces the element at `at` by an integer.
     pub fn replace_int(&mut self, at: usize, value: i64) {
         let next = self.next(at);
         let (new, len) = encode_int(value);
@@ -246,7 +249,7 @@ impl Listpack {
         }
     }
 
-    /// Puts what `write` writes, one element, in place of the one at `at`.
+    /// Replaces the element at `at` by the one element that `write` writes.
     fn replace_with(&mut self, at: usize, write: impl FnOnce(&mut ListpackWriter<'_>)) {
         let next = self.next(at);
         let own = Arc::make_mut(&mut self.0);
@@ -263,8 +266,8 @@ impl Listpack {
         }
     }
 
-    /// A list from bytes that came from outside; `None` unless they are one, whole and consistent, so that all other
-    /// methods can trust it.
+    /// The list in these bytes, which came from outside. `None` if they are not a consistent list. All other methods trust
+    /// a list that passed this check.
     pub fn from_bytes(bytes: Vec<u8>) -> Option<Listpack> {
         let end = bytes.len().checked_sub(1)?;
         let header = bytes.get(..HEADER)?;
@@ -301,13 +304,13 @@ impl Listpack {
         (claimed == UNKNOWN || u64::from(claimed) == count).then(|| Listpack(Arc::new(bytes)))
     }
 
-    /// The list as it stands in memory, in RDB files and on the way to a replica.
+    /// The bytes of the list: as in memory, so in RDB files and in a copy for a replica.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 }
 
-/// Brings the header up to date after `added` elements came, or went if negative.
+/// Updates the header after `added` elements were added; a negative number were removed.
 fn seal(bytes: &mut [u8], added: isize) {
     let len = bytes.len() as u32;
     bytes[..4].copy_from_slice(&len.to_le_bytes());
