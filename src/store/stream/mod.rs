@@ -7,8 +7,8 @@
 //!                 ┌───────┐       ┌───────┐       ┌───────┐
 //!                 │ ····· │       │ ····· │       │ ···   │ ◄── XADD appends here
 //!                 └───────┘       └───────┘       └───────┘
-//!         ▲                       ▲
-//!         └ XTRIM removes nodes   └ XRANGE 1750 finds its node by binary search
+//!                     ▲               ▲
+//!  XTRIM removes here ┘              └── XRANGE 1750 finds its node by binary search
 //! ```
 //!
 //! Adding and trimming work at the ends, and the node of an ID is found in O(log n). An entry takes only a few bytes besides
