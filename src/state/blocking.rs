@@ -420,7 +420,7 @@ impl Blocking {
         }
         let can_be_awaited = |keys: &Keyspace, key: &[u8]| {
             keys.get(key)
-                .is_some_and(|object| object.value.as_type().can_be_awaited())
+                .is_some_and(|object| object.value.can_be_awaited())
         };
         let queues = lock(&self.queues);
         let keys = queues.get(&index).into_iter().flat_map(HashMap::keys);

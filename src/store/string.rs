@@ -125,6 +125,7 @@ impl Type for StringValue {
         }
     }
 
+    #[inline]
     fn memory(&self) -> usize {
         match self {
             StringValue::Int(_) => 0,
@@ -150,6 +151,7 @@ impl Type for StringValue {
         }
     }
 
+    #[inline]
     fn can_be_awaited(&self) -> bool {
         false
     }

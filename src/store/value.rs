@@ -14,7 +14,7 @@
 //!
 //! # How to add a type
 //!
-//! Write its file with an `impl Type`, add a variant to [`Value`], and an arm to [`Value::as_type`]. The compiler then
+//! Write its file with an `impl Type`, add a variant to [`Value`], and an arm to the macro `with_type`. The compiler then
 //! demands an arm in `persistence/rdb/save.rs`, which writes the value to an RDB file.
 //!
 //! # Invariants
@@ -91,14 +91,36 @@ pub trait Type {
     fn fingerprint(&self, hasher: &mut dyn std::hash::Hasher);
 }
 
+/// Evaluates an expression with the value as its own Rust type. This is the only `match` over all types in the store.
+macro_rules! with_type {
+    ($value:expr, $typed:ident => $result:expr) => {
+        match $value {
+            Value::String($typed) => $result,
+            Value::Stream(shared) => {
+                let $typed = &**shared;
+                $result
+            }
+        }
+    };
+}
+
 impl Value {
-    /// The value as what all types have in common. This is the only `match` over all types in the store.
+    /// The value as what all types have in common.
     #[inline]
     pub fn as_type(&self) -> &dyn Type {
-        match self {
-            Value::String(string) => string,
-            Value::Stream(stream) => &**stream,
-        }
+        with_type!(self, typed => typed)
+    }
+
+    /// [`Type::can_be_awaited`]. Called for each SET, so without a dynamic call.
+    #[inline]
+    pub fn can_be_awaited(&self) -> bool {
+        with_type!(self, typed => typed.can_be_awaited())
+    }
+
+    /// [`Type::is_costly_to_drop`]. Called for each SET, so without a dynamic call.
+    #[inline]
+    pub fn is_costly_to_drop(&self) -> bool {
+        with_type!(self, typed => typed.is_costly_to_drop())
     }
 
     /// The value for a string that a client sent. It is stored as an integer if it is the decimal form of one.
