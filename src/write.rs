@@ -487,7 +487,7 @@ mod tests {
 
     fn set(store: &mut Store, db: usize, key: &[u8]) {
         let ttl = Ttl::Clear;
-        store.dbs[db].set(key, Value::Int(1), ttl, AccessPolicy::Lru { now: 0 }, 0);
+        store.dbs[db].set(key, Value::int(1), ttl, AccessPolicy::Lru { now: 0 }, 0);
     }
 
     /// The words of the log so far.

@@ -40,6 +40,7 @@ use crate::state::failover;
 use crate::state::propagation::Propagation;
 use crate::state::session::Session;
 use crate::state::shutdown;
+use crate::store::stream::InvalidId;
 use crate::store::{AccessPolicy, Db, Object, Ttl, Type, WrongType};
 
 /// How a handler ends: it has written its reply, or the executor replies with this error instead.
@@ -48,6 +49,12 @@ pub type CommandResult = Result<(), Error>;
 impl From<WrongType> for Error {
     fn from(_: WrongType) -> Error {
         Error::WRONG_TYPE
+    }
+}
+
+impl From<InvalidId> for Error {
+    fn from(_: InvalidId) -> Error {
+        Error::text("ERR Invalid stream ID specified as stream command argument")
     }
 }
 

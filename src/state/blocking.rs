@@ -489,7 +489,7 @@ mod tests {
 
     fn set_k(db: &mut Db) {
         let ttl = Ttl::Clear;
-        db.set(b"k", Value::Int(7), ttl, AccessPolicy::Lru { now: 0 }, 0);
+        db.set(b"k", Value::int(7), ttl, AccessPolicy::Lru { now: 0 }, 0);
     }
 
     #[test]

@@ -327,7 +327,7 @@ mod tests {
             let mut store = other.write();
             store.dbs[0].set(
                 b"k",
-                Value::Int(1),
+                Value::int(1),
                 Ttl::Clear,
                 AccessPolicy::Lru { now: 0 },
                 0,

@@ -1,22 +1,22 @@
-//! One database: the map from keys to objects.
+//! One database: its keys, their expiry, and what changes to them report.
 //!
-//! The keys are in a [`Sharded`] map, whose shards hold some two thousand keys each. Growth, the copy that a writer makes
-//! for a snapshot, and each step of the expiry cycle concern one shard, so none of them takes long.
+//! The keys are in a [`Keyspace`]: a [`Sharded`] map whose shards hold some two thousand keys each. Growth, the copy that a
+//! writer makes because of a snapshot, and each step of the expiry cycle affect one shard. So none of them takes long.
 //!
 //! # Expiry
 //!
-//! A key is *expired* from the moment its expiry has passed, and *deleted* at one of three occasions:
+//! A key has *expired* from the moment its expiry has passed. The server *deletes* it on one of three occasions:
 //!
-//! * a reader meets it: the reader may change nothing, and acts as if the key did not exist; the executor deletes it
-//!   afterwards;
-//! * a writer meets it, and deletes it first;
-//! * the cron sweeps the keyspace ([`Db::sweep`]).
+//! * A reader finds it. A reader cannot change data, so it acts as if the key did not exist, and the executor deletes the
+//!   key afterwards ([`Db::expire_if_due`]).
+//! * A writer finds it, and deletes it first ([`Db::get_mut`]).
+//! * The cron sweeps the keyspace ([`Db::sweep`]).
 //!
-//! A replica does not decide when keys expire, and one that is writable decides it for some keys ([`ExpiryPolicy`]).
+//! That is what a primary does. A replica waits for its primary to delete keys: see [`ExpiryPolicy`].
 //!
-//! Each shard has a summary ([`Expiries`]): how many of its keys have an expiry, and a time before which none expires. So
-//! a sweep passes over shards in which nothing is due, and reads the entries of the others in the order in which they lie
-//! in memory. There is no second table of expiries.
+//! Each shard has a summary ([`Expiries`]): how many of its keys have an expiry, and a time before which none of them
+//! expires. So a sweep skips shards in which nothing is due, and reads the entries of the other shards in the order in
+//! which they lie in memory. There is no second table of expiries.
 //!
 //! ```text
 //!   shard           0                1                2                3
@@ -25,38 +25,41 @@
 //!                                                     └ at 17:00:00 the sweep reads this one
 //! ```
 //!
-//! A sweep is a walk in steps ([`Db::SWEEP_STEP`]), and its cursor is one of SCAN. When the walk leaves a shard, it takes the
-//! summary of that shard anew.
+//! A sweep is a walk in bounded steps ([`Db::SWEEP_STEP`]), with a cursor as SCAN has. When the walk leaves a shard that it
+//! has read, it computes that shard's summary anew.
 //!
 //! # Snapshots
 //!
-//! An RDB file and a replica need all keys as they were at one moment, while clients go on changing them. Redis forks for
-//! that, and the kernel copies each page that is written to. Here [`Db::snapshot`] shares all shards, and a writer copies a
-//! shard before it changes it, if a snapshot still shares it. The nodes of a stream are shared in the same way.
+//! [`Db::snapshot`] shares all shards. A writer copies a shard before it changes it, if a snapshot still shares it. See
+//! [`super`] for the whole picture.
 //!
 //! # What a change leaves behind
 //!
-//! The Db reports what happened to it ([`super::reports`]). A large value that was removed takes long to drop, so it is kept
-//! as [`Garbage`] until the lock is released.
+//! The Db records what happened to it as reports ([`super::reports`]). Dropping a large value takes long, so a removed one
+//! is kept as [`Garbage`] until the lock is released.
 //!
 //! # Invariants
 //!
-//! * No key of a shard expires before the `next_expiry` of its summary.
-//! * A key is in `own_volatile` if a client of this server, while it was a writable replica, gave it an expiry and the cron
-//!   has not looked at it since. (The key may be gone, or have no expiry any more.)
+//! * No key of a shard expires before the `next_expiry` of the shard's summary.
+//! * `own_volatile` contains each key to which a client of this server gave an expiry while the server was a writable
+//!   replica, until [`Db::sweep_own`] finds that the key has expired, is gone, or has no expiry any more.
 
 use super::dict::Entry;
 use super::keyspace::{Expiries, Keyspace};
-use super::object::{AccessPolicy, NEVER, Object, Value};
+use super::object::{AccessPolicy, NEVER, Object};
 use super::reports::{Class, Reports};
 use super::sharded::{Sharded, Work};
 use super::small_bytes::SmallBytes;
+use super::value::Value;
 
-/// What was taken out of the store, to be dropped when the lock is free.
+/// Data that was removed from the store and is dropped after the lock is released.
 #[allow(dead_code, reason = "kept to be dropped")]
 pub enum Garbage {
+    /// A large value.
     Value(Value),
+    /// All keys that a database had.
     Keyspace(Keyspace),
+    /// The names of keys that were in `own_volatile`.
     Names(Sharded<()>),
 }
 
@@ -72,7 +75,7 @@ pub enum Ttl {
 }
 
 impl Ttl {
-    /// The expiry of a key after the value was set. `before` is its expiry until then.
+    /// The expiry of the key after its value was set. `before` is the expiry until then.
     fn applied_to(self, before: i64) -> i64 {
         match self {
             Ttl::Keep => before,
@@ -86,31 +89,33 @@ impl Ttl {
 #[derive(Default)]
 pub struct Db {
     keys: Keyspace,
-    /// What writers do with keys that have expired.
+    /// What writers do with expired keys. The `WriteTxn` sets it before each change.
     pub expiry: ExpiryPolicy,
     /// What happened since the reports were last taken.
     pub reports: Reports,
     garbage: Vec<Garbage>,
-    /// Names of keys that got an expiry under [`ExpiryPolicy::DeleteHere`]: the primary does not know them.
+    /// Names of keys that got an expiry under [`ExpiryPolicy::DeleteHere`]. The primary may not know them.
     own_volatile: Sharded<()>,
 }
 
-/// What a writer does with an expired key that it meets.
+/// What a writer does with an expired key that it finds.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub enum ExpiryPolicy {
-    /// The key is deleted: this server decides when keys expire.
+    /// The writer deletes the key. On a primary.
     #[default]
     Delete,
-    /// The key is deleted on this server alone, a writable replica. DEL finds it. Expiries that are set are noted, because
-    /// the primary may not know those keys and so does not delete them.
+    /// The writer deletes the key on this server only; DEL counts it as a key that existed. On a writable replica, for its
+    /// own clients. The primary may not know the keys that these clients set, so it does not delete them when they expire.
+    /// Therefore the Db records each key that gets an expiry (`own_volatile`).
     DeleteHere,
-    /// The key is hidden, and stays until the primary has it deleted: the server is a replica.
+    /// The writer acts as if the key did not exist, and the key stays until the primary deletes it. On a replica.
     Hide,
-    /// The key is there as any other: the writer is the primary itself.
+    /// The writer treats the key like any other key. On a replica, for the commands that come from its primary.
     Ignore,
 }
 
 impl ExpiryPolicy {
+    /// Whether writers delete expired keys.
     fn deletes(self) -> bool {
         matches!(self, ExpiryPolicy::Delete | ExpiryPolicy::DeleteHere)
     }
@@ -127,7 +132,7 @@ impl Db {
         self.keys.clone()
     }
 
-    /// Deletes a key if it has expired.
+    /// Deletes a key if it has expired. Only under [`ExpiryPolicy::Delete`].
     pub fn expire_if_due(&mut self, key: &[u8], now: i64) {
         if self.expiry == ExpiryPolicy::Delete
             && self.get_any(key).is_some_and(|o| o.is_expired(now))
@@ -136,13 +141,15 @@ impl Db {
         }
     }
 
-    /// Whether a key that is told to expire at `at` goes at once. On a replica it stays until the primary deletes it.
+    /// Whether a key that gets the expiry `at` is deleted at once, because that time has passed. Never on a replica, which
+    /// waits until its primary deletes the key.
     pub fn goes_at_once(&self, at: i64, now: i64) -> bool {
         at <= now && self.expiry == ExpiryPolicy::Delete
     }
 
-    /// Handles an expired key that a writer meets: deletes it if this server may. Returns whether the key counts as absent.
-    fn lets_go(&mut self, key: &[u8]) -> bool {
+    /// Deletes an expired key that a writer found, if the policy allows that. Returns whether the writer must treat the key
+    /// as absent.
+    fn handle_expired(&mut self, key: &[u8]) -> bool {
         if self.expiry.deletes() {
             self.expire_key(key);
         }
@@ -161,27 +168,30 @@ impl Db {
         self.get_any(key).filter(|o| !o.is_expired(now))
     }
 
-    /// The same for a change of the value. A key that has expired is deleted first.
+    /// The object at `key`, for a writer. If the key has expired, the policy decides ([`ExpiryPolicy`]).
     pub fn get_mut(&mut self, key: &[u8], now: i64) -> Option<&mut Object> {
         let hash = self.hash(key);
-        // Asked twice because of the expired case, which borrows the whole; the second time it is cached.
+        // Two lookups, because the case of an expired key needs `&mut self`. The second one finds its memory in the cache.
         let object = self.keys.0.get(hash, key)?;
-        if object.is_expired(now) && self.lets_go(key) {
+        if object.is_expired(now) && self.handle_expired(key) {
             return None;
         }
         #[cfg(debug_assertions)]
         if let Some(object) = self.keys.0.get(hash, key) {
-            self.reports.lend(key, &object.value);
+            self.reports.audit_before_change(key, &object.value);
         }
         self.keys.0.get_mut(hash, key)
     }
 
-    /// Touches the memory in which `keys` are, or would be, so that looking them up afterwards does not wait
-    /// for it.
+    /// Reads the memory that lookups of `keys` will need, so that it is in the processor's cache when the commands of a
+    /// pipeline run. Takes [`Db::WARM`] keys at most.
     ///
-    /// A lookup in a large keyspace is two visits to memory that is in no cache, the second of which has to
-    /// wait for the first. The lookups of a pipeline would do that one after the other. Here all first visits are made
-    /// in a row, and then all second ones; none waits for another, and the processor makes many at once.
+    /// A lookup in a large keyspace reads two places that are in no cache: a slot of the index, and then the entry. The
+    /// second read must wait for the first. Here all slots are read first, and then all entries. These reads do not depend
+    /// on each other, so the processor waits for many at the same time.
+    ///
+    /// Measured on 2 cores with `redis-benchmark -c 20 -P 256 -r 100000`: 8 to 10 % more SETs and GETs per second while the
+    /// machine was idle otherwise, and more while it was busy (medians of 7 runs: 43 % and 22 %).
     pub fn warm<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
         let mut slots = [(0, 0u64); Db::WARM];
         let mut n = 0;
@@ -200,11 +210,13 @@ impl Db {
     /// How many keys [`Db::warm`] takes at once.
     pub const WARM: usize = 16;
 
+    /// Whether there is a key that has not expired.
     pub fn contains(&self, key: &[u8], now: i64) -> bool {
         self.get(key, now).is_some()
     }
 
-    /// Sets `key` to `value`, whatever was there before. One whose time had come counts as expired.
+    /// Sets `key` to `value`, whether the key existed or not. If the old value had expired, and this server deletes expired
+    /// keys, its expiry is reported.
     pub fn set(&mut self, key: &[u8], value: Value, ttl: Ttl, usage: AccessPolicy, now: i64) {
         let hash = self.hash(key);
         let can_be_awaited = value.can_be_awaited();
@@ -245,8 +257,8 @@ impl Db {
         }
     }
 
-    /// Inserts an object as it was taken out of a database. The key is absent, or present but expired and hidden; then
-    /// the hidden object is dropped.
+    /// Inserts an object that was removed from another key or database. The key is absent, or present but expired and
+    /// hidden. A hidden object is dropped.
     pub fn insert(&mut self, key: &[u8], object: Object) {
         if let Some(hidden) = self.take(key) {
             self.discard(hidden.value);
@@ -262,7 +274,7 @@ impl Db {
         }
     }
 
-    /// Changes when an existing key expires; [`NEVER`] takes the expiry away.
+    /// Sets the expiry of an existing key; [`NEVER`] removes it.
     pub fn set_expiry(&mut self, key: &[u8], at: i64) {
         let hash = self.hash(key);
         if let Some((object, expiries)) = self.keys.0.get_with_summary(hash, key) {
@@ -274,7 +286,7 @@ impl Db {
         }
     }
 
-    /// On a writable replica: notes that `key` expires at `at`. Mirrors `rememberSlaveKeyWithExpire`.
+    /// Records a key that gets an expiry on a writable replica. Mirrors `rememberSlaveKeyWithExpire`.
     #[inline]
     fn note_own_expiry(&mut self, key: &[u8], at: i64) {
         if at != NEVER && self.expiry == ExpiryPolicy::DeleteHere {
@@ -283,10 +295,11 @@ impl Db {
         }
     }
 
-    /// Takes a key out. One that has expired counts as absent, except on a writable replica, as in Redis.
+    /// Removes a key and returns its object. A key that has expired counts as absent, except on a writable replica, as in
+    /// Redis.
     pub fn remove(&mut self, key: &[u8], now: i64) -> Option<Object> {
         let is_expired = self.get_any(key)?.is_expired(now);
-        if is_expired && self.expiry != ExpiryPolicy::DeleteHere && self.lets_go(key) {
+        if is_expired && self.expiry != ExpiryPolicy::DeleteHere && self.handle_expired(key) {
             return None;
         }
         let object = self.take(key)?;
@@ -294,14 +307,15 @@ impl Db {
         Some(object)
     }
 
+    /// Reports that a key was removed that had this value.
     fn report_removal(&mut self, key: &[u8], value: &Value) {
         self.reports.modified(key);
         if value.can_be_awaited() {
-            self.reports.ready(key); // clients that wait for it learn that it is gone
+            self.reports.ready(key); // clients that wait for the key may get an error now
         }
     }
 
-    /// Removes a key for good and tells whether it was there.
+    /// Removes a key and drops its value. Returns whether the key existed; see [`Db::remove`].
     pub fn delete(&mut self, key: &[u8], now: i64) -> bool {
         match self.remove(key, now) {
             Some(object) => {
@@ -312,6 +326,7 @@ impl Db {
         }
     }
 
+    /// Removes a key without a report.
     fn take(&mut self, key: &[u8]) -> Option<Object> {
         let hash = self.hash(key);
         Some(self.keys.0.remove(hash, key)?.value)
@@ -325,6 +340,7 @@ impl Db {
         }
     }
 
+    /// Reports that a key was deleted because it had expired.
     fn report_expiry(&mut self, key: &[u8], value: &Value) {
         self.reports.expired(key);
         self.event(Class::Expired, "expired", key);
@@ -343,10 +359,11 @@ impl Db {
         self.reports.ready(key);
     }
 
-    /// Says that the value at `key` was changed in a way that Redis does not signal, as XACK does.
+    /// Declares that the value at `key` was changed in a way that Redis does not signal, as XACK does. For the audit of
+    /// debug builds ([`super::reports`]).
     #[inline]
     pub fn changed_silently(&mut self, key: &[u8]) {
-        self.reports.excuse(key);
+        self.reports.audit_reported(key);
     }
 
     /// Reports a keyspace event. Mirrors `notifyKeyspaceEvent`.
@@ -355,7 +372,7 @@ impl Db {
         self.reports.event(class, name, key);
     }
 
-    /// In debug builds, panics if a value was changed and that was not reported.
+    /// In debug builds, panics if a value was changed and the change was not reported.
     pub fn audit(&mut self) {
         #[cfg(debug_assertions)]
         {
@@ -364,23 +381,24 @@ impl Db {
         }
     }
 
-    /// Puts aside what is costly to drop.
+    /// Drops a value that was removed: after the lock is released if that takes long, else now.
     fn discard(&mut self, value: Value) {
         if value.is_costly_to_drop() {
             self.garbage.push(Garbage::Value(value));
         }
     }
 
-    /// What waits to be dropped, outside the lock.
+    /// Takes out the data that is to be dropped after the lock is released.
     pub fn take_garbage(&mut self) -> Vec<Garbage> {
         std::mem::take(&mut self.garbage)
     }
 
+    /// Whether [`Db::take_garbage`] returns anything.
     pub fn has_garbage(&self) -> bool {
         !self.garbage.is_empty()
     }
 
-    /// Removes every key and tells how many there were.
+    /// Removes all keys, expired ones included, and returns how many there were. O(1); the reports take the old keys.
     pub fn clear(&mut self) -> usize {
         let removed = self.len();
         if removed > 0 {
@@ -391,20 +409,20 @@ impl Db {
         removed
     }
 
-    /// Forgets which keys got an expiry from clients of this server while it was a writable replica.
+    /// Empties `own_volatile`.
     fn forget_own_volatile(&mut self) {
         if !self.own_volatile.is_empty() {
             self.garbage.push(Garbage::Names(self.own_volatile.clear()));
         }
     }
 
-    /// Exchanges all keys with those of another database. The caller reports it.
+    /// Exchanges all keys with those of another database. The caller reports the exchange.
     pub fn swap_contents(&mut self, other: &mut Db) {
         std::mem::swap(&mut self.keys, &mut other.keys);
         std::mem::swap(&mut self.own_volatile, &mut other.own_volatile);
     }
 
-    /// Takes over all keys of another database, and reports that its own were replaced.
+    /// Replaces all keys by those of another database, and reports that.
     pub fn replace_contents(&mut self, mut other: Db) {
         std::mem::swap(&mut self.keys, &mut other.keys);
         self.reports.replaced(other.keys);
@@ -416,21 +434,22 @@ impl Db {
         &self.keys
     }
 
-    /// How many keys there are, those included that have expired and not been deleted yet.
+    /// How many keys there are. Includes keys that have expired and have not been deleted yet.
     pub fn len(&self) -> usize {
         self.keys.len()
     }
 
+    /// Whether there is no key, not even one that has expired.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many keys have an expiry.
+    /// How many keys have an expiry. O(number of shards).
     pub fn volatile_len(&self) -> usize {
         self.keys.volatile_len()
     }
 
-    /// The mean time that keys with an expiry have left, in milliseconds, from a sample of them.
+    /// The mean time that keys with an expiry have left, in milliseconds. Estimated from 1024 keys at most.
     pub fn average_ttl(&self, now: i64) -> i64 {
         let volatile = |e: &&Entry<Object>| e.value.expire != NEVER && !e.value.is_expired(now);
         let shards = self.keys.0.shards().filter(|s| s.summary().volatile > 0);
@@ -443,7 +462,7 @@ impl Db {
         if n == 0 { 0 } else { sum / n }
     }
 
-    /// Every key with its object, in no order; expired ones too.
+    /// All keys with their objects, expired ones included, in no order.
     pub fn keys(&self) -> impl Iterator<Item = (&[u8], &Object)> {
         self.keys.keys()
     }
@@ -455,8 +474,9 @@ impl Db {
         Some((&entry.key, &entry.value))
     }
 
-    /// Visits about `count` keys from where `cursor` points, and returns the cursor to go on with; 0 begins a walk and ends
-    /// it. What a walk visits: see [`Sharded::scan`].
+    /// One step of a walk through all keys, expired ones included: visits about `count` keys from `cursor` on. Returns the
+    /// cursor for the next step. The cursor 0 begins a walk, and ends it when it is returned. What a walk guarantees:
+    /// [`Sharded::scan`].
     pub fn scan<'a>(
         &'a self,
         cursor: u64,
@@ -473,15 +493,14 @@ impl Db {
         shards.any(|shard| shard.summary().next_expiry <= now)
     }
 
-    /// What one step of a sweep may do at most. Measured, a step takes some 0.2 ms if every key that it looks at has
-    /// expired, and 0.1 ms if none has.
+    /// The bounds of one step of a sweep. Measured: a step takes some 0.2 ms if all keys that it reads have expired, and
+    /// 0.1 ms if none has.
     pub const SWEEP_STEP: Work = Work {
         looks: 4096,
         removals: 512,
     };
 
-    /// Deletes expired keys: one step of a walk through the shards in which keys are due. Returns the cursor to go on
-    /// with; 0 begins a walk and ends it.
+    /// Deletes expired keys: one step of a walk through the shards in which keys are due. The cursor is as in [`Db::scan`].
     pub fn sweep(&mut self, cursor: u64, now: i64, mut work: Work) -> u64 {
         let is_due = |expiries: &Expiries| expiries.next_expiry <= now;
         let goes = |entry: &Entry<Object>| entry.value.is_expired(now);
@@ -493,16 +512,16 @@ impl Db {
         next
     }
 
-    /// Whether clients of this server, while it was a writable replica, gave keys an expiry that [`Db::sweep_own`] has to
-    /// look after.
+    /// Whether [`Db::sweep_own`] has anything to do.
     pub fn has_own_volatile(&self) -> bool {
         !self.own_volatile.is_empty()
     }
 
-    /// Deletes expired keys among those to which clients of this server, a writable replica, gave an expiry. One step of a
-    /// walk, as in [`Db::sweep`]. Mirrors `expireSlaveKeys`.
+    /// Deletes expired keys to which clients of this server gave an expiry while it was a writable replica. One step of a
+    /// walk, as [`Db::sweep`]. Mirrors `expireSlaveKeys`.
     pub fn sweep_own(&mut self, cursor: u64, now: i64, mut work: Work) -> u64 {
         let keys = &self.keys;
+        // A name stays while its key has an expiry in the future.
         let stays = |name: &[u8]| {
             let expiry = keys.get(name).and_then(Object::expiry);
             expiry.is_some_and(|at| at > now)
@@ -518,7 +537,8 @@ impl Db {
         next
     }
 
-    /// The stored form of a key, for MEMORY USAGE.
+    /// How many bytes a key takes besides its value's own memory: its entry, two slots of the index (they are half full on
+    /// average), and the bytes of a long key. For MEMORY USAGE.
     pub fn key_overhead(key: &[u8]) -> usize {
         size_of::<Entry<Object>>() + 2 * size_of::<u64>() + SmallBytes::from(key).heap_size()
     }
@@ -527,14 +547,15 @@ impl Db {
 #[cfg(test)]
 mod tests {
     use super::super::reports::{Report, Wanted};
+    use super::super::stream::Stream;
+    use super::super::value::Type;
     use super::*;
     use std::collections::HashSet;
-    use std::sync::Arc;
 
     fn put(db: &mut Db, key: &str, until: i64) {
         db.set(
             key.as_bytes(),
-            Value::Int(1),
+            Value::int(1),
             Ttl::At(until),
             AccessPolicy::Lru { now: 0 },
             0,
@@ -589,10 +610,10 @@ mod tests {
                 break;
             }
         }
-        // Fewer removals than that, and fewer looks, are impossible.
+        // 3000 keys are removed, at most 20 per step: that takes 150 steps at least.
         assert!((150..400).contains(&steps), "{steps}");
         assert!(db.keys().all(|(_, object)| !object.is_expired(100)));
-        // Each entry was looked at once, and so no shard is due: nothing is read any more.
+        // Each entry was read once, so no shard is due. The next walk reads no entry.
         assert!(!db.is_due(799));
         let shards = db.keys.0.shards().len();
         let mut work = Work {
@@ -607,7 +628,7 @@ mod tests {
         let due = |expiries: &Expiries| expiries.next_expiry <= 799;
         db.keys.0.remove_if(0, &mut work, due, count);
         assert_eq!((looked.get(), work.looks), (0, 100_000 - shards));
-        // All of them go in the end, and shards with them.
+        // In the end all keys are removed, and shards are joined.
         let (mut cursor, mut steps) = (0, 0);
         while db.is_due(900) {
             cursor = db.sweep(cursor, 900, Db::SWEEP_STEP);
@@ -631,7 +652,7 @@ mod tests {
         put(&mut db, "kept", 100);
         db.set_expiry(b"kept", NEVER);
         assert!(!db.goes_at_once(50, 100));
-        db.expiry = ExpiryPolicy::Hide; // it was made read-only since
+        db.expiry = ExpiryPolicy::Hide; // the replica is read-only now
         assert_eq!(db.sweep_own(0, 150, Db::SWEEP_STEP), 0);
         let mut left: Vec<_> = db.keys().map(|(key, _)| key.to_vec()).collect();
         left.sort();
@@ -695,7 +716,7 @@ mod tests {
         assert_eq!(reports(&mut db), ["new:b", "m:b", "m:a"]);
         assert!(db.get_mut(b"b", 5).is_none());
         assert_eq!(reports(&mut db), ["x:b", "expired:b", "m:b"]);
-        let stream = || Value::Stream(Arc::default());
+        let stream = || Stream::default().into_value();
         db.set(b"s", stream(), Ttl::Clear, AccessPolicy::Lru { now: 0 }, 0);
         put(&mut db, "s", NEVER);
         assert_eq!(reports(&mut db), ["new:s", "m:s", "r:s", "m:s", "r:s"]);
@@ -710,7 +731,7 @@ mod tests {
     fn a_change_without_a_report_is_noticed() {
         let mut db = Db::default();
         put(&mut db, "a", NEVER);
-        db.get_mut(b"a", 0).unwrap().value = Value::Int(2);
+        db.get_mut(b"a", 0).unwrap().value = Value::int(2);
         db.audit();
     }
 
@@ -718,10 +739,10 @@ mod tests {
     fn a_change_with_a_report_is_in_order() {
         let mut db = Db::default();
         put(&mut db, "a", NEVER);
-        db.get_mut(b"a", 0).unwrap().value = Value::Int(2);
+        db.get_mut(b"a", 0).unwrap().value = Value::int(2);
         db.modified(b"a");
         db.audit();
-        db.get_mut(b"a", 0).unwrap().value = Value::Int(3);
+        db.get_mut(b"a", 0).unwrap().value = Value::int(3);
         db.changed_silently(b"a");
         db.get_mut(b"a", 0).unwrap();
         db.audit();

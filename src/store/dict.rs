@@ -1,50 +1,62 @@
-//! The one hash table of this server.
+//! The hash table.
 //!
-//! Redis promises four things of its hash table, and the standard `HashMap` offers only the last:
+//! Redis's hash table has four properties that clients rely on. The standard `HashMap` has only the last:
 //!
-//! 1. SCAN returns every element that was there all the time, with a cursor that survives growth and
-//!    deletion in between;
-//! 2. a random element costs O(1);
-//! 3. growing makes no long pause;
-//! 4. the hash is keyed, so that a client cannot choose keys that collide.
+//! 1. SCAN returns every element that exists during the whole scan, although the table grows and elements are deleted
+//!    meanwhile.
+//! 2. A random element costs O(1).
+//! 3. No step takes long when the table grows.
+//! 4. The hash is keyed, so a client cannot choose keys that collide.
 //!
-//! So entries live in a dense `Vec`, in no order, and an index beside it says where:
+//! A [`Dict`] has the properties 1, 2 and 4. Its growth is one long step, so large maps consist of many small Dicts
+//! ([`super::sharded`]), which gives property 3.
+//!
+//! The entries are in a dense `Vec`, in no order. An index beside it says where each entry is:
 //!
 //! ```text
 //!   slots    ┌──────┬──────┬──────┬──────┬──────┬──────┬──────┬──────┐   one u64 each:
-//!            │      │ tag,2│      │ tag,0│ tag,1│      │      │      │   32 bits of the hash, and
-//!            └──────┴───│──┴──────┴───│──┴───│──┴──────┴──────┴──────┘   which entry (0 = free)
-//!                       └───────┐  ┌──┘      │
-//!   entries  ┌─────────┬────────▼──│─────────│
-//!            │ key, value │ key, value │ key, value │                    dense: no holes
+//!            │      │ tag,2│      │ tag,0│ tag,1│      │      │      │   32 bits of the hash, and the
+//!            └──────┴──────┴──────┴──────┴──────┴──────┴──────┴──────┘   number of an entry (0 = free)
+//!   entries  ┌────────────┬────────────┬────────────┐
+//!            │ key, value │ key, value │ key, value │                     dense: no holes
 //!            └────────────┴────────────┴────────────┘
+//!              0            1            2
 //! ```
 //!
-//! A key's search begins at the slot that its tag names and goes on to the next until a free one
-//! (*linear probing*). The tag is compared first, so a visit to an entry is nearly always a hit: one
-//! cache miss for the slot, one for the entry. As slots hold the tags, growing the index reads
-//! neither keys nor values.
+//! The low bits of a key's tag choose the slot in which a search begins, its *home*. If another key occupies that slot, the
+//! search goes on to the next slot, until it finds the key or a free slot (*linear probing*). A search compares tags first,
+//! so it nearly always reads only one entry: the right one. That is one cache miss for the slot and one for the entry.
+//! When the index grows, it needs only the tags, so it reads neither keys nor values.
 //!
-//! Deleting an entry moves the last one into the gap (`swap_remove`), and closes the hole in the slots by
-//! moving later ones back, so there are no tombstones. And this gives SCAN its promise: it walks the
-//! entries *from the end downwards*, its cursor is the number of entries still to see. What a deletion
-//! moves comes from the end, which was seen already, so it may be seen twice but never missed; what is
-//! added goes to the end.
+//! A deletion moves the last entry into the gap (`swap_remove`). In the index it moves later slots back to close the hole,
+//! so there are no tombstones.
 //!
-//! One step of a large Dict can be long: growth copies all entries. [`super::sharded`] builds large maps of many small Dicts.
+//! # SCAN
+//!
+//! A scan walks the entries *from the end to the beginning*, and its cursor is the number of entries that are still to be
+//! visited. A new entry is added at the end, behind the cursor. An entry that a deletion moves comes from the end, which
+//! was visited already. So an entry may be visited twice, but none is missed:
+//!
+//! ```text
+//!   entries  A B C D E     visit E, D; the cursor is 3
+//!   DEL B    A E C D       E moves to the place of B
+//!            A E C         visit C, E (again), A
+//! ```
 //!
 //! # Invariants
 //!
-//! * For each entry there is one slot, with the entry's index and the tag of its key; all other slots are free.
-//! * No free slot lies between a slot and its home, so that a search may end at the first free one.
-//! * At most three quarters of the slots are in use, and their number is a power of two.
+//! * For each entry there is one slot, with the entry's number and the tag of its key. All other slots are free.
+//! * No free slot lies between a slot and its home. So a search may end at the first free slot.
+//! * At most three quarters of the slots are in use, and their number is a power of two or 0.
+//!
+//! # Cost
 //!
 //! | operation | time |
 //! |---|---|
 //! | `get`, `get_mut` | O(1): one slot, one entry |
 //! | `insert_new`, `remove` | O(1) amortised; O(n) when it grows or shrinks |
 //! | `split_off`, `absorb` | O(n), without reading a key |
-//! | an entry by its index | O(1) |
+//! | an entry by its number | O(1) |
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -53,7 +65,9 @@ use super::small_bytes::SmallBytes;
 /// A key and its value.
 #[derive(Clone)]
 pub struct Entry<V> {
+    /// The key. It never changes.
     pub key: SmallBytes,
+    /// The value.
     pub value: V,
 }
 
@@ -65,15 +79,17 @@ pub struct Dict<V> {
     seed: RandomState,
 }
 
-/// What a slot says: the tag in the upper half, the entry's index plus one in the lower.
+/// A slot: the tag in the upper half, and the entry's index plus one in the lower half.
 fn slot(tag: u32, index: usize) -> u64 {
     (u64::from(tag) << 32) | (index as u64 + 1)
 }
 
+/// The tag in a slot.
 fn tag_of(slot: u64) -> u32 {
     (slot >> 32) as u32
 }
 
+/// The index of the entry to which a slot leads. The slot is not free.
 fn index_of(slot: u64) -> usize {
     slot as u32 as usize - 1
 }
@@ -85,7 +101,7 @@ impl<V> Default for Dict<V> {
 }
 
 impl<V> Dict<V> {
-    /// An empty map whose hashes are keyed with `seed`. Maps that share a seed share hashes.
+    /// An empty map whose hashes are keyed with `seed`. Maps with the same seed have the same hashes.
     pub fn with_seed(seed: RandomState) -> Dict<V> {
         Dict {
             slots: Vec::new(),
@@ -94,49 +110,52 @@ impl<V> Dict<V> {
         }
     }
 
-    /// The hash of a key, for the methods that take one. They exist so that a key need be hashed but once.
+    /// The hash of a key. Methods take it beside the key, so that a caller hashes a key only once.
     #[inline]
     pub fn hash(&self, key: &[u8]) -> u64 {
         hash(&self.seed, key)
     }
 
+    /// How many entries there are.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
+    /// The value of a key.
     #[inline]
     pub fn get(&self, hash: u64, key: &[u8]) -> Option<&V> {
         let at = self.find(hash as u32, key)?;
         Some(&self.entries[index_of(self.slots[at])].value)
     }
 
-    /// The slot in which a search for this hash begins. A caller that is about to look up many keys uses it, with
-    /// [`Dict::entry`], to fetch their memory all at once.
+    /// The contents of the slot in which a search for this hash begins. With [`Dict::entry`], a caller can fetch the memory
+    /// of many keys before it looks them up.
     #[inline]
     pub fn home_slot(&self, hash: u64) -> u64 {
         let mask = self.slots.len().wrapping_sub(1);
         self.slots.get(hash as usize & mask).copied().unwrap_or(0)
     }
 
-    /// The entry that a slot leads to.
+    /// The entry to which a slot leads, or `None` if the slot is free.
     #[inline]
     pub fn entry(&self, slot: u64) -> Option<&Entry<V>> {
         self.entries.get((slot as u32 as usize).wrapping_sub(1))
     }
 
+    /// The value of a key, to be changed.
     #[inline]
     pub fn get_mut(&mut self, hash: u64, key: &[u8]) -> Option<&mut V> {
         let at = self.find(hash as u32, key)?;
         Some(&mut self.entries[index_of(self.slots[at])].value)
     }
 
-    /// Adds a key that is known not to be there.
+    /// Adds a key that is not in the map; the caller has checked that.
     pub fn insert_new(&mut self, hash: u64, key: SmallBytes, value: V) -> &mut V {
         if (self.entries.len() + 1) * 4 > self.slots.len() * 3 {
             self.resize((self.slots.len() * 2).max(8));
         }
         if self.entries.len() == self.entries.capacity() {
-            // By half, not to the double: what a large table wastes is bounded by a third.
+            // Grows by half and not to the double, so that at most a third of the memory is unused.
             self.entries.reserve_exact((self.entries.len() / 2).max(4));
         }
         let index = self.entries.len();
@@ -145,20 +164,20 @@ impl<V> Dict<V> {
         &mut self.entries[index].value
     }
 
-    /// Takes a key out.
+    /// Removes a key and returns its entry.
     pub fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Entry<V>> {
         let at = self.find(hash as u32, key)?;
         Some(self.remove_slot(at))
     }
 
-    /// Takes out the entry at position `index` of the dense list.
+    /// Removes the entry at position `index` of [`Dict::entries`].
     pub fn remove_at(&mut self, index: usize) -> Entry<V> {
         let tag = self.hash(&self.entries[index].key) as u32;
         self.remove_slot(self.find_index(tag, index))
     }
 
-    /// Moves the entries whose tags have this bit to a new map. Those that stay keep their order. (The tag is the lower
-    /// half of the hash; it is in the slots, so no key is read.)
+    /// Moves the entries whose tags have this bit to a new map. The other entries keep their order. (The tag is the lower
+    /// half of the hash. It is in the slots, so no key is read.)
     pub fn split_off(&mut self, bit: u32) -> Dict<V> {
         let tags = self.tags();
         let going = tags.iter().filter(|&tag| tag & bit != 0).count();
@@ -172,7 +191,7 @@ impl<V> Dict<V> {
         go
     }
 
-    /// Takes in all entries of another map of the same seed, which has none of the keys that are here.
+    /// Adds all entries of another map, which has the same seed and none of the keys of this map.
     pub fn absorb(&mut self, other: Dict<V>) {
         let tags = other.tags();
         for (entry, tag) in other.entries.into_iter().zip(tags) {
@@ -180,7 +199,7 @@ impl<V> Dict<V> {
         }
     }
 
-    /// The tags of all entries, in their order.
+    /// The tags of all entries, in the order of the entries.
     fn tags(&self) -> Vec<u32> {
         let mut tags = vec![0; self.entries.len()];
         for &slot in self.slots.iter().filter(|&&slot| slot != 0) {
@@ -198,12 +217,12 @@ impl<V> Dict<V> {
         }
     }
 
-    /// The entries, in no order. Positions change when an entry is removed.
+    /// All entries, in no order. Positions change when an entry is removed.
     pub fn entries(&self) -> &[Entry<V>] {
         &self.entries
     }
 
-    /// The slot that leads to `key`.
+    /// The position of the slot that leads to `key`.
     #[inline]
     fn find(&self, tag: u32, key: &[u8]) -> Option<usize> {
         let mask = self.slots.len().checked_sub(1)?;
@@ -220,7 +239,7 @@ impl<V> Dict<V> {
         }
     }
 
-    /// The slot that leads to the entry at `index`, which exists and has this tag.
+    /// The position of the slot that leads to the entry at `index`, which exists and has this tag.
     fn find_index(&self, tag: u32, index: usize) -> usize {
         let mask = self.slots.len() - 1;
         let wanted = slot(tag, index);
@@ -231,7 +250,7 @@ impl<V> Dict<V> {
         at
     }
 
-    /// Puts a slot into the first free place from its home on.
+    /// Puts a slot into the first free place, beginning at its home.
     #[inline]
     fn place(&mut self, slot: u64) {
         let mask = self.slots.len() - 1;
@@ -242,6 +261,7 @@ impl<V> Dict<V> {
         self.slots[at] = slot;
     }
 
+    /// Removes the entry to which the slot at position `at` leads.
     fn remove_slot(&mut self, at: usize) -> Entry<V> {
         let index = index_of(self.slots[at]);
         self.close_hole(at);
@@ -259,7 +279,7 @@ impl<V> Dict<V> {
         entry
     }
 
-    /// Frees a slot and moves back those after it that were pushed away from their homes.
+    /// Frees the slot at position `hole`, and moves later slots back where that brings them nearer to their homes.
     fn close_hole(&mut self, mut hole: usize) {
         let mask = self.slots.len() - 1;
         let mut at = hole;
@@ -270,7 +290,7 @@ impl<V> Dict<V> {
                 break;
             }
             let home = tag_of(slot) as usize & mask;
-            // It may move if its home does not lie between the hole and where it is now.
+            // The slot may move unless its home lies behind the hole.
             if at.wrapping_sub(home) & mask >= at.wrapping_sub(hole) & mask {
                 self.slots[hole] = slot;
                 hole = at;
@@ -279,6 +299,7 @@ impl<V> Dict<V> {
         self.slots[hole] = 0;
     }
 
+    /// Gives the index this many slots.
     fn resize(&mut self, size: usize) {
         let old = std::mem::replace(&mut self.slots, vec![0; size]);
         for slot in old.into_iter().filter(|&s| s != 0) {
@@ -287,7 +308,7 @@ impl<V> Dict<V> {
     }
 }
 
-/// SipHash, keyed: slow to guess, fast enough.
+/// The hash of a key: SipHash, keyed with `seed`. A client that does not know the seed cannot find keys that collide.
 #[inline]
 pub fn hash(seed: &RandomState, key: &[u8]) -> u64 {
     let mut hasher = seed.build_hasher();
@@ -321,7 +342,7 @@ mod tests {
         let mut x = 12345u32;
         for step in 0..60_000u32 {
             x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            // Waves of growth and of shrinking, over keys few enough to meet again.
+            // The map grows and shrinks in waves. There are few keys, so the same ones return.
             let key = format!(
                 "k{}",
                 (x >> 8) % if step % 20_000 < 10_000 { 5000 } else { 700 }

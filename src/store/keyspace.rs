@@ -1,21 +1,24 @@
 //! All keys of a database: a [`Sharded`] map from keys to objects, with a summary of expiries per shard.
 //!
-//! A [`Keyspace`] is only data. What happens to keys (expiry, reports, garbage) is the business of [`super::db`].
-//! It is a type of its own because an old keyspace outlives its database: a report carries the keys that were replaced, a
-//! snapshot shares them, and they are freed after the lock is released.
+//! A [`Keyspace`] is only data. What happens to keys (expiry, reports, garbage) is in [`super::db`]. It is a type of its own
+//! because the keys can outlive their place in the database: FLUSHALL reports the keys that it replaced, a snapshot shares
+//! all keys, and both are dropped after the lock is released.
 //!
-//! Invariant: the summary of a shard counts exactly the keys of the shard that have an expiry, and its `next_expiry` is not
-//! later than the first of these expiries.
+//! # Invariants
+//!
+//! * The summary of a shard counts exactly the keys of the shard that have an expiry.
+//! * Its `next_expiry` is not later than the first of these expiries. It may be earlier: when a key is removed, the summary
+//!   does not search for the next expiry, but the sweep does when it reads the shard.
 
 use super::object::{NEVER, Object};
 use super::sharded::{Sharded, Summary};
 
-/// What a shard knows about the expiries of its keys.
+/// The summary of a shard: what it knows about the expiries of its keys.
 #[derive(Clone)]
 pub struct Expiries {
     /// How many keys have an expiry.
     pub(super) volatile: usize,
-    /// No key expires before this time.
+    /// No key expires before this Unix time in milliseconds. [`NEVER`] if no key has an expiry.
     pub(super) next_expiry: i64,
 }
 
@@ -29,12 +32,14 @@ impl Default for Expiries {
 }
 
 impl Expiries {
+    /// A key got the expiry `at`, or none if `at` is [`NEVER`].
     #[inline]
     pub(super) fn add_expiry(&mut self, at: i64) {
         self.volatile += usize::from(at != NEVER);
         self.next_expiry = self.next_expiry.min(at);
     }
 
+    /// A key lost the expiry `at`, or had none if `at` is [`NEVER`].
     #[inline]
     pub(super) fn remove_expiry(&mut self, at: i64) {
         self.volatile -= usize::from(at != NEVER);
@@ -56,7 +61,7 @@ impl Summary<Object> for Expiries {
     }
 }
 
-/// All keys of a database. A clone is a snapshot: it shares all shards.
+/// All keys of a database. A clone is a snapshot, which shares all shards. O(number of shards).
 #[derive(Clone, Default)]
 pub struct Keyspace(pub(super) Sharded<Object, Expiries>);
 
@@ -71,6 +76,7 @@ impl Keyspace {
         self.0.len()
     }
 
+    /// Whether there is no key, not even one that has expired. O(1).
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -80,7 +86,7 @@ impl Keyspace {
         self.0.shards().map(|s| s.summary().volatile).sum()
     }
 
-    /// Every key with its object, in no order; expired ones too.
+    /// All keys with their objects, expired ones included, in no order.
     pub fn keys(&self) -> impl Iterator<Item = (&[u8], &Object)> {
         self.0.entries().map(|e| (&*e.key, &e.value))
     }

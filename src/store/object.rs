@@ -1,233 +1,37 @@
-//! A value, and what the keyspace knows about it.
+//! What the keyspace knows about a key: its value, its expiry and its last use.
 //!
-//! [`Value`] is what a key holds: one variant for each representation, which OBJECT ENCODING names. The
-//! short string stands in the value itself; everything larger is behind one pointer. [`Object`] adds what every
-//! key has: when it expires and when it was last used. Key and object together take 64 bytes, one
-//! line of the processor's cache: a GET of a short string touches that line and one slot of the index.
+//! An [`Object`] adds to a [`Value`] what every key has. Key and object together take 64 bytes, a cache line: a GET of a short
+//! string reads that line and one slot of the index.
+//!
+//! # The last use
+//!
+//! OBJECT IDLETIME and OBJECT FREQ show when, or how often, a key was used. An object has 32 bits for that, and the setting
+//! `maxmemory-policy` decides what they hold ([`AccessPolicy`]):
+//!
+//! ```text
+//!   LRU   ┌ Unix time in seconds, 32 bits ────────────────────────┐
+//!   LFU   ┌ unused, 8 ┬ Unix time in minutes, 16 ┬ counter, 8 bits ┐
+//! ```
 
-use std::borrow::Cow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use super::small_bytes::SmallBytes;
-use super::stream::Stream;
-use crate::util::number;
+use super::value::Value;
 
-/// An expiry that never comes.
+/// The expiry of a key that does not expire.
 pub const NEVER: i64 = i64::MAX;
-
-/// Strings up to this length are `embstr` to OBJECT ENCODING, longer ones `raw`.
-const EMBSTR: usize = 44;
-
-/// What a key holds.
-#[derive(Clone)]
-pub enum Value {
-    /// A string stored as it came.
-    Str(SmallBytes),
-    /// A string that is the decimal form of an integer.
-    Int(i64),
-    /// A string that was changed in place (APPEND, SETRANGE), with room to grow. Boxed, so that a value has 24 bytes.
-    #[allow(
-        clippy::box_collection,
-        reason = "a `Vec` here would make every value larger"
-    )]
-    Raw(Box<Vec<u8>>),
-    /// Shared with a snapshot for as long as neither changes.
-    Stream(Arc<Stream>),
-}
-
-impl Value {
-    /// The value for a string that a client sent: an integer if it looks like one.
-    #[inline]
-    pub fn string(bytes: &[u8]) -> Value {
-        match integer(bytes) {
-            Some(n) => Value::Int(n),
-            None => Value::Str(bytes.into()),
-        }
-    }
-
-    /// The same for bytes that we own, and that need not be copied if they are many.
-    pub fn string_owned(bytes: Vec<u8>) -> Value {
-        match integer(&bytes) {
-            Some(n) => Value::Int(n),
-            None => Value::Str(bytes.into()),
-        }
-    }
-
-    /// What TYPE answers.
-    pub fn type_name(&self) -> &'static str {
-        match self {
-            Value::Str(_) | Value::Int(_) | Value::Raw(_) => "string",
-            Value::Stream(_) => "stream",
-        }
-    }
-
-    /// What OBJECT ENCODING answers.
-    pub fn encoding(&self) -> &'static str {
-        match self {
-            Value::Int(_) => "int",
-            Value::Str(s) if s.len() <= EMBSTR => "embstr",
-            Value::Str(_) | Value::Raw(_) => "raw",
-            Value::Stream(_) => "stream",
-        }
-    }
-
-    /// The bytes of a string.
-    #[inline]
-    pub fn as_string(&self) -> Result<Cow<'_, [u8]>, WrongType> {
-        match self {
-            Value::Str(s) => Ok(Cow::Borrowed(s)),
-            Value::Raw(s) => Ok(Cow::Borrowed(s)),
-            Value::Int(n) => Ok(Cow::Owned(decimal(*n))),
-            _ => Err(WrongType),
-        }
-    }
-
-    /// The string as bytes that can be changed in place; it is `raw` from then on.
-    pub fn as_raw_mut(&mut self) -> Result<&mut Vec<u8>, WrongType> {
-        let bytes = match self {
-            Value::Raw(_) => None,
-            Value::Str(s) => Some(s.take()),
-            Value::Int(n) => Some(decimal(*n)),
-            _ => return Err(WrongType),
-        };
-        if let Some(bytes) = bytes {
-            *self = Value::Raw(Box::new(bytes));
-        }
-        match self {
-            Value::Raw(bytes) => Ok(bytes),
-            _ => Err(WrongType),
-        }
-    }
-
-    /// Bytes allocated for the value beside the 24 of its own.
-    pub fn heap_size(&self) -> usize {
-        match self {
-            Value::Int(_) => 0,
-            Value::Str(s) => s.heap_size(),
-            Value::Raw(bytes) => size_of::<Vec<u8>>() + bytes.capacity(),
-            Value::Stream(stream) => stream.memory(),
-        }
-    }
-
-    /// About how many bytes the value takes in an RDB file.
-    pub fn serialized_len(&self) -> usize {
-        let string = |len: usize| match len {
-            0..64 => len + 1,
-            64..16384 => len + 2,
-            _ => len + 5,
-        };
-        match self {
-            Value::Int(-0x80..=0x7F) => 2,
-            Value::Int(-0x8000..=0x7FFF) => 3,
-            Value::Int(-0x8000_0000..=0x7FFF_FFFF) => 5,
-            Value::Int(n) => string(number::digits_i64(*n)),
-            Value::Str(s) => string(s.len()),
-            Value::Raw(s) => string(s.len()),
-            Value::Stream(stream) => stream.memory(),
-        }
-    }
-
-    /// Whether clients can wait for keys that hold such a value.
-    pub fn can_be_awaited(&self) -> bool {
-        matches!(self, Value::Stream(_))
-    }
-
-    /// A number that is another one when the value is: debug builds notice unreported changes by it. Long
-    /// strings are compared only by their length and their beginning.
-    #[cfg(debug_assertions)]
-    pub fn fingerprint(&self) -> u64 {
-        use std::hash::{DefaultHasher, Hash, Hasher};
-        let mut hasher = DefaultHasher::new();
-        match self {
-            Value::Stream(stream) => stream.fingerprint(&mut hasher),
-            string => {
-                let bytes = string.as_string().unwrap_or_default();
-                bytes.len().hash(&mut hasher);
-                bytes[..bytes.len().min(4096)].hash(&mut hasher);
-            }
-        }
-        hasher.finish()
-    }
-
-    /// Whether dropping the value takes long enough to be done outside the lock.
-    pub fn is_costly_to_drop(&self) -> bool {
-        match self {
-            Value::Int(_) => false,
-            Value::Str(_) | Value::Raw(_) => self.heap_size() > 64 * 1024,
-            Value::Stream(_) => true,
-        }
-    }
-}
-
-fn integer(bytes: &[u8]) -> Option<i64> {
-    // 20 characters at most, and the first one tells nearly every other string.
-    match bytes.first() {
-        Some(b'0'..=b'9' | b'-') if bytes.len() <= 20 => number::parse_i64(bytes),
-        _ => None,
-    }
-}
-
-fn decimal(n: i64) -> Vec<u8> {
-    let mut text = Vec::with_capacity(20);
-    number::push_i64(&mut text, n);
-    text
-}
-
-/// The error of a command that meets a value of another type.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct WrongType;
-
-/// A type of values with a Rust type of its own, for typed access to keys.
-pub trait Type: Sized {
-    /// The value as this type.
-    ///
-    /// # Errors
-    ///
-    /// [`WrongType`] if it is of another type.
-    fn of(value: &Value) -> Result<&Self, WrongType>;
-
-    /// The same for a change. A value that a snapshot shares is copied first.
-    ///
-    /// # Errors
-    ///
-    /// [`WrongType`] if it is of another type.
-    fn of_mut(value: &mut Value) -> Result<&mut Self, WrongType>;
-
-    /// A value that holds this.
-    fn into_value(self) -> Value;
-}
-
-impl Type for Stream {
-    fn of(value: &Value) -> Result<&Stream, WrongType> {
-        match value {
-            Value::Stream(stream) => Ok(stream),
-            _ => Err(WrongType),
-        }
-    }
-
-    fn of_mut(value: &mut Value) -> Result<&mut Stream, WrongType> {
-        match value {
-            Value::Stream(stream) => Ok(Arc::make_mut(stream)),
-            _ => Err(WrongType),
-        }
-    }
-
-    fn into_value(self) -> Value {
-        Value::Stream(Arc::new(self))
-    }
-}
 
 /// A value with its expiry and its last use.
 pub struct Object {
+    /// The value.
     pub value: Value,
-    /// Unix time in milliseconds, or [`NEVER`]. Only [`super::Db`] changes it, since it counts such keys.
+    /// Unix time in milliseconds, or [`NEVER`]. Only [`super::Db`] changes it, because the shard's summary must follow.
     pub(super) expire: i64,
-    /// See [`AccessPolicy`]. Readers note their visit under a shared lock, hence the atomic.
+    /// The last use, as [`AccessPolicy`] encodes it. Atomic, because readers change it while they share the store's lock.
     used: AtomicU32,
 }
 
 impl Object {
+    /// An object that expires at `expire`, and was not used yet.
     pub fn new(value: Value, expire: i64) -> Object {
         Object {
             value,
@@ -236,17 +40,18 @@ impl Object {
         }
     }
 
-    /// When the key expires, if it does.
+    /// When the key expires: Unix time in milliseconds. `None` if it does not expire.
     pub fn expiry(&self) -> Option<i64> {
         (self.expire != NEVER).then_some(self.expire)
     }
 
+    /// Whether the expiry has passed at the Unix time `now`, in milliseconds.
     #[inline]
     pub fn is_expired(&self, now: i64) -> bool {
         self.expire <= now
     }
 
-    /// Notes a visit.
+    /// Records that the key was used.
     #[inline]
     pub fn visit(&self, usage: AccessPolicy) {
         let old = self.used.load(Relaxed);
@@ -256,11 +61,12 @@ impl Object {
         }
     }
 
-    /// The mark of the last use: a time for LRU, a time and a counter for LFU.
+    /// The last use, as [`AccessPolicy`] encodes it.
     pub fn used(&self) -> u32 {
         self.used.load(Relaxed)
     }
 
+    /// Replaces the record of the last use.
     pub fn set_used(&self, used: u32) {
         self.used.store(used, Relaxed);
     }
@@ -276,27 +82,38 @@ impl Clone for Object {
     }
 }
 
-/// How visits to keys are noted: as the time of the last one, or, under an LFU policy, as a
-/// counter that grows ever more slowly and decays.
+/// How the uses of keys are recorded: as the time of the last one, or, under an LFU policy, as a counter. The counter grows
+/// more slowly the higher it is, and decreases while the key is not used.
 #[derive(Clone, Copy, Debug)]
 pub enum AccessPolicy {
-    /// CLIENT NO-TOUCH: only the making of a key is.
-    Ignored { now: u32 },
-    /// Seconds of Unix time.
-    Lru { now: u32 },
-    /// Bits 8 to 23 are minutes of Unix time, the low 8 the counter.
+    /// Uses are not recorded (CLIENT NO-TOUCH). Only a new key gets the time of its creation.
+    Ignored {
+        /// Unix time in seconds.
+        now: u32,
+    },
+    /// The time of the last use.
+    Lru {
+        /// Unix time in seconds.
+        now: u32,
+    },
+    /// A time and a counter: see the head of this file.
     Lfu {
+        /// The lower 16 bits of the Unix time in minutes.
         minute: u16,
+        /// The setting `lfu-log-factor`: how slowly the counter grows.
         log_factor: u32,
+        /// The setting `lfu-decay-time`: after how many minutes without use the counter decreases by one. 0 means never.
         decay_time: u32,
+        /// A random number.
         dice: u32,
     },
 }
 
 impl AccessPolicy {
-    /// The counter of a key that was just made.
+    /// The counter of a new key.
     const LFU_INIT: u32 = 5;
 
+    /// The record of a use, after the record `old`.
     #[inline]
     fn visited(self, old: u32) -> u32 {
         match self {
@@ -310,7 +127,7 @@ impl AccessPolicy {
             } => {
                 let mut counter = self.frequency(old);
                 let above = counter.saturating_sub(Self::LFU_INIT);
-                // Up by one with probability 1 / (above × factor + 1).
+                // The counter increases with probability 1 / (above × log_factor + 1).
                 let chance = u64::from(u32::MAX) / (u64::from(above) * u64::from(log_factor) + 1);
                 if counter < 255 && u64::from(dice) <= chance {
                     counter += 1;
@@ -320,7 +137,7 @@ impl AccessPolicy {
         }
     }
 
-    /// The mark of a new key.
+    /// The record of a new key.
     pub fn fresh(self) -> u32 {
         match self {
             AccessPolicy::Ignored { now } | AccessPolicy::Lru { now } => now,
@@ -328,7 +145,8 @@ impl AccessPolicy {
         }
     }
 
-    /// The LFU counter of a mark, less its decay since then. OBJECT FREQ replies this.
+    /// The LFU counter in the record `used`, less its decay since then. OBJECT FREQ replies this. 0 unless the policy is
+    /// LFU.
     pub fn frequency(self, used: u32) -> u32 {
         match self {
             AccessPolicy::Lfu {
@@ -349,23 +167,7 @@ mod tests {
 
     #[test]
     fn key_and_object_fill_a_cache_line() {
-        assert_eq!(size_of::<Value>(), 24);
         assert_eq!(size_of::<super::super::dict::Entry<Object>>(), 64);
-    }
-
-    #[test]
-    fn encodings() {
-        let encoding = |s: &str| Value::string(s.as_bytes()).encoding();
-        assert_eq!(encoding("12"), "int");
-        assert_eq!(encoding("012"), "embstr");
-        assert_eq!(encoding(&"x".repeat(44)), "embstr");
-        assert_eq!(encoding(&"x".repeat(45)), "raw");
-        let mut value = Value::Int(7);
-        value.as_raw_mut().unwrap().push(b'0');
-        assert_eq!(
-            (value.encoding(), &*value.as_string().unwrap()),
-            ("raw", &b"70"[..])
-        );
     }
 
     #[test]
@@ -376,7 +178,7 @@ mod tests {
             decay_time: 1,
             dice: 0,
         };
-        let object = Object::new(Value::Int(1), NEVER);
+        let object = Object::new(Value::int(1), NEVER);
         object.set_used(at(100).fresh());
         for _ in 0..3 {
             object.visit(at(100));

@@ -1,7 +1,7 @@
 //! What a change reports.
 //!
 //! A change to the data has consequences outside the data. Clients that watch a key must see that it changed, clients that
-//! wait for a key must be served, replicas must delete a key that expired. The command itself cannot do these things.
+//! wait for a key must be served, and replicas must delete a key that expired. The command itself cannot do these things.
 //! So the [`Db`](super::Db) records what happened, in order, and the [`WriteTxn`](crate::write::WriteTxn) that holds the
 //! write lock acts on the reports before it releases the lock.
 //!
@@ -19,12 +19,16 @@
 //!
 //! Methods of the Db that add, replace or remove a key report by themselves. A command that changes a value in place
 //! calls [`Db::modified`](super::Db::modified), or [`Db::changed_silently`](super::Db::changed_silently) where Redis
-//! signals nothing. In debug builds an [`Audit`] takes a fingerprint of every value that is lent out for a change, and
-//! panics at the end of the command if the value differs and nothing was reported.
+//! signals nothing. In debug builds an [`Audit`] takes a fingerprint of each value that a command may change. At the end of
+//! the command it panics if the value differs and nothing was reported.
+//!
+//! For example, APPEND calls [`Db::get_mut`](super::Db::get_mut) (the audit takes the fingerprint), adds bytes, and calls
+//! `Db::modified`. If a client watches the key, the list of reports is then `[Modified("key")]`. If none does, it is empty.
 //!
 //! # Cost
 //!
-//! While no client watches a key or waits for one, a report costs one test of a flag.
+//! While no client watches a key or waits for one, a report costs the test of one flag ([`Wanted`]). Expired and replaced
+//! keys are always reported.
 //!
 //! # Invariants
 //!
@@ -33,7 +37,7 @@
 
 use super::keyspace::Keyspace;
 #[cfg(debug_assertions)]
-use super::object::Value;
+use super::value::Value;
 
 /// A key, as a report keeps it.
 pub type Key = Vec<u8>;
@@ -46,10 +50,10 @@ pub enum Report {
     Ready(Key),
     /// The key was found expired and deleted.
     Expired(Key),
-    /// A keyspace event. No part of the server reads them yet.
+    /// A keyspace event. No part of the server acts on events yet.
     #[allow(dead_code, reason = "read by keyspace notifications")]
     Event(Event),
-    /// All keys were replaced; these are the old ones.
+    /// All keys were replaced or removed. These are the old ones.
     Replaced(Keyspace),
 }
 
@@ -96,18 +100,19 @@ pub struct Reports {
     /// The reports that are needed now.
     pub wanted: Wanted,
     list: Vec<Report>,
+    /// The check that each change is reported.
     #[cfg(debug_assertions)]
     audit: Audit,
 }
 
 impl Reports {
-    /// Whether there are none.
+    /// Whether there are no reports.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    /// Takes the reports out.
+    /// Takes the reports out, and leaves an empty list.
     pub fn take(&mut self) -> Vec<Report> {
         std::mem::take(&mut self.list)
     }
@@ -115,7 +120,7 @@ impl Reports {
     /// Reports that the key's value changed, or that the key came or went.
     #[inline]
     pub fn modified(&mut self, key: &[u8]) {
-        self.excuse(key);
+        self.audit_reported(key);
         if self.wanted.modified {
             self.list.push(Report::Modified(key.to_vec()));
         }
@@ -148,53 +153,55 @@ impl Reports {
         self.list.push(Report::Replaced(old));
     }
 
-    /// Notes, in debug builds, that a value is about to be lent out for a change.
+    /// In debug builds: records the value as it is before a command changes it.
     #[inline]
     #[cfg(debug_assertions)]
-    pub fn lend(&mut self, key: &[u8], value: &Value) {
-        self.audit.lend(key, value);
+    pub fn audit_before_change(&mut self, key: &[u8], value: &Value) {
+        self.audit.before_change(key, value);
     }
 
-    /// Notes, in debug builds, that a change of this key was reported.
+    /// In debug builds: records that a change of this key was reported.
     #[inline]
     #[cfg_attr(not(debug_assertions), allow(unused_variables))]
-    pub fn excuse(&mut self, key: &[u8]) {
+    pub fn audit_reported(&mut self, key: &[u8]) {
         #[cfg(debug_assertions)]
-        self.audit.excuse(key);
+        self.audit.reported(key);
     }
 
-    /// In debug builds: the values that were lent out and have not been reported, for a comparison with what they are
-    /// now.
+    /// In debug builds: takes out the records of this command, so that [`Audit::check`] can compare them with the present
+    /// values.
     #[cfg(debug_assertions)]
     pub fn take_audit(&mut self) -> Audit {
         std::mem::take(&mut self.audit)
     }
 }
 
-/// In debug builds: fingerprints of values, taken before the values were lent out for a change.
+/// In debug builds: what a check needs to find changes that were not reported.
 #[cfg(debug_assertions)]
 #[derive(Default)]
 pub struct Audit {
-    lent: Vec<(Key, u64)>,
+    /// Fingerprints of values, taken before a command could change them.
+    before: Vec<(Key, u64)>,
+    /// Keys for which a change was reported.
     reported: std::collections::HashSet<Key>,
 }
 
 #[cfg(debug_assertions)]
 impl Audit {
-    fn lend(&mut self, key: &[u8], value: &Value) {
-        self.lent.push((key.to_vec(), value.fingerprint()));
+    fn before_change(&mut self, key: &[u8], value: &Value) {
+        self.before.push((key.to_vec(), fingerprint(value)));
     }
 
-    fn excuse(&mut self, key: &[u8]) {
-        if !self.lent.is_empty() {
+    fn reported(&mut self, key: &[u8]) {
+        if !self.before.is_empty() {
             self.reported.insert(key.to_vec());
         }
     }
 
-    /// Panics if a value changed and no report was made. `now` looks up the current value of a key.
+    /// Panics if a value changed and no report was made. `now` looks up the present value of a key.
     pub fn check<'d>(self, now: impl Fn(&[u8]) -> Option<&'d Value>) {
-        for (key, before) in self.lent {
-            let changed = now(&key).is_some_and(|value| value.fingerprint() != before);
+        for (key, before) in self.before {
+            let changed = now(&key).is_some_and(|value| fingerprint(value) != before);
             assert!(
                 !changed || self.reported.contains(&key),
                 "the value at '{}' was changed and no report was made",
@@ -202,4 +209,13 @@ impl Audit {
             );
         }
     }
+}
+
+/// A number that usually differs if two values have different contents.
+#[cfg(debug_assertions)]
+fn fingerprint(value: &Value) -> u64 {
+    use std::hash::{DefaultHasher, Hasher};
+    let mut hasher = DefaultHasher::new();
+    value.as_type().fingerprint(&mut hasher);
+    hasher.finish()
 }

@@ -2,13 +2,12 @@
 //!
 //! One [`Dict`] of ten million entries has two long pauses. When it grows, it copies all of its memory. When a snapshot
 //! shares it, the first change copies all of it, too. So a [`Sharded`] map consists of many Dicts (*shards*) of some
-//! thousand entries, each behind an [`Arc`]. A step copies one shard at most. The keyspace is such a map, and so is each
-//! hash and set that has outgrown its compact form.
+//! thousand entries, each behind an [`Arc`]. A step copies one shard at most. The keyspace is such a map.
 //!
 //! # Which shard
 //!
-//! The tag of a key is 32 bits of its hash. The first bits of the tag choose the shard, so a shard covers a range of tags, and
-//! the shards stand in the order of their ranges:
+//! The tag of a key is 32 bits of its hash. The first bits of the tag choose the shard. So each shard contains a range of
+//! tags, and the shards are in the order of their ranges:
 //!
 //! ```text
 //!   tags      000…                011…  100…                                111…
@@ -19,24 +18,29 @@
 //!                                                     └ split = 2: the next one to be split
 //! ```
 //!
-//! The map grows by one shard at a time (*linear hashing*). When there are more than [`MEAN`] entries per shard, the
-//! shard at `split` is divided by one more bit. When all are divided, the depth increases by one, and it begins anew. Removals
-//! join shards again in the opposite order, when few entries are left. An index is computed from depth and split alone.
+//! The map grows by one shard at a time (*linear hashing*). When there are [`MEAN`] entries per shard or more, the next
+//! insertion divides one shard by one more bit. In the picture that is shard 4, and `split` becomes 3. When all shards are
+//! divided, `depth` increases by one, and `split` begins at 0 again. When few entries are left, removals join the shards
+//! again, in the opposite order. The number of the shard of a key is computed from `depth` and `split`; there is no directory.
 //!
-//! At any moment shards of one depth are of different fullness only by chance, but the two depths differ by half. So
-//! the vectors of all shards never grow at the same moment, as those of a fixed number of shards do: hashes spread keys
-//! evenly, and all of those would come to their limit together.
+//! With a fixed number of shards, all shards would have nearly the same number of entries, since hashes spread keys evenly.
+//! Then the vectors of all shards would have to grow at nearly the same moment. Here a shard that was divided has half as
+//! many entries as one that was not, so they grow at different times.
 //!
 //! # SCAN
 //!
-//! A walk visits the shards in order, and in each the entries from the end downwards (see [`Dict`]). A cursor says where the
-//! range of the shard begins and how many of its entries are to come. Entries that leave a shard when it is divided go to
-//! the next one, which the walk has not reached; those that stay keep their order and only move towards the front. After
-//! two shards were joined the order is another one, so each shard has a *stamp* that changes then, the cursor contains the
-//! stamp, and a walk that finds another one visits that shard from its end again.
+//! A walk visits the shards in order, and the entries of each shard from the end to the beginning (see [`super::dict`]). A
+//! cursor says where the range of the shard begins, and how many entries of the shard are still to be visited. Between two
+//! steps of a walk, these things can happen to the shard:
+//!
+//! * It is divided. The entries that leave it go to the next shard, which the walk has not reached. The others keep their
+//!   order and only move towards the front, so the walk misses none.
+//! * It is joined with another shard. Then the order of its entries is a new one. So each shard has a *stamp*, which changes
+//!   when the shard is joined. The cursor contains the stamp. A walk that finds another stamp visits the shard from its end
+//!   again.
 //!
 //! ```text
-//!   cursor   ┌─ 1 + first 20 bits of the range ─┬─ stamp, 18 bits ─┬─ entries to come, 24 bits ─┐
+//!   cursor   ┌─ 1 + first 20 bits of the range ─┬─ stamp, 18 bits ─┬─ entries to visit, 24 bits ─┐
 //! ```
 //!
 //! # Invariants
@@ -44,7 +48,8 @@
 //! * There are 2^`depth` + `split` shards, and `split` < 2^`depth`.
 //! * Each entry is in the shard that the first bits of its tag choose.
 //! * `len` is the sum of the lengths of all shards.
-//! * A shard's summary is what [`Summary::add`] makes of its entries, less what was removed.
+//! * A shard's summary is the result of [`Summary::add`] for each of its entries, and of [`Summary::remove`] for each entry
+//!   that was removed since the summary was last computed anew.
 //!
 //! # Cost
 //!
@@ -56,11 +61,11 @@
 //! | `get_mut`, `insert`, `remove` | O(1) amortised; one step divides, joins or copies one shard: O(4096), some 0.2 ms |
 //! | `len` | O(1) |
 //! | `random` | O(1) expected |
-//! | `scan` | O(count), and O(s) where shards are empty |
+//! | `scan` | O(count), and O(1) for each shard that is empty |
 //! | `clone` (a snapshot) | O(s): 5,000 counters for 10,000,000 entries, 0.1 ms |
 //! | `clear` | O(1); the caller drops the old contents |
 //!
-//! A map with few entries is one shard: it costs an allocation and some 150 bytes more than its Dict.
+//! A map with few entries is one shard. It costs one allocation and some 150 bytes more than a Dict.
 
 use std::hash::RandomState;
 use std::sync::Arc;
@@ -68,25 +73,31 @@ use std::sync::Arc;
 use super::dict::{self, Dict, Entry};
 use super::small_bytes::SmallBytes;
 
-/// The mean number of entries per shard from which on the map grows. The time of a step grows with it: the first change of
-/// a shard after a snapshot took 59, 116 and 213 µs (99.99th percentile) with 1024, 2048 and 4096. Fewer entries per shard
-/// mean more counters for a snapshot. Lookups did not differ measurably.
+/// From this mean number of entries per shard on, the map grows. A larger number makes steps longer: with 1024, 2048 and
+/// 4096 the first change of a shard after a snapshot took 59, 116 and 213 µs (99.99th percentile). A smaller number means more
+/// shards, and so more counters that a snapshot increments. Lookups took the same time.
 const MEAN: usize = 2048;
 
-/// The map shrinks when shards have fewer than [`MEAN`] / `SPARSE` entries on average.
+/// The map shrinks when its shards have fewer than [`MEAN`] / `SPARSE` entries on average.
 const SPARSE: usize = 4;
 
-/// How many bits of a tag may choose the shard.
+/// How many bits of a tag choose the shard at most.
 const PREFIX_BITS: u32 = 20;
 
-/// The parts of a cursor.
+/// Bits of a cursor for the number of entries that are still to be visited in the shard.
 const LEFT_BITS: u32 = 24;
+
+/// Bits of a cursor for the shard's stamp.
 const STAMP_BITS: u32 = 18;
 
-/// What a shard knows about all of its entries together. The keyspace counts keys with an expiry, for instance. The map
-/// keeps it up to date when entries come and go; a caller that changes a value does it itself.
+/// What a shard knows about all of its entries together. For example, the keyspace counts the keys that have an expiry. The
+/// map updates the summary when entries are added and removed. A caller that changes a value updates it itself
+/// ([`Sharded::get_with_summary`]).
 pub trait Summary<V>: Clone + Default {
+    /// An entry with this value was added.
     fn add(&mut self, value: &V);
+
+    /// An entry with this value was removed.
     fn remove(&mut self, value: &V);
 }
 
@@ -100,21 +111,24 @@ impl<V> Summary<V> for () {
 pub struct Shard<V, S = ()> {
     dict: Dict<V>,
     summary: S,
-    /// Changes when the shard was joined with another one.
+    /// Changes when the shard is joined with another one.
     stamp: u32,
 }
 
 impl<V, S> Shard<V, S> {
+    /// The entries.
     pub fn dict(&self) -> &Dict<V> {
         &self.dict
     }
 
+    /// The summary of the entries.
     pub fn summary(&self) -> &S {
         &self.summary
     }
 }
 
 impl<V, S: Summary<V>> Shard<V, S> {
+    /// An empty shard.
     fn new(seed: RandomState) -> Shard<V, S> {
         Shard {
             dict: Dict::with_seed(seed),
@@ -135,6 +149,7 @@ impl<V, S: Summary<V>> Shard<V, S> {
         right
     }
 
+    /// Computes the summary anew. O(entries).
     fn summarize(&mut self) {
         self.summary = S::default();
         for entry in self.dict.entries() {
@@ -143,38 +158,40 @@ impl<V, S: Summary<V>> Shard<V, S> {
     }
 }
 
-/// What one step of a walk may still do.
+/// The work that one step of [`Sharded::remove_if`] may do. The step counts it down.
 #[derive(Clone, Copy, Debug)]
 pub struct Work {
-    /// Entries to look at. A shard that is passed over counts as one.
+    /// How many entries to read at most. Each shard counts as one entry more, even if the step skips it.
     pub looks: usize,
-    /// Entries to remove.
+    /// How many entries to remove at most.
     pub removals: usize,
 }
 
 impl Work {
+    /// Whether the step may go on.
     fn remains(&self) -> bool {
         self.looks > 0 && self.removals > 0
     }
 
-    /// Accounts for joining two sparse shards; false if there is no work left for it.
-    fn join(&mut self) -> bool {
+    /// Accounts for joining two sparse shards. Returns whether the step may do that.
+    fn allow_join(&mut self) -> bool {
         let may = self.remains();
         self.looks = self.looks.saturating_sub(2 * MEAN / SPARSE);
         may
     }
 }
 
-/// A map from byte strings to `V`, with a summary `S` per shard. A clone shares all shards, and costs little.
+/// A map from byte strings to `V`, with a summary `S` per shard. A clone shares all shards.
 #[derive(Clone)]
 pub struct Sharded<V, S = ()> {
     shards: Vec<Arc<Shard<V, S>>>,
-    /// How many bits choose a shard that was not divided at this depth yet.
+    /// How many bits choose a shard that was not divided at this depth.
     depth: u32,
     /// How many shards were divided at this depth.
     split: usize,
+    /// How many entries there are.
     len: usize,
-    /// How often shards were joined: the next stamp.
+    /// How often shards were joined. The source of stamps.
     joined: u32,
     seed: RandomState,
 }
@@ -186,7 +203,7 @@ impl<V: Clone, S: Summary<V>> Default for Sharded<V, S> {
 }
 
 impl<V: Clone, S: Summary<V>> Sharded<V, S> {
-    /// An empty map whose hashes are keyed with `seed`. Maps that share a seed share hashes.
+    /// An empty map whose hashes are keyed with `seed`. Maps with the same seed have the same hashes.
     pub fn with_seed(seed: RandomState) -> Sharded<V, S> {
         Sharded {
             shards: vec![Arc::new(Shard::new(seed.clone()))],
@@ -198,16 +215,18 @@ impl<V: Clone, S: Summary<V>> Sharded<V, S> {
         }
     }
 
-    /// The hash of a key, for the methods that take one. They exist so that a key need be hashed but once.
+    /// The hash of a key. Methods take it beside the key, so that a caller hashes a key only once.
     #[inline]
     pub fn hash(&self, key: &[u8]) -> u64 {
         dict::hash(&self.seed, key)
     }
 
+    /// How many entries there are.
     pub fn len(&self) -> usize {
         self.len
     }
 
+    /// Whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -217,7 +236,7 @@ impl<V: Clone, S: Summary<V>> Sharded<V, S> {
         self.shards.iter().map(|shard| &**shard)
     }
 
-    /// The shard in which a key of this hash is, or would be.
+    /// The shard that contains the keys with this hash.
     #[inline]
     pub fn shard(&self, hash: u64) -> &Shard<V, S> {
         &self.shards[self.index(hash as u32)]
@@ -228,23 +247,25 @@ impl<V: Clone, S: Summary<V>> Sharded<V, S> {
         self.shards.iter().flat_map(|shard| shard.dict.entries())
     }
 
+    /// The value of a key.
     #[inline]
     pub fn get(&self, hash: u64, key: &[u8]) -> Option<&V> {
         self.shard(hash).dict.get(hash, key)
     }
 
+    /// The value of a key, to be changed in a way that does not affect the summary.
     #[inline]
     pub fn get_mut(&mut self, hash: u64, key: &[u8]) -> Option<&mut V> {
         self.get_with_summary(hash, key).map(|(value, _)| value)
     }
 
-    /// A value, to be changed together with what its shard knows about it.
+    /// The value of a key, and the summary of its shard, which the caller keeps up to date.
     #[inline]
     pub fn get_with_summary(&mut self, hash: u64, key: &[u8]) -> Option<(&mut V, &mut S)> {
         let index = self.index(hash as u32);
         let shard = &mut self.shards[index];
         if Arc::strong_count(shard) > 1 {
-            // Asked first, so that a shared shard is not copied for a key that is not there.
+            // Checked first, so that a shared shard is not copied for a key that does not exist.
             shard.dict.get(hash, key)?;
         }
         let shard = Arc::make_mut(shard);
@@ -252,7 +273,7 @@ impl<V: Clone, S: Summary<V>> Sharded<V, S> {
         Some((value, &mut shard.summary))
     }
 
-    /// Adds a key that is known not to be there.
+    /// Adds a key that is not in the map; the caller has checked that.
     pub fn insert_new(&mut self, hash: u64, key: SmallBytes, value: V) {
         if self.len >= self.shards.len() * MEAN {
             self.divide();
@@ -264,7 +285,7 @@ impl<V: Clone, S: Summary<V>> Sharded<V, S> {
         self.len += 1;
     }
 
-    /// Sets the value of a key and returns the one it had.
+    /// Sets the value of a key. Returns the old value.
     pub fn insert(&mut self, hash: u64, key: &[u8], value: V) -> Option<V> {
         match self.get_with_summary(hash, key) {
             Some((old, summary)) => {
@@ -279,7 +300,7 @@ impl<V: Clone, S: Summary<V>> Sharded<V, S> {
         }
     }
 
-    /// Takes a key out.
+    /// Removes a key and returns its entry.
     pub fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Entry<V>> {
         let index = self.index(hash as u32);
         self.shards[index].dict.get(hash, key)?;
@@ -293,11 +314,11 @@ impl<V: Clone, S: Summary<V>> Sharded<V, S> {
         Some(entry)
     }
 
-    /// One step of a walk that removes the entries for which `goes` is true. It begins where `cursor` points, as
-    /// [`Sharded::scan`] does, and stays within the bounds of `work`. Shards for whose summary `enter` is false are passed
-    /// over. Returns what was removed and the cursor to go on with; 0 begins a walk and ends it.
+    /// One step of a walk that removes the entries for which `goes` is true. The step begins at `cursor`, stays within the
+    /// bounds of `work`, and skips the shards for whose summary `enter` is false. Returns the removed entries and the cursor
+    /// for the next step. The cursor 0 begins a walk, and ends it when it is returned.
     ///
-    /// When the walk leaves a shard that it entered, it makes that shard's summary anew.
+    /// When the walk leaves a shard that it entered, it computes that shard's summary anew.
     pub fn remove_if(
         &mut self,
         cursor: u64,
@@ -321,9 +342,9 @@ impl<V: Clone, S: Summary<V>> Sharded<V, S> {
                 }
                 Arc::make_mut(&mut self.shards[index]).summarize();
                 if self.is_sparse() {
-                    // Joining changes the numbers of shards, so the step ends here.
+                    // Joining changes the numbers of the shards, so the step ends here.
                     let next = self.shards.get(index + 1).map(|_| self.first(index + 1));
-                    while self.is_sparse() && work.join() {
+                    while self.is_sparse() && work.allow_join() {
                         self.join();
                     }
                     let next = next.map_or(0, |first| self.cursor_at(first));
@@ -335,7 +356,8 @@ impl<V: Clone, S: Summary<V>> Sharded<V, S> {
         (removed, 0)
     }
 
-    /// Removes from the first `left` entries of a shard, from the end downwards, and returns how many are left to look at.
+    /// Removes entries for which `goes` is true from the first `left` entries of a shard, from the last of them to the first.
+    /// Returns how many of them are still to be visited.
     fn remove_in_shard(
         &mut self,
         index: usize,
@@ -349,7 +371,7 @@ impl<V: Clone, S: Summary<V>> Sharded<V, S> {
         while left > 0 && work.remains() {
             left -= 1;
             work.looks -= 1;
-            // Removing moves the last entry here, and the last one was looked at before.
+            // A removal moves the last entry to this place, and the last entry was visited before.
             if goes(&shard.dict.entries()[left]) {
                 let shard = Arc::make_mut(shard);
                 let entry = shard.dict.remove_at(left);
@@ -362,18 +384,19 @@ impl<V: Clone, S: Summary<V>> Sharded<V, S> {
         left
     }
 
-    /// Removes everything and returns it. Dropping it may take long; the caller does that after the lock is released.
+    /// Removes all entries and returns them as a map. Dropping it may take long: do that after the lock is released.
     #[must_use = "dropping the old contents may take long"]
     pub fn clear(&mut self) -> Sharded<V, S> {
         let empty = Sharded::with_seed(self.seed.clone());
         std::mem::replace(self, empty)
     }
 
-    /// An entry chosen at random with the help of `below(n)`, a number under `n`.
+    /// An entry chosen at random. `below(n)` returns a random number less than `n`. `None` if the map is empty.
     ///
-    /// A random tag chooses the shard, so one that covers twice the tags is chosen twice as often. Then a number below
-    /// twice the length that such a shard should have chooses the entry, or none, and all is done again. So every entry
-    /// has the same chance, and two tries are needed on average.
+    /// A random tag chooses the shard, so a shard with twice the range of tags is chosen twice as often. Then a random number
+    /// chooses the entry. It is at most twice the length that is expected of a shard with this range. If the shard has no
+    /// such entry, a new try begins. So every entry has the same chance, and the mean number of tries is two. (A shard
+    /// longer than twice its expected length does not occur with a good hash.)
     pub fn random(&self, mut below: impl FnMut(usize) -> usize) -> Option<&Entry<V>> {
         if self.is_empty() {
             return None;
@@ -390,15 +413,15 @@ impl<V: Clone, S: Summary<V>> Sharded<V, S> {
                 return Some(entry);
             }
         }
-        // This never happens with a good hash.
+        // With a good hash, 100 tries never fail.
         self.entries().nth(below(self.len))
     }
 
-    /// Visits about `count` entries from where `cursor` points, and returns the cursor to go on with; 0 begins a walk and
-    /// ends it.
+    /// One step of a walk through all entries: visits about `count` entries from `cursor` on. Returns the cursor for the next
+    /// step. The cursor 0 begins a walk, and ends it when it is returned.
     ///
-    /// Every entry that is there from the beginning of a walk to its end is visited; one that comes or goes meanwhile may be
-    /// or not, and some may be visited twice.
+    /// A walk visits every entry that is in the map from the beginning of the walk to its end. It may visit an entry that is
+    /// added or removed meanwhile, and it may visit some entries twice.
     pub fn scan<'a>(
         &'a self,
         cursor: u64,
@@ -428,7 +451,7 @@ impl<V: Clone, S: Summary<V>> Sharded<V, S> {
         0
     }
 
-    /// The cursor of a walk that has `left` entries of shard number `index` to come.
+    /// The cursor of a walk that still has to visit the first `left` entries of shard number `index`.
     fn cursor(&self, index: usize, left: usize) -> u64 {
         let place = (self.first(index) + 1) << (STAMP_BITS + LEFT_BITS);
         let stamp = u64::from(self.shards[index].stamp) & ((1 << STAMP_BITS) - 1);
@@ -436,20 +459,21 @@ impl<V: Clone, S: Summary<V>> Sharded<V, S> {
         place | stamp << LEFT_BITS | left
     }
 
-    /// The cursor of a walk that comes to the range that begins at `first`.
+    /// The cursor of a walk that next visits the range that begins at `first`.
     fn cursor_at(&self, first: u64) -> u64 {
         let index = self.index((first as u32) << (u32::BITS - PREFIX_BITS));
         self.cursor(index, usize::MAX)
     }
 
-    /// The shard at which a walk goes on, and how many of its entries are to come at most.
+    /// The number of the shard at which a walk goes on, and how many of its entries are still to be visited at most. `None`
+    /// if no walk of this map can have this cursor.
     fn resume(&self, cursor: u64) -> Option<(usize, usize)> {
         if cursor == 0 {
             return Some((0, usize::MAX));
         }
         let first = (cursor >> (STAMP_BITS + LEFT_BITS)).checked_sub(1)?;
         if first >> PREFIX_BITS != 0 {
-            return None; // no cursor of ours
+            return None; // the client invented the cursor
         }
         let index = self.index((first as u32) << (u32::BITS - PREFIX_BITS));
         let stamp = (cursor >> LEFT_BITS) as u32;
@@ -462,7 +486,7 @@ impl<V: Clone, S: Summary<V>> Sharded<V, S> {
     /// The number of the shard that a tag chooses.
     #[inline]
     fn index(&self, tag: u32) -> usize {
-        // `depth + 1` bits, of which the last does not count in shards that are not divided yet.
+        // `depth + 1` bits. In shards that are not divided, the last of them does not count.
         let bits = (tag >> (u32::BITS - 1 - self.depth)) as usize;
         if bits / 2 < self.split {
             bits
@@ -476,7 +500,7 @@ impl<V: Clone, S: Summary<V>> Sharded<V, S> {
         self.depth + u32::from(index < 2 * self.split)
     }
 
-    /// Where the range of a shard begins: its bits, filled up to [`PREFIX_BITS`].
+    /// Where the range of a shard begins: its bits, followed by zeros up to [`PREFIX_BITS`].
     fn first(&self, index: usize) -> u64 {
         let bits = if index < 2 * self.split {
             index
@@ -489,7 +513,7 @@ impl<V: Clone, S: Summary<V>> Sharded<V, S> {
     /// Divides the next shard.
     fn divide(&mut self) {
         if self.depth == PREFIX_BITS {
-            return; // shards grow from here on: there are a million of them
+            return; // there are a million shards, and from now on they only become larger
         }
         let at = 2 * self.split;
         let bit = 1 << (u32::BITS - 1 - self.depth);
@@ -501,7 +525,7 @@ impl<V: Clone, S: Summary<V>> Sharded<V, S> {
         }
     }
 
-    /// Whether there are too few entries for so many shards.
+    /// Whether there are too few entries for the number of shards.
     #[inline]
     fn is_sparse(&self) -> bool {
         self.len < self.shards.len() * (MEAN / SPARSE) && self.shards.len() > 1

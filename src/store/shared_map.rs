@@ -1,8 +1,8 @@
 //! An ordered map whose parts a snapshot can share.
 //!
 //! A consumer group may have a million pending entries. A snapshot must see them as they were at one moment, and a writer
-//! must not stop for long. `BTreeMap` cannot share nodes: the first change after a snapshot copies the whole map. Here
-//! a clone copies one short list, and a change copies only the nodes on the way to one entry.
+//! must not stop for long. `BTreeMap` cannot share nodes: the first change after a snapshot would copy the whole map. Here
+//! a clone copies one short list, and a change copies only the nodes on the path to one entry.
 //!
 //! The map is a B+tree of fixed height. Every level is a sorted array, and every part below the root is behind an [`Arc`]:
 //!
@@ -19,26 +19,30 @@
 //!             └───────────────────────┘
 //! ```
 //!
-//! Ten million entries take a root of some 600 branches, so the height need not grow.
+//! For example, a snapshot shares the map in the picture, and a writer removes 2-0. The writer copies the left branch (two
+//! pointers) and the leaf of 2-0. The snapshot and the map still share all other nodes.
+//!
+//! Ten million entries need a root of some 600 branches, so three levels are always enough.
 //!
 //! # Search
 //!
-//! Keys of a stream are spread evenly, more or less. A search computes where the key should be from the two keys between
-//! which all keys of a node lie (*interpolation search*); the parent has both. From there it gallops to the exact place.
-//! Usually it touches one or two lines of cache per node, where a binary search touches five. Keys that are not numbers start in the middle.
+//! The IDs of a stream are spread about evenly. All keys of a node lie between two keys, and the parent has both. From these
+//! a search computes where the key should be (*interpolation search*). From there it goes in steps of doubling length
+//! towards the exact place (*galloping*). It usually reads one or two cache lines per node; a binary search reads five. If
+//! keys are not numbers, a search starts in the middle.
 //!
 //! # Removal
 //!
-//! A removal clears a bit and moves nothing. When half of a leaf is removed, the rest moves together; when little is
-//! left, two neighbours become one. So a removed entry occupies memory for a while, but never more than a live one does,
-//! and each removal pays for a constant number of moves.
+//! A removal clears a bit and moves nothing. When at most half of a leaf's entries are live, the leaf drops the removed
+//! ones. When few entries are left, the leaf may be joined with its neighbour. So the removed entries of a leaf never take
+//! more memory than its live ones, and a removal costs a constant number of moves on average.
 //!
 //! # Invariants
 //!
 //! * Keys ascend strictly from entry to entry, leaf to leaf and branch to branch, removed entries included.
-//! * The first key that a parent notes for a child is at most the child's first key, and larger than all keys before it.
-//! * Every leaf has a live entry and every branch a leaf. The one exception is an empty map: it may keep one leaf without
-//!   live entries, so that a map which holds now one entry, now none, does not allocate each time.
+//! * The first key that a parent has for a child is at most the child's first key, and larger than all keys before the child.
+//! * Every leaf has a live entry, and every branch has a leaf. The only exception is an empty map: it may keep one leaf
+//!   without live entries, so that a map with at most one entry at a time does not allocate for each insertion.
 //! * `len` is the number of live entries.
 //!
 //! # Cost
@@ -53,26 +57,27 @@
 //! | `first`, `last` | O(1) amortised | – |
 //! | `range` | O(log n), and O(1) per entry | – |
 //!
-//! Memory per entry is that of key and value when keys are added in ascending order, and about 1.4 times as much when
-//! they are added at random.
+//! The memory per entry is that of key and value if keys are added in ascending order, and about 1.4 times as much if they
+//! are added at random.
 
 use std::sync::Arc;
 
-/// Entries per leaf: the bits of the mask that says which are live.
+/// Entries per leaf at most: one for each bit of the mask that says which entries are live.
 const LEAF: usize = u128::BITS as usize;
 
-/// Leaves per branch.
+/// Leaves per branch at most.
 const BRANCH: usize = 128;
 
 /// A key of a [`SharedMap`].
 pub trait Key: Clone {
-    /// What keys are compared and looked up as: a map of `Arc<[u8]>` is searched with `[u8]`.
+    /// The form in which keys are compared and looked up. For example, a map of `Arc<[u8]>` is searched with `[u8]`.
     type View: ?Sized + Ord;
 
+    /// The key in this form.
     fn view(&self) -> &Self::View;
 
-    /// Where `key` lies between `first` and `last`, 0 to 1, as well as that can be guessed. Any answer is correct; a good
-    /// one makes a search faster.
+    /// Estimates where `key` lies between `first` and `last`: from 0.0 to 1.0. Any result is correct, and a good one makes a
+    /// search faster.
     fn fraction(_key: &Self::View, _first: &Self::View, _last: &Self::View) -> f64 {
         0.5
     }
@@ -86,29 +91,38 @@ impl Key for Arc<[u8]> {
     }
 }
 
-/// An ordered map; see the module.
+/// An ordered map. A clone shares all branches.
 #[derive(Clone)]
 pub struct SharedMap<K, V> {
+    /// The root: each branch, after a key that is at most its first key.
     branches: Vec<(K, Arc<Branch<K, V>>)>,
+    /// How many live entries there are.
     len: usize,
 }
 
+/// A node between the root and the leaves.
 #[derive(Clone)]
 struct Branch<K, V> {
+    /// Each leaf, after a key that is at most its first key.
     leaves: Vec<(K, Arc<Leaf<K, V>>)>,
 }
 
+/// A node that holds entries.
 struct Leaf<K, V> {
     /// Bit `i` is set if entry `i` has not been removed.
     live: u128,
+    /// Entries in order, removed ones included.
     entries: Vec<(K, V)>,
 }
 
-/// The place of an entry: branch, leaf within it, entry within that.
+/// The place of an entry.
 #[derive(Clone, Copy, Default)]
 struct Position {
+    /// The index of the branch.
     branch: usize,
+    /// The index of the leaf in its branch.
     leaf: usize,
+    /// The index of the entry in its leaf.
     entry: usize,
 }
 
@@ -122,7 +136,7 @@ impl<K, V> Default for SharedMap<K, V> {
 }
 
 impl<K: Clone, V: Clone> Clone for Leaf<K, V> {
-    /// The copy keeps the capacity: it is made because a writer is about to change it.
+    /// The copy keeps the capacity, because the writer that makes the copy is about to change it.
     fn clone(&self) -> Leaf<K, V> {
         let mut entries = Vec::with_capacity(self.entries.capacity());
         entries.extend_from_slice(&self.entries);
@@ -134,6 +148,7 @@ impl<K: Clone, V: Clone> Clone for Leaf<K, V> {
 }
 
 impl<K: Key, V> Leaf<K, V> {
+    /// An empty leaf with room for this many entries.
     fn with_capacity(entries: usize) -> Leaf<K, V> {
         Leaf {
             live: 0,
@@ -141,10 +156,12 @@ impl<K: Key, V> Leaf<K, V> {
         }
     }
 
+    /// Whether the entry at this index was not removed.
     fn is_live(&self, at: usize) -> bool {
         self.live >> at & 1 == 1
     }
 
+    /// How many entries are live.
     fn live_len(&self) -> usize {
         self.live.count_ones() as usize
     }
@@ -155,7 +172,7 @@ impl<K: Key, V> Leaf<K, V> {
         partition(&self.entries, key, span, |own| own < key)
     }
 
-    /// Puts an entry in at `at`; there is room for it.
+    /// Inserts an entry at the index `at`. The leaf is not full.
     fn insert(&mut self, at: usize, key: K, value: V) {
         if self.entries.len() == self.entries.capacity() {
             let more = (self.entries.len() / 2).max(4);
@@ -192,15 +209,16 @@ fn ones(n: usize) -> u128 {
     u128::MAX.checked_shr((LEAF - n) as u32).unwrap_or(0)
 }
 
-/// Where the keys of a node lie: from `first` on, and before `end`. The parent knows both, so that a search need not read
-/// the two ends of the node. `None` at the last node of a level.
+/// The bounds of the keys of a node. The parent knows them, so a search need not read the two ends of the node.
 struct Span<'a, Q: ?Sized> {
+    /// No key of the node is less than this one.
     first: &'a Q,
+    /// All keys of the node are less than this one. `None` for the last node of a level.
     end: Option<&'a Q>,
 }
 
-/// How many of the sorted `items` are `before` a place near `key`, by interpolation and galloping. `before` is true for
-/// some first items and false for the rest.
+/// Counts the sorted `items` for which `before` is true. It is true for all items up to some place near `key`, and false for
+/// the rest.
 #[inline]
 fn partition<K: Key, T>(
     items: &[(K, T)],
@@ -210,7 +228,7 @@ fn partition<K: Key, T>(
 ) -> usize {
     let end = match (span.end, items.last()) {
         (Some(end), _) => end,
-        // At the end of the map, keys usually come after the last one.
+        // At the end of the map, a key usually comes after the last item.
         (None, Some((last, _))) if !before(last.view()) => last.view(),
         _ => return items.len(),
     };
@@ -221,7 +239,7 @@ fn partition<K: Key, T>(
 /// The first index below `len` for which `before` is false, or `len`. The search starts at `guess`.
 #[inline]
 fn gallop(guess: usize, len: usize, before: impl Fn(usize) -> bool) -> usize {
-    // The answer is in low..=high.
+    // The result is in low..=high.
     let (mut low, mut high, mut step) = (0, len, 1);
     if guess < len && before(guess) {
         low = guess + 1;
@@ -257,7 +275,8 @@ fn gallop(guess: usize, len: usize, before: impl Fn(usize) -> bool) -> usize {
     low
 }
 
-/// The child that holds `key`, if any does: the last one that does not begin after it. Also where its keys lie.
+/// The child that contains `key`, if any child does: the last one that does not begin after `key`. Returns its index, the
+/// child, and the bounds of its keys. `None` if there are no children.
 #[inline]
 fn child_of<'a, K: Key, T>(
     children: &'a [(K, T)],
@@ -275,15 +294,18 @@ fn child_of<'a, K: Key, T>(
 }
 
 impl<K: Key, V: Clone> SharedMap<K, V> {
+    /// How many entries there are.
     pub fn len(&self) -> usize {
         self.len
     }
 
+    /// Whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Where `key` is, or would be put; tells whether it is there. `None` if the map has no leaf yet.
+    /// The place of `key`, or the place at which it would be inserted, and whether the map contains `key`. `None` if the map
+    /// has no leaf yet.
     #[inline]
     fn locate(&self, key: &K::View) -> Option<(Position, bool)> {
         let first = self.branches.first()?.0.view();
@@ -300,12 +322,14 @@ impl<K: Key, V: Clone> SharedMap<K, V> {
         Some((place, found))
     }
 
+    /// The place of `key`.
     #[inline]
     fn find(&self, key: &K::View) -> Option<Position> {
         self.locate(key)
             .and_then(|(place, found)| found.then_some(place))
     }
 
+    /// The leaf at `place`.
     fn leaf(&self, place: Position) -> &Leaf<K, V> {
         &self.branches[place.branch].1.leaves[place.leaf].1
     }
@@ -316,17 +340,19 @@ impl<K: Key, V: Clone> SharedMap<K, V> {
         Arc::make_mut(&mut branch.leaves[place.leaf].1)
     }
 
+    /// The value of `key`.
     pub fn get(&self, key: &K::View) -> Option<&V> {
         let place = self.find(key)?;
         Some(&self.leaf(place).entries[place.entry].1)
     }
 
+    /// The value of `key`, to be changed.
     pub fn get_mut(&mut self, key: &K::View) -> Option<&mut V> {
         let place = self.find(key)?;
         Some(&mut self.leaf_mut(place).entries[place.entry].1)
     }
 
-    /// Sets the value of `key` and returns the one it had.
+    /// Sets the value of `key`. Returns the old value.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         let place = match self.locate(key.view()) {
             Some((place, _)) => place,
@@ -346,7 +372,7 @@ impl<K: Key, V: Clone> SharedMap<K, V> {
         let branch = Arc::make_mut(branch);
         let old = branch.insert(place, key, value, is_last);
         if branch.leaves.len() > BRANCH {
-            // At the end of the map a full branch stays full, since the next key comes after it.
+            // The last branch stays full: the next key usually comes after it, and goes to the new branch.
             let keep = if is_last { BRANCH } else { BRANCH / 2 };
             let leaves = branch.leaves.split_off(keep);
             let first = leaves[0].0.clone();
@@ -357,7 +383,7 @@ impl<K: Key, V: Clone> SharedMap<K, V> {
         old
     }
 
-    /// Takes an entry out and returns its value.
+    /// Removes an entry and returns its value.
     pub fn remove(&mut self, key: &K::View) -> Option<V> {
         let place = self.find(key)?;
         self.len -= 1;
@@ -381,7 +407,7 @@ impl<K: Key, V: Clone> SharedMap<K, V> {
         Some(value)
     }
 
-    /// Takes out a leaf that has no live entry; other leaves have some.
+    /// Removes a leaf that has no live entry. The map has other leaves.
     fn remove_leaf(&mut self, place: Position) {
         let branch = Arc::make_mut(&mut self.branches[place.branch].1);
         branch.leaves.remove(place.leaf);
@@ -392,7 +418,7 @@ impl<K: Key, V: Clone> SharedMap<K, V> {
         }
     }
 
-    /// Joins a leaf that has become small with the next one, if both together fill half a leaf at most.
+    /// Joins a leaf that has become small with its neighbour, if both together fill half a leaf at most.
     fn merge_leaf(&mut self, place: Position) {
         let branch = Arc::make_mut(&mut self.branches[place.branch].1);
         let left = place.leaf.min(branch.leaves.len().saturating_sub(2));
@@ -414,7 +440,7 @@ impl<K: Key, V: Clone> SharedMap<K, V> {
         self.remove_leaf(right);
     }
 
-    /// Joins a branch that has become small with the next one, if both together fill half a branch at most.
+    /// Joins a branch that has become small with its neighbour, if both together fill half a branch at most.
     fn merge_branch(&mut self, at: usize) {
         let left = at.min(self.branches.len().saturating_sub(2));
         let Some([(_, one), (_, other)]) = self.branches.get_mut(left..left + 2) else {
@@ -427,10 +453,12 @@ impl<K: Key, V: Clone> SharedMap<K, V> {
         }
     }
 
+    /// The entry with the smallest key.
     pub fn first(&self) -> Option<(&K, &V)> {
         self.iter().next()
     }
 
+    /// The entry with the largest key.
     pub fn last(&self) -> Option<(&K, &V)> {
         let leaf = &*self.branches.last()?.1.leaves.last()?.1;
         let at = leaf.live.checked_ilog2()? as usize;
@@ -461,9 +489,9 @@ impl<K: Key, V: Clone> SharedMap<K, V> {
             .take_while(move |(key, _)| key.view() <= end)
     }
 
-    /// Bytes allocated for the map, without what keys and values point to. O(n / 128).
+    /// How many bytes are allocated for the map, without those to which keys and values point. O(n / 128).
     pub fn memory(&self) -> usize {
-        let counts = 2 * size_of::<usize>(); // of an `Arc`
+        let counts = 2 * size_of::<usize>(); // the two counters of an `Arc`
         let leaf = |leaf: &Leaf<K, V>| {
             counts + size_of::<Leaf<K, V>>() + leaf.entries.capacity() * size_of::<(K, V)>()
         };
@@ -478,7 +506,8 @@ impl<K: Key, V: Clone> SharedMap<K, V> {
 }
 
 impl<K: Key, V: Clone> Branch<K, V> {
-    /// Sets the value of a key that belongs in this branch at `place`. The branch may then have one leaf too many.
+    /// Sets the value of a key whose place in this branch is `place`. Returns the old value. Afterwards the branch may have
+    /// one leaf more than [`BRANCH`]. `is_last` says whether this is the last branch of the map.
     fn insert(&mut self, place: Position, key: K, value: V, is_last: bool) -> Option<V> {
         let (mut at, mut entry) = (place.leaf, place.entry);
         let is_last = is_last && at + 1 == self.leaves.len();
@@ -526,11 +555,12 @@ pub struct MapIter<'a, K, V> {
     branches: std::slice::Iter<'a, (K, Arc<Branch<K, V>>)>,
     leaves: std::slice::Iter<'a, (K, Arc<Leaf<K, V>>)>,
     entries: &'a [(K, V)],
-    /// The live ones of `entries` that are still to come.
+    /// The bits of the live `entries` that are still to be returned.
     live: u128,
 }
 
 impl<'a, K, V> MapIter<'a, K, V> {
+    /// The entries of `map` from `place` on.
     fn new(map: &'a SharedMap<K, V>, place: Position) -> MapIter<'a, K, V> {
         let mut iter = MapIter {
             branches: map.branches[place.branch..].iter(),
@@ -546,7 +576,7 @@ impl<'a, K, V> MapIter<'a, K, V> {
         iter
     }
 
-    /// Goes to the next leaf of the branch, if there is one.
+    /// Goes to the next leaf of the branch. Returns whether there is one.
     fn next_leaf(&mut self) -> bool {
         let Some((_, leaf)) = self.leaves.next() else {
             return false;

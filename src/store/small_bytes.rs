@@ -1,9 +1,8 @@
 //! A byte string that stores short contents in place, and shares long ones.
 //!
-//! Most keys and many values of a Redis are shorter than 23 bytes. A `Vec<u8>` spends 24 bytes on
-//! where such a string is, and then an allocation (32 bytes at least, and a cache miss at each visit)
-//! on the string. [`SmallBytes`] spends the same 24 bytes on the string itself: a tag, a length and 22 bytes in
-//! place, and only longer strings go to the heap.
+//! Most keys and many values are shorter than 23 bytes. A `Vec<u8>` takes 24 bytes for pointer, length and capacity, and then
+//! an allocation for the contents: at least 32 bytes, and a cache miss at each use. [`SmallBytes`] also takes 24 bytes, but
+//! short contents are in these bytes: a tag, a length, and up to 22 bytes. Only longer strings have an allocation.
 //!
 //! ```text
 //!            ┌───┬─────┬──────────────────────────────────────────┐
@@ -18,15 +17,22 @@
 //!                                                                                  └──► 1024 bytes or more
 //! ```
 //!
-//! A writer copies a part of the keyspace that a snapshot shares, with the strings in it (see [`super::sharded`]). It must not
-//! take long, so a long string is behind a counter, and a copy of it is one more count. A short one is copied as fast as a
-//! counter in distant memory is changed, and a counter would make it larger. The second pointer lets a long string keep the
-//! memory in which it arrived: a value of 512 MB is stored without a copy. It costs a cache miss, which a string of this
-//! length costs sixteen times anyway.
+//! # Why long strings are shared
+//!
+//! If a snapshot shares a shard of the keyspace, a writer copies the shard with all strings in it (see [`super::sharded`]).
+//! That must not take long. So a string of 1024 bytes or more has a reference counter, and its copy only increments the
+//! counter. Copying a shorter string takes about as long as incrementing a counter that is in no cache, and a counter would
+//! make the string larger.
+//!
+//! `Shared` has two pointers, so that a long string keeps the memory in which it arrived: a value of 512 MB is stored without
+//! a copy. The second pointer costs one cache miss, and reading 1024 bytes costs sixteen anyway.
 //!
 //! # Invariants
 //!
-//! * Contents never change. The variant depends on the length only.
+//! * Contents never change.
+//! * The variant depends only on the length.
+//!
+//! # Cost
 //!
 //! | operation | time |
 //! |---|---|
@@ -37,21 +43,30 @@
 
 use std::sync::Arc;
 
-/// How many bytes fit in place.
+/// How many bytes are stored in place at most.
 const INLINE: usize = 22;
 
-/// From this length on, copies share the bytes.
+/// Strings of this length or more share their bytes with their copies.
 const SHARED: usize = 1024;
 
 /// An immutable byte string of 24 bytes, or of 24 bytes and an allocation.
 #[derive(Clone)]
 pub enum SmallBytes {
-    Inline { len: u8, bytes: [u8; INLINE] },
+    /// Up to 22 bytes, in place.
+    Inline {
+        /// How many of `bytes` are the string.
+        len: u8,
+        /// The string, and zeros behind it.
+        bytes: [u8; INLINE],
+    },
+    /// 23 to 1023 bytes. A clone copies them.
     Heap(Box<[u8]>),
+    /// 1024 bytes or more. Clones share them.
     Shared(Arc<Box<[u8]>>),
 }
 
 impl SmallBytes {
+    /// The bytes of the string.
     #[inline]
     pub fn as_slice(&self) -> &[u8] {
         match self {
@@ -61,7 +76,7 @@ impl SmallBytes {
         }
     }
 
-    /// Takes the bytes out and leaves an empty string. They are copied only if they are shared or stand in place.
+    /// Takes the bytes out and leaves an empty string. The bytes are copied only if they are shared, or stored in place.
     pub fn take(&mut self) -> Vec<u8> {
         match std::mem::replace(self, SmallBytes::from(&b""[..])) {
             SmallBytes::Inline { len, bytes } => bytes[..usize::from(len)].to_vec(),
@@ -70,7 +85,7 @@ impl SmallBytes {
         }
     }
 
-    /// Bytes allocated beside the value itself.
+    /// How many bytes are allocated besides the 24 bytes of the value itself.
     pub fn heap_size(&self) -> usize {
         match self {
             SmallBytes::Inline { .. } => 0,
@@ -81,7 +96,7 @@ impl SmallBytes {
         }
     }
 
-    /// A string too long to stand in place.
+    /// The string for bytes that are too long to be stored in place.
     fn long(bytes: Box<[u8]>) -> SmallBytes {
         if bytes.len() < SHARED {
             SmallBytes::Heap(bytes)

@@ -77,6 +77,6 @@ pub fn touch(ctx: &mut Context, db: &Db) -> CommandResult {
 pub fn type_of(ctx: &mut Context, db: &Db) -> CommandResult {
     let object = ctx.peek(db, &ctx.args[1]);
     ctx.reply
-        .simple(object.map_or("none", |o| o.value.type_name()));
+        .simple(object.map_or("none", |o| o.value.as_type().name()));
     Ok(())
 }

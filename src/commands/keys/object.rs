@@ -12,7 +12,7 @@ use crate::commands::context::{CommandResult, Context};
 use crate::commands::key_spec::flags::RO;
 use crate::commands::key_spec::key;
 use crate::resp::Error;
-use crate::store::{Db, Object, Value};
+use crate::store::{Db, Object, StringValue, Value};
 
 /// The commands of this file.
 #[rustfmt::skip]
@@ -70,7 +70,7 @@ fn with_object(
 /// key. O(1).
 pub fn encoding(ctx: &mut Context, db: &Db) -> CommandResult {
     with_object(ctx, db, |ctx, object| {
-        ctx.reply.bulk(object.value.encoding().as_bytes());
+        ctx.reply.bulk(object.value.as_type().encoding().as_bytes());
         Ok(())
     })
 }
@@ -80,7 +80,8 @@ pub fn encoding(ctx: &mut Context, db: &Db) -> CommandResult {
 /// This server does not share values, but replies as Redis does, which shares small integers.
 pub fn refcount(ctx: &mut Context, db: &Db) -> CommandResult {
     with_object(ctx, db, |ctx, object| {
-        let shared = matches!(object.value, Value::Int(n) if (0..SHARED_INTEGERS).contains(&n));
+        let is_shared = |n: &i64| (0..SHARED_INTEGERS).contains(n);
+        let shared = matches!(&object.value, Value::String(StringValue::Int(n)) if is_shared(n));
         ctx.reply.int(if shared { i64::from(i32::MAX) } else { 1 });
         Ok(())
     })

@@ -89,7 +89,7 @@ impl ScanFilter<'_> {
         };
         // As in Redis on a primary, an expired key has the type `none` here, so TYPE none returns it.
         let object = ctx.peek(db, key);
-        let type_name = object.map_or("none", |o| o.value.type_name());
+        let type_name = object.map_or("none", |o| o.value.as_type().name());
         wanted.eq_ignore_ascii_case(type_name.as_bytes())
     }
 }

@@ -95,8 +95,8 @@ fn object(ctx: &mut Context, db: &Db) -> CommandResult {
     let line = format!(
         "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
         object,
-        object.value.encoding(),
-        object.value.serialized_len(),
+        object.value.as_type().encoding(),
+        object.value.as_type().serialized_len(),
         object.used() & 0xFF_FFFF,
         idle_seconds(ctx, object),
     );

@@ -50,7 +50,7 @@ pub fn usage(ctx: &mut Context, db: &Db) -> CommandResult {
     let key = &ctx.args[2];
     match db.get_any(key) {
         Some(object) => {
-            let bytes = Db::key_overhead(key) + object.value.heap_size();
+            let bytes = Db::key_overhead(key) + object.value.as_type().memory();
             ctx.reply.int(bytes as i64);
         }
         None => ctx.reply.null(),

@@ -43,5 +43,5 @@ use crate::store::stream::StreamId;
 /// Redis's error if one of the arguments is not an ID.
 fn ids(args: &Args<'_>, from: usize) -> Result<Vec<StreamId>, Error> {
     let ids = args.iter_from(from);
-    ids.map(|id| StreamId::parse_strict(id, 0)).collect()
+    ids.map(|id| Ok(StreamId::parse_strict(id, 0)?)).collect()
 }

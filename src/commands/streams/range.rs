@@ -63,7 +63,7 @@ pub fn bound(text: &[u8], end: Endpoint) -> Result<StreamId, Error> {
             let id = StreamId::parse_strict(id, missing_seq)?;
             id.previous().ok_or(NO_END)
         }
-        (id, _) => StreamId::parse(id, missing_seq),
+        (id, _) => Ok(StreamId::parse(id, missing_seq)?),
     }
 }
 

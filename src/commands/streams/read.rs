@@ -211,7 +211,7 @@ fn position(text: &[u8], stream: Option<&Stream>) -> Result<StreamId, Error> {
         b">" => Err(Error::text(
             "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.",
         )),
-        id => StreamId::parse_strict(id, 0),
+        id => Ok(StreamId::parse_strict(id, 0)?),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::commands::context::{CommandResult, Context};
 use crate::commands::key_spec::flags::{ACCESS, RW, UPDATE};
 use crate::commands::key_spec::key;
 use crate::resp::Error;
-use crate::store::{Class, Db, Ttl, Value};
+use crate::store::{Class, Db, StringValue, Ttl, Type, Value};
 use crate::util::long_double::LongDouble;
 use crate::util::number;
 
@@ -48,17 +48,17 @@ fn add(ctx: &mut Context, db: &mut Db, by: i64) -> CommandResult {
     let key = &ctx.args[1];
     let sum = match ctx.find_mut(db, key) {
         Some(object) => {
-            let old = match &object.value {
-                Value::Int(n) => *n,
-                other => number::parse_i64(&other.as_string()?).ok_or(Error::NOT_INTEGER)?,
+            let old = match StringValue::of(&object.value)? {
+                StringValue::Int(n) => *n,
+                other => number::parse_i64(&other.bytes()).ok_or(Error::NOT_INTEGER)?,
             };
             let sum = old.checked_add(by).ok_or(Error::OVERFLOW)?;
-            object.value = Value::Int(sum);
+            object.value = Value::int(sum);
             db.modified(key);
             sum
         }
         None => {
-            ctx.set(db, key, Value::Int(by));
+            ctx.set(db, key, Value::int(by));
             by
         }
     };
@@ -106,7 +106,7 @@ pub fn incrbyfloat(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let text = sum.to_text().into_bytes();
     ctx.reply.bulk(&text);
     ctx.propagation.add(&[b"SET", key, &text, b"KEEPTTL"]);
-    let value = Value::Str(text.into());
+    let value = StringValue::Bytes(text.into()).into_value();
     db.set(key, value, Ttl::Keep, ctx.usage, ctx.now);
     db.event(Class::String, "incrbyfloat", key);
     ctx.dirty += 1;

@@ -24,7 +24,7 @@ use crate::commands::key_spec::flags::{ACCESS, INSERT, RO, RW, UPDATE};
 use crate::commands::key_spec::key;
 use crate::commands::strings::value::value_of;
 use crate::resp::Error;
-use crate::store::{Class, Db, Value};
+use crate::store::{Class, Db, StringValue, Type};
 
 /// The commands of this file.
 #[rustfmt::skip]
@@ -72,7 +72,7 @@ pub fn append(ctx: &mut Context, db: &mut Db) -> CommandResult {
         }
         Some(object) => {
             check_length(ctx, object.value.as_string()?.len() + added)?;
-            let string = object.value.as_raw_mut()?;
+            let string = StringValue::of_mut(&mut object.value)?.raw_mut();
             string.extend_from_slice(&ctx.args[2]);
             let len = string.len();
             db.modified(&ctx.args[1]);
@@ -120,13 +120,13 @@ pub fn setrange(ctx: &mut Context, db: &mut Db) -> CommandResult {
     };
     match object {
         Some(object) => {
-            overwrite(object.value.as_raw_mut()?);
+            overwrite(StringValue::of_mut(&mut object.value)?.raw_mut());
             db.modified(key);
         }
         None => {
             let mut string = Vec::new();
             overwrite(&mut string);
-            ctx.set(db, key, Value::Raw(Box::new(string)));
+            ctx.set(db, key, StringValue::Raw(Box::new(string)).into_value());
         }
     }
     db.event(Class::String, "setrange", key);

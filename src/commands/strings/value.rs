@@ -5,7 +5,7 @@
 
 use crate::commands::context::{CommandResult, Context};
 use crate::resp::Reply;
-use crate::store::{Db, Value};
+use crate::store::{Db, StringValue, Type, Value};
 
 /// Argument `i` as a value. The bytes of a big argument are moved out of it if the log does not need them (see
 /// [`Context::take_big`]); a handler must not read such an argument afterwards.
@@ -22,9 +22,9 @@ pub fn value_of(ctx: &mut Context, i: usize) -> Value {
 ///
 /// WRONGTYPE if the value is not a string.
 pub fn reply_value(reply: &mut Reply, value: &Value) -> CommandResult {
-    match value {
-        Value::Int(n) => reply.bulk_int(*n),
-        other => reply.bulk(&other.as_string()?),
+    match StringValue::of(value)? {
+        StringValue::Int(n) => reply.bulk_int(*n),
+        other => reply.bulk(&other.bytes()),
     }
     Ok(())
 }

@@ -12,12 +12,11 @@
 //! Read next: [`super`] for the format, [`crate::store::stream::restore`] for the checks of a stream.
 
 use std::io::{self, Read};
-use std::sync::Arc;
 
 use super::{NEWEST, kind, opcode};
 use crate::store::stream::restore::Parts;
 use crate::store::stream::{Group, Stream, StreamId};
-use crate::store::{Db, NEVER, Object, Value};
+use crate::store::{Db, NEVER, Object, Type, Value};
 use crate::util::{crc64, lzf, number};
 
 /// The contents of an RDB.
@@ -260,9 +259,7 @@ impl<'a, R: Read> RdbReader<'a, R> {
     fn value(&mut self, kind: u8) -> io::Result<Value> {
         match kind {
             kind::STRING => Ok(Value::string_owned(self.string()?)),
-            kind::STREAM_1 | kind::STREAM_2 | kind::STREAM_3 => {
-                Ok(Value::Stream(Arc::new(self.stream(kind)?)))
-            }
+            kind::STREAM_1 | kind::STREAM_2 | kind::STREAM_3 => Ok(self.stream(kind)?.into_value()),
             1 | 10 | 14 | 18 => flaw("it is a list, which this server does not have"),
             2 | 11 | 20 => flaw("it is a set, which this server does not have"),
             3 | 5 | 12 | 17 => flaw("it is a sorted set, which this server does not have"),
@@ -417,7 +414,7 @@ mod tests {
                 .find_or_create_consumer(consumer, 99);
             stream.deliver(b"g", consumer, count, false, 1234, |_| {});
         }
-        let value = Value::Stream(Arc::new(stream));
+        let value = stream.into_value();
         store.dbs[1].set(b"stream", value, Ttl::Clear, USAGE, 0);
         store
     }
@@ -461,7 +458,10 @@ mod tests {
                 );
                 if let Ok(text) = object.value.as_string() {
                     assert_eq!(text, other.value.as_string().unwrap());
-                    assert_eq!(object.value.encoding(), other.value.encoding());
+                    assert_eq!(
+                        object.value.as_type().encoding(),
+                        other.value.as_type().encoding()
+                    );
                 }
             }
         }

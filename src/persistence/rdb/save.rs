@@ -10,7 +10,7 @@ use std::io::{self, Write};
 
 use super::{VERSION, kind, opcode};
 use crate::store::stream::{Group, Stream, StreamId};
-use crate::store::{Keyspace, Object, Value};
+use crate::store::{Keyspace, Object, StringValue, Value};
 use crate::util::{crc64, lzf, number};
 
 /// What an RDB holds besides the keys: the values of its aux fields.
@@ -210,16 +210,28 @@ impl<W: Write> RdbWriter<'_, W> {
         if lfu {
             self.bytes(&[opcode::FREQ, object.used() as u8]);
         }
-        self.byte(match &object.value {
-            Value::Str(_) | Value::Int(_) | Value::Raw(_) => kind::STRING,
-            Value::Stream(_) => kind::STREAM_2,
-        });
-        self.string(key);
         match &object.value {
-            Value::Int(n) => self.integer(*n),
-            Value::Str(bytes) => self.string(bytes),
-            Value::Raw(bytes) => self.string(bytes),
-            Value::Stream(stream) => self.stream(stream),
+            Value::String(string) => {
+                self.kind_and_key(kind::STRING, key);
+                self.string_value(string);
+            }
+            Value::Stream(stream) => {
+                self.kind_and_key(kind::STREAM_2, key);
+                self.stream(stream);
+            }
+        }
+    }
+
+    fn kind_and_key(&mut self, kind: u8, key: &[u8]) {
+        self.byte(kind);
+        self.string(key);
+    }
+
+    fn string_value(&mut self, string: &StringValue) {
+        match string {
+            StringValue::Int(n) => self.integer(*n),
+            StringValue::Bytes(bytes) => self.string(bytes),
+            StringValue::Raw(bytes) => self.string(bytes),
         }
     }
 

@@ -1,45 +1,50 @@
-//! Consumer groups: handing a stream's entries out among workers.
+//! Consumer groups: they distribute the entries of a stream among consumers.
 //!
-//! A reader with XREAD sees every entry. A *consumer group* reads a stream once for many consumers: each new
-//! entry goes to the first consumer that asks, and stays *pending* until that consumer acknowledges it.
+//! A client that reads with XREAD sees every entry. A *consumer group* reads a stream once for many consumers: each new
+//! entry goes to the first consumer that asks, and stays *pending* until a consumer acknowledges it.
 //!
 //! ```text
 //!    stream   1-0   2-0   3-0   4-0   5-0   6-0   7-0
 //!                                    ▲           ▲
 //!                                    │           └─ the stream's last ID
-//!                 the group's last-delivered-id: XREADGROUP > hands out what comes after it
+//!                 the group's last-delivered-id: XREADGROUP > delivers the entries after it
 //!
 //!    PEL      1-0 → ann, delivered once, 12 s ago          consumers   ann: { 1-0 }
 //!             3-0 → bob, delivered three times, 2 s ago                bob: { 3-0, 4-0 }
 //!             4-0 → bob, delivered once, 2 s ago
 //! ```
 //!
-//! The *pending entries list* is kept twice: the group's says which consumer has an entry, when it was delivered and how
-//! often; each consumer's holds only the IDs. Both are ordered by ID, so acknowledging, claiming and listing a range
-//! cost O(log n) however many are pending. XACK takes an entry off both. When a consumer dies its entries stay,
-//! and another can take them over (XCLAIM, XAUTOCLAIM) once they have been idle for long enough.
+//! There are two kinds of *pending entries list* (PEL). The group's list says which consumer has an entry, when the entry was
+//! delivered, and how often. Each consumer's list holds only IDs. Both are ordered by ID, so acknowledging or claiming an
+//! entry, and finding the start of a range, cost O(log n). XACK removes an entry from both lists. When a consumer fails, its
+//! entries stay pending, and another consumer can claim them (XCLAIM, XAUTOCLAIM).
 //!
-//! A group may have a million pending entries, so both lists are [`SharedMap`]s: a snapshot of the stream takes a share,
-//! and the next XACK copies two leaves of each, not the list. For the same reason each consumer is behind an [`Arc`]. A
-//! pending entry names its consumer by a number of four bytes, which leads to the consumer without a comparison of names.
+//! A group may have a million pending entries, so both lists are [`SharedMap`]s, which a snapshot of the stream shares: after
+//! the snapshot, XACK copies only a branch and a leaf of each list. For the same reason each consumer is behind an [`Arc`]. A
+//! pending entry refers to its consumer by a number of four bytes, so finding the consumer needs no comparison of names.
+//!
+//! A pending entry may be trimmed or deleted from the stream. It stays pending, and a consumer that reads its own pending
+//! entries gets the ID without fields.
 //!
 //! # Invariants
 //!
-//! * An entry is in the group's list exactly if it is in the list of one consumer, the one that its [`Nack`] names.
-//!   [`Group::assign`], [`Group::remove_pending`] and [`Group::remove_consumer`] are the only ways to change either.
-//! * A number that a [`Nack`] names has a consumer. Numbers are given again only after their entries are gone.
-//! * Only while a stream is restored, a pending entry may have no consumer; see [`Group::restore_pending`].
+//! * An entry is in the group's list if and only if it is in the list of exactly one consumer, and its [`Nack`] refers to that
+//!   consumer. [`Group::assign`], [`Group::remove_pending`] and [`Group::remove_consumer`] keep this so.
+//! * While a stream is restored, pending entries may have no consumer yet; see [`Group::restore_pending`].
+//! * The number of a removed consumer is used again only after its entries were removed from the group's list.
 //!
-//! A pending entry does not keep the stream's entry alive: it may be trimmed or deleted in the meantime, and
-//! a consumer that asks for it then learns that it is gone.
+//! # Lag
 //!
-//! # How far behind
+//! The lag is the number of entries that the group still has to read. `entries-read` is how many entries the group has read,
+//! of all that were ever added to the stream. So the lag is entries-added − entries-read. The counter is exact as long as
+//! the group reads entry by entry. There are two problems:
 //!
-//! `entries-read` is how many of the entries ever added the group has passed by. With it the lag is a subtraction:
-//! entries-added − entries-read. The counter is exact as long as the group goes forward entry by entry. It is *unknown*
-//! when the group was set to some ID in the middle, because the entries before that ID were not counted; and entries
-//! deleted from ahead of the group make the subtraction wrong. Then [`Stream::entries_up_to`] may still know the
-//! number, from the ends of the stream:
+//! * If the group was set to an ID in the middle of the stream, `entries-read` is *unknown*, because the entries before that ID
+//!   were not counted.
+//! * If entries after the group's position were deleted, the subtraction gives a wrong result.
+//!
+//! Then [`Stream::entries_up_to`] may still compute the number of entries up to the group's position, if the position is at
+//! one end of the stream:
 //!
 //! ```text
 //!    added 7, of which 5 are left      at the first entry:  7 − 5 + 1 were added up to here
@@ -48,10 +53,10 @@
 //!          first               last    in between:          unknown
 //! ```
 //!
-//! A file can claim that fewer entries were added than are left. Redis accepts it, and reckons with 64 bits that wrap
-//! around; so does this module, with the same results. The ID of the first entry is never taken from a file.
+//! If that fails too, the lag is unknown (nil), until the group has read up to the end of the stream.
 //!
-//! When it is unknown the lag is nil, until the group has caught up with the end of the stream.
+//! A file can claim that fewer entries were added than the stream has. Redis accepts that, and computes with 64 bits that wrap
+//! around. This module does the same, with the same results.
 
 use std::sync::Arc;
 
@@ -59,36 +64,39 @@ use super::restore::Flaw;
 use super::{EntryRef, Stream, StreamId};
 use crate::store::shared_map::SharedMap;
 
-/// A consumer within its group. Valid until the consumer is removed.
+/// The number of a consumer in its group. Valid until the consumer is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConsumerId(u32);
 
 impl ConsumerId {
-    /// The owner of entries whose consumer has not been restored yet.
+    /// The consumer of entries whose consumer has not been restored yet.
     const NOBODY: ConsumerId = ConsumerId(u32::MAX);
 }
 
-/// A pending entry: delivered, and not acknowledged yet.
+/// A pending entry: delivered, and not acknowledged.
 #[derive(Clone, Debug)]
 pub struct Nack {
+    /// The consumer that has the entry.
     pub consumer: ConsumerId,
     /// Unix time in milliseconds of the last delivery.
     pub delivered: i64,
-    /// How often it was delivered.
+    /// How often the entry was delivered.
     pub count: u64,
 }
 
-/// A member of a group.
+/// A consumer of a group.
 #[derive(Clone)]
 pub struct Consumer {
+    /// The name, unique in the group.
     pub name: Arc<[u8]>,
-    /// When it last sent a command: Unix time in milliseconds.
+    /// Unix time in milliseconds of the consumer's last command.
     pub seen: i64,
+    /// The IDs of the consumer's pending entries.
     pel: SharedMap<StreamId, ()>,
 }
 
 impl Consumer {
-    /// How many entries are pending with the consumer.
+    /// How many pending entries the consumer has.
     pub fn pending(&self) -> usize {
         self.pel.len()
     }
@@ -102,20 +110,22 @@ impl Consumer {
 /// A consumer group.
 #[derive(Clone, Default)]
 pub struct Group {
-    /// The largest ID delivered to any consumer.
+    /// The last-delivered-id: new entries are those after it. XGROUP SETID can change it.
     pub last_id: StreamId,
-    /// How many entries the group has read, of all ever added; `None` if that is unknown.
+    /// How many entries the group has read, of all that were ever added. `None` if that is unknown.
     pub entries_read: Option<u64>,
+    /// The pending entries.
     pel: SharedMap<StreamId, Nack>,
-    /// Where each name is in `consumers`.
+    /// The number of each consumer, by name.
     names: SharedMap<Arc<[u8]>, ConsumerId>,
-    /// Consumers by number; `None` where one was removed.
+    /// The consumers by number. `None` where a consumer was removed.
     consumers: Vec<Option<Arc<Consumer>>>,
-    /// The numbers that are free.
+    /// The numbers of removed consumers, to be used again.
     free: Vec<ConsumerId>,
 }
 
 impl Group {
+    /// A group without consumers, which reads the entries after `last_id`.
     pub fn new(last_id: StreamId, entries_read: Option<u64>) -> Group {
         Group {
             last_id,
@@ -124,12 +134,12 @@ impl Group {
         }
     }
 
-    /// The group's pending entries. [`Group::consumer`] tells whose one is.
+    /// The group's pending entries.
     pub fn pel(&self) -> &SharedMap<StreamId, Nack> {
         &self.pel
     }
 
-    /// A pending entry, so that its time and count can be changed.
+    /// A pending entry, to change its time and count. Its consumer is changed by [`Group::assign`].
     pub fn nack_mut(&mut self, id: StreamId) -> Option<&mut Nack> {
         self.pel.get_mut(&id)
     }
@@ -159,13 +169,14 @@ impl Group {
         self.consumer(*self.names.get(name)?)
     }
 
+    /// The consumer with this number, to be changed.
     fn consumer_mut(&mut self, id: ConsumerId) -> Option<&mut Consumer> {
         let consumer = self.consumers.get_mut(id.0 as usize)?;
         consumer.as_mut().map(Arc::make_mut)
     }
 
-    /// Notes that a consumer sent a command, and creates it if there is none of that name. Returns its number, and whether
-    /// it is new.
+    /// Finds the consumer of this name, or creates it, and records that it sent a command at `now`. Returns its number, and
+    /// whether it is new.
     pub fn find_or_create_consumer(&mut self, name: &[u8], now: i64) -> (ConsumerId, bool) {
         if let Some(&known) = self.names.get(name) {
             if let Some(consumer) = self.consumer_mut(known) {
@@ -193,7 +204,7 @@ impl Group {
         (id, true)
     }
 
-    /// Makes an entry pending with a consumer of this group, whichever had it before.
+    /// Makes an entry pending with a consumer of this group. If another consumer has the entry, that one loses it.
     pub fn assign(&mut self, id: StreamId, nack: Nack) {
         let consumer = nack.consumer;
         let old = self.pel.insert(id, nack).map(|old| old.consumer);
@@ -219,8 +230,8 @@ impl Group {
         true
     }
 
-    /// Removes a consumer and its pending entries. Returns how many entries that were, or `None` if there is no such
-    /// consumer.
+    /// Removes a consumer and its pending entries. Returns how many pending entries it had, or `None` if there is no such
+    /// consumer. O(p log n) for p of its entries.
     pub fn remove_consumer(&mut self, name: &[u8]) -> Option<usize> {
         let id = self.names.remove(name)?;
         let consumer = self.consumers.get_mut(id.0 as usize)?.take()?;
@@ -231,11 +242,11 @@ impl Group {
         Some(consumer.pending())
     }
 
-    /// Adds a pending entry that was read from outside. Its consumer follows: [`Group::restore_owner`].
+    /// Adds a pending entry that comes from a file. [`Group::restore_owner`] sets its consumer later.
     ///
     /// # Errors
     ///
-    /// If the entry is pending already.
+    /// The entry is pending already.
     pub fn restore_pending(
         &mut self,
         id: StreamId,
@@ -253,11 +264,11 @@ impl Group {
         }
     }
 
-    /// Gives a pending entry that has no consumer to this consumer.
+    /// Sets the consumer of a pending entry that [`Group::restore_pending`] added.
     ///
     /// # Errors
     ///
-    /// If it is not pending, or another consumer has it.
+    /// The entry is not pending, or it has a consumer already, or there is no consumer of this number.
     pub fn restore_owner(&mut self, consumer: ConsumerId, id: StreamId) -> Result<(), Flaw> {
         let nack = self.pel.get_mut(&id);
         let nack = nack.ok_or("a consumer has an entry that is not pending")?;
@@ -273,14 +284,14 @@ impl Group {
         Ok(())
     }
 
-    /// Whether every pending entry has a consumer, as it must once a group is restored.
+    /// Whether every pending entry has a consumer. That must be so when the group has been restored.
     pub fn is_complete(&self) -> bool {
         let held: usize = self.consumers().map(Consumer::pending).sum();
         held == self.pel.len()
     }
 
-    /// Passes by an entry that is handed out, and keeps count if that is possible.
-    fn pass(&mut self, id: StreamId, history: &DeletionHistory) {
+    /// Moves the group's position to an entry that is delivered, and counts the entry if that is possible.
+    fn advance(&mut self, id: StreamId, history: &DeletionHistory) {
         if id <= self.last_id {
             return;
         }
@@ -292,7 +303,7 @@ impl Group {
         self.last_id = id;
     }
 
-    /// Bytes the group takes, roughly.
+    /// About how many bytes the group takes.
     pub fn memory(&self) -> usize {
         let consumers = self
             .consumers()
@@ -305,7 +316,7 @@ impl Group {
     }
 }
 
-/// What a stream remembers of entries that are gone, as far as counting needs it.
+/// The figures of a stream from which the number of entries up to an ID is computed. See the fields of [`Stream`].
 #[derive(Clone, Copy)]
 pub struct DeletionHistory {
     len: u64,
@@ -316,7 +327,8 @@ pub struct DeletionHistory {
 }
 
 impl DeletionHistory {
-    /// Whether an entry from `start` on was deleted out of the midst of the stream.
+    /// Whether an entry from `start` on may have been deleted, although an entry before it is left. Mirrors
+    /// `streamRangeHasTombstones`.
     fn has_tombstone_from(&self, start: StreamId) -> bool {
         self.len > 0
             && self.max_deleted_id != StreamId::MIN
@@ -324,7 +336,8 @@ impl DeletionHistory {
             && start <= self.max_deleted_id
     }
 
-    /// How many entries were ever added up to `id`, if that can be told.
+    /// How many entries were ever added up to `id`. `None` if that is unknown. Mirrors
+    /// `streamEstimateDistanceFromFirstEverEntry`.
     fn entries_up_to(&self, id: StreamId) -> Option<u64> {
         if self.entries_added == 0 {
             return Some(0);
@@ -345,12 +358,13 @@ impl DeletionHistory {
     }
 }
 
-/// A number of entries, unless it is the one that Redis writes for an unknown number, −1.
+/// `n`, but `None` for 2^64 − 1: Redis stores an unknown number as −1.
 fn known(n: u64) -> Option<u64> {
     (n != u64::MAX).then_some(n)
 }
 
 impl Stream {
+    /// The figures of the stream's past.
     fn history(&self) -> DeletionHistory {
         DeletionHistory {
             len: self.len,
@@ -361,13 +375,13 @@ impl Stream {
         }
     }
 
-    /// How many entries were ever added up to `id`, if that can be told.
+    /// How many entries were ever added up to `id`, `id` included. `None` if that is unknown.
     pub fn entries_up_to(&self, id: StreamId) -> Option<u64> {
         self.history().entries_up_to(id)
     }
 
-    /// How many entries a group has still to read, if that is known. The result can be negative: a group that was moved
-    /// back, without saying how much it has read, may have read more entries than were ever added.
+    /// How many entries the group still has to read. `None` if that is unknown. The result can be negative, as in Redis: a
+    /// group that was moved back without a new value of entries-read may have read more entries than were ever added.
     pub fn lag(&self, group: &Group) -> Option<i64> {
         let history = self.history();
         let read = match group.entries_read {
@@ -378,23 +392,27 @@ impl Stream {
         read.map(|n| self.entries_added.wrapping_sub(n) as i64)
     }
 
+    /// All groups with their names, ordered by name.
     pub fn groups(&self) -> impl Iterator<Item = (&Vec<u8>, &Group)> {
         self.groups.iter().map(|(name, group)| (name, &**group))
     }
 
+    /// How many groups there are.
     pub fn group_count(&self) -> usize {
         self.groups.len()
     }
 
+    /// The group of this name.
     pub fn group(&self, name: &[u8]) -> Option<&Group> {
         self.groups.get(name).map(|group| &**group)
     }
 
+    /// The group of this name, to be changed. If a snapshot shares the group, it is copied first.
     pub fn group_mut(&mut self, name: &[u8]) -> Option<&mut Group> {
         self.groups.get_mut(name).map(Arc::make_mut)
     }
 
-    /// Adds a group; tells whether the name was free.
+    /// Adds a group. Returns false, and does nothing, if there is a group of this name.
     pub fn add_group(&mut self, name: &[u8], group: Group) -> bool {
         let free = !self.groups.contains_key(name);
         if free {
@@ -403,12 +421,13 @@ impl Stream {
         free
     }
 
+    /// Removes a group. Returns whether it existed.
     pub fn remove_group(&mut self, name: &[u8]) -> bool {
         self.groups.remove(name).is_some()
     }
 
-    /// Hands out entries that the group has not read yet to a consumer, `count` at most, and shows each to `deliver`.
-    /// With `no_ack` they do not become pending. Returns how many there were.
+    /// Delivers new entries of the group to a consumer, `count` at most: calls `deliver` with each. With `no_ack` they do not
+    /// become pending. Returns how many were delivered. `now` is the Unix time in milliseconds.
     pub fn deliver(
         &mut self,
         group: &[u8],
@@ -419,14 +438,14 @@ impl Stream {
         mut deliver: impl FnMut(EntryRef<'_>),
     ) -> usize {
         let history = self.history();
-        // The group is taken out while the entries are read: they are in the same stream.
+        // The groups are taken out of the stream, so that one can be changed while entries of the stream are read.
         let mut groups = std::mem::take(&mut self.groups);
         let mut delivered = 0;
         if let Some(group) = groups.get_mut(group).map(Arc::make_mut)
             && let Some(start) = group.last_id.next()
         {
             for entry in self.range(start, StreamId::MAX).take(count) {
-                group.pass(entry.id, &history);
+                group.advance(entry.id, &history);
                 if !no_ack {
                     group.assign(
                         entry.id,

@@ -1,49 +1,61 @@
 //! The ID of a stream entry: `<milliseconds>-<sequence>`.
 //!
-//! An ID is a time and a counter for entries of the same millisecond, 128 bits together. IDs of a stream only ever
-//! grow, so they serve as order, as address and as clock at once: "everything after the last one I
-//! saw" is a range.
+//! An ID is a time, and a counter for entries of the same millisecond; each has 64 bits. The IDs that a stream gives out always
+//! increase. So an ID gives an entry its order, its address and its time, and "all entries after the last one that I read" is
+//! a range of IDs.
+//!
+//! | text | in XADD | in XRANGE, as a start | as an end |
+//! |---|---|---|---|
+//! | `5-3` | 5-3 | 5-3 | 5-3 |
+//! | `5` | 5-0 | 5-0 | 5-18446744073709551615 |
+//! | `5-*` | 5 and the next sequence | an error | an error |
+//! | `*` | the server's clock | an error | an error |
+//! | `-`, `+` | an error | the smallest, the largest | the smallest, the largest |
 
-use crate::resp::Error;
 use crate::store::shared_map::Key;
 use crate::util::number;
 
 /// The ID of an entry. Ordered by time, then by sequence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId {
-    /// Unix time in milliseconds, or whatever the writer uses for it.
+    /// Unix time in milliseconds, unless the client chose another number.
     pub ms: u64,
-    /// Number within the millisecond.
+    /// The sequence: the number within the millisecond.
     pub seq: u64,
 }
 
-/// What an ID given to XADD leaves open.
+/// The error for a text that is not an ID.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct InvalidId;
+
+/// The ID argument of XADD: what the client wants the new entry's ID to be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum NewId {
-    /// `*`: the server's clock.
+    /// `*`: the present time, and the next sequence.
     Auto,
-    /// `ms-*`: the next sequence within this time.
+    /// `ms-*`: this time, and the next sequence.
     AutoSeq(u64),
+    /// This ID.
     Exact(StreamId),
 }
 
 impl StreamId {
+    /// The smallest ID, 0-0. No entry has it.
     pub const MIN: StreamId = StreamId { ms: 0, seq: 0 };
+
+    /// The largest ID.
     pub const MAX: StreamId = StreamId {
         ms: u64::MAX,
         seq: u64::MAX,
     };
 
-    /// The error for a text that is no ID.
-    pub const INVALID: Error =
-        Error::text("ERR Invalid stream ID specified as stream command argument");
-
+    /// The ID `ms`-`seq`.
     #[cfg(test)]
     pub const fn new(ms: u64, seq: u64) -> StreamId {
         StreamId { ms, seq }
     }
 
-    /// The smallest larger ID, if there is one.
+    /// The next larger ID. `None` for [`StreamId::MAX`].
     pub fn next(self) -> Option<StreamId> {
         match (self.seq.checked_add(1), self.ms.checked_add(1)) {
             (Some(seq), _) => Some(StreamId { seq, ..self }),
@@ -52,7 +64,7 @@ impl StreamId {
         }
     }
 
-    /// The largest smaller ID, if there is one.
+    /// The next smaller ID. `None` for [`StreamId::MIN`].
     pub fn previous(self) -> Option<StreamId> {
         match (self.seq.checked_sub(1), self.ms.checked_sub(1)) {
             (Some(seq), _) => Some(StreamId { seq, ..self }),
@@ -61,9 +73,13 @@ impl StreamId {
         }
     }
 
-    /// Reads an ID where `-` and `+` stand for the smallest and the largest. If the sequence is left out it is
+    /// Reads an ID, or `-` for the smallest one, or `+` for the largest. If the text has no sequence, the sequence is
     /// `missing_seq`.
-    pub fn parse(text: &[u8], missing_seq: u64) -> Result<StreamId, Error> {
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidId`] if the text is none of these.
+    pub fn parse(text: &[u8], missing_seq: u64) -> Result<StreamId, InvalidId> {
         match text {
             b"-" => Ok(StreamId::MIN),
             b"+" => Ok(StreamId::MAX),
@@ -71,8 +87,12 @@ impl StreamId {
         }
     }
 
-    /// Reads an ID that must be one, `-` and `+` not allowed.
-    pub fn parse_strict(text: &[u8], missing_seq: u64) -> Result<StreamId, Error> {
+    /// Reads an ID. If the text has no sequence, the sequence is `missing_seq`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidId`] if the text is not an ID; `-` and `+` are not.
+    pub fn parse_strict(text: &[u8], missing_seq: u64) -> Result<StreamId, InvalidId> {
         match split(text)? {
             (ms, None) => Ok(StreamId {
                 ms,
@@ -80,13 +100,17 @@ impl StreamId {
             }),
             (ms, Some(seq)) => Ok(StreamId {
                 ms,
-                seq: number::parse_u64_lenient(seq).ok_or(StreamId::INVALID)?,
+                seq: number::parse_u64_lenient(seq).ok_or(InvalidId)?,
             }),
         }
     }
 
     /// Reads the ID argument of XADD.
-    pub fn parse_new(text: &[u8]) -> Result<NewId, Error> {
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidId`] if the text is not a [`NewId`].
+    pub fn parse_new(text: &[u8]) -> Result<NewId, InvalidId> {
         if text == b"*" {
             return Ok(NewId::Auto);
         }
@@ -96,7 +120,7 @@ impl StreamId {
         }
     }
 
-    /// The form in which IDs are compared byte by byte.
+    /// The ID as bytes in big-endian order. Comparing such bytes compares the IDs.
     pub fn to_bytes(self) -> [u8; 16] {
         ((u128::from(self.ms) << 64) | u128::from(self.seq)).to_be_bytes()
     }
@@ -116,7 +140,7 @@ impl Key for StreamId {
         self
     }
 
-    /// IDs grow about evenly with time, or with the sequence where all are of one millisecond.
+    /// Assumes that IDs are spread evenly in time, or in sequence if all of them have the same time.
     #[inline]
     fn fraction(key: &StreamId, first: &StreamId, last: &StreamId) -> f64 {
         let (whole, part) = if first.ms == last.ms {
@@ -128,10 +152,10 @@ impl Key for StreamId {
     }
 }
 
-/// The time of an ID, and what follows the dash if there is one.
-fn split(text: &[u8]) -> Result<(u64, Option<&[u8]>), Error> {
+/// The time of an ID, and the text after the dash, if there is a dash.
+fn split(text: &[u8]) -> Result<(u64, Option<&[u8]>), InvalidId> {
     if text.len() > 127 {
-        return Err(StreamId::INVALID);
+        return Err(InvalidId);
     }
     let text = number::until_zero(text);
     let dash = text.iter().position(|&b| b == b'-');
@@ -139,7 +163,7 @@ fn split(text: &[u8]) -> Result<(u64, Option<&[u8]>), Error> {
         Some(at) => (&text[..at], Some(&text[at + 1..])),
         None => (text, None),
     };
-    Ok((number::parse_u64_lenient(ms).ok_or(StreamId::INVALID)?, seq))
+    Ok((number::parse_u64_lenient(ms).ok_or(InvalidId)?, seq))
 }
 
 impl std::fmt::Display for StreamId {

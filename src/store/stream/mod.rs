@@ -1,24 +1,43 @@
 //! Streams: logs of entries, addressed by ID.
 //!
-//! A stream is a row of nodes, each a listpack of some hundred entries, ordered by ID:
+//! A stream is a list of nodes, ordered by ID. Each node is a listpack of some hundred entries:
 //!
 //! ```text
 //!   master ID      1700-0          1742-3          1790-0
 //!                 ┌───────┐       ┌───────┐       ┌───────┐
 //!                 │ ····· │       │ ····· │       │ ···   │ ◄── XADD appends here
 //!                 └───────┘       └───────┘       └───────┘
-//!     XTRIM cuts whole nodes ──►       ▲
-//!                                      └── XRANGE 1750 finds its node by binary search
+//!                     ▲               ▲
+//!  XTRIM removes here ┘              └── XRANGE 1750 finds its node by binary search
 //! ```
 //!
-//! Both ends are cheap to work at and the middle is found in O(log n). Memory is a few bytes an
-//! entry beyond its own, since a node stores differences ([`node`]).
+//! Adding and trimming work at the ends, and the node of an ID is found in O(log n). An entry takes only a few bytes besides
+//! its contents, because a node stores differences ([`node`]).
 //!
-//! Beside the entries a stream keeps figures of its past: the last ID it gave out (IDs never go back, even when
-//! entries are deleted), how many entries were ever added, and the largest ID that was deleted. From these
-//! a consumer group computes its lag.
+//! A stream also has figures about its past: the last ID that it gave out (a new ID is larger, even if the last entry was
+//! deleted), how many entries were ever added, and the largest ID that was deleted. From these figures a consumer group
+//! computes its lag.
 //!
-//! Read on with [`id`], then [`super::listpack`], then [`node`], and then [`group`].
+//! # Invariants
+//!
+//! * IDs of entries ascend from node to node, and in each node, except those of deleted entries.
+//! * `len` is the number of entries that are not deleted, and `first_id` is the ID of the first of them.
+//! * No entry has an ID larger than `last_id`.
+//!
+//! # Cost
+//!
+//! For a stream of n nodes.
+//!
+//! | operation | time |
+//! |---|---|
+//! | `add` | O(1) |
+//! | `range`, `range_backwards`, `get`, `delete` | O(log n) for the node, then O(1) per entry that is read in it |
+//! | `delete` of the last entry of a node | O(n) to close the gap in the list of nodes |
+//! | `trim` | O(1) per node that is removed, and O(entries) of one node |
+//! | first change after a `clone` | O(n) to copy the list of nodes, and one node |
+//!
+//! Read on with [`id`], then [`super::listpack`], then [`node`], and then [`group`]. How a stream is built from a file:
+//! [`restore`].
 
 pub mod group;
 pub mod id;
@@ -29,22 +48,27 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 pub use super::listpack::Element;
+use super::value::{Type, Value, WrongType};
 pub use group::{Group, Nack};
-pub use id::{NewId, StreamId};
+pub use id::{InvalidId, NewId, StreamId};
 pub use node::EntryRef;
 use node::{Master, Node};
 
-/// How large a node may become (`stream-node-max-bytes`, `stream-node-max-entries`); 0 means any size.
+/// How large a node may become.
 #[derive(Clone, Copy, Debug)]
 pub struct NodeLimits {
+    /// Bytes (the setting `stream-node-max-bytes`). 0 means [`NodeLimits::MAX_BYTES`].
     pub bytes: usize,
+    /// Entries, deleted ones included (the setting `stream-node-max-entries`). 0 means any number.
     pub entries: i64,
 }
 
 impl NodeLimits {
-    /// No node may be larger than this, nor may the fields of one entry be.
+    /// A node of this many bytes gets no more entries, whatever the settings say. The fields of one entry may not have more
+    /// bytes than this either.
     pub const MAX_BYTES: usize = 1 << 30;
 
+    /// The limit of bytes that applies.
     fn bytes(self) -> usize {
         if self.bytes == 0 {
             Self::MAX_BYTES
@@ -54,35 +78,36 @@ impl NodeLimits {
     }
 }
 
-/// How XTRIM and XADD cut the oldest entries off.
+/// Which of the oldest entries XTRIM and XADD remove.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Trim {
-    /// Keep this many of the newest entries.
+    /// All but this many of the newest entries.
     MaxLen(u64),
-    /// Remove the entries before this ID.
+    /// The entries before this ID.
     MinId(StreamId),
 }
 
 /// Why an entry could not be added.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum AddError {
-    /// Its ID is not larger than the last one.
+    /// Its ID is not larger than the stream's last ID.
     NotLarger,
-    /// Its fields have more bytes than a node can hold.
+    /// Its fields have more than [`NodeLimits::MAX_BYTES`] bytes.
     TooLarge,
 }
 
-/// A stream.
+/// A stream. A clone shares the contents of nodes and groups.
 #[derive(Clone, Default)]
 pub struct Stream {
+    /// The nodes, oldest first.
     nodes: VecDeque<Node>,
     /// How many entries there are.
     len: u64,
-    /// The largest ID ever given out.
+    /// The last ID that was given out. XSETID can change it.
     pub last_id: StreamId,
     /// The ID of the oldest entry; 0-0 if there is none.
     pub first_id: StreamId,
-    /// The largest ID of a deleted entry.
+    /// The largest ID that XDEL deleted; 0-0 if there is none. XSETID can change it.
     pub max_deleted_id: StreamId,
     /// How many entries were ever added.
     pub entries_added: u64,
@@ -91,10 +116,12 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// How many entries there are.
     pub fn len(&self) -> u64 {
         self.len
     }
 
+    /// Whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -109,7 +136,8 @@ impl Stream {
         self.nodes.len()
     }
 
-    /// The ID that [`Stream::add`] would give; `None` if it would not be larger than the last.
+    /// The ID that [`Stream::add`] would give to an entry. `None` if it would not be larger than the last ID. `now_ms` is the
+    /// Unix time in milliseconds.
     pub fn resolve(&self, wanted: NewId, now_ms: u64) -> Option<StreamId> {
         let last = self.last_id;
         match wanted {
@@ -126,6 +154,10 @@ impl Stream {
     }
 
     /// Appends an entry and returns its ID.
+    ///
+    /// # Errors
+    ///
+    /// See [`AddError`].
     pub fn add<'f>(
         &mut self,
         wanted: NewId,
@@ -147,7 +179,7 @@ impl Stream {
                 if let Some(node) = full {
                     node.list.shrink_to_fit();
                 }
-                // The first node of a stream grows as needed: most streams of a test are short.
+                // The first node of a stream grows as needed, because many streams have few entries.
                 let capacity = if self.nodes.is_empty() {
                     0
                 } else {
@@ -157,7 +189,7 @@ impl Stream {
             }
         }
         self.len += 1;
-        // A file may have claimed any number.
+        // Wraps around, because a file may contain any number.
         self.entries_added = self.entries_added.wrapping_add(1);
         self.last_id = id;
         if self.len == 1 {
@@ -166,7 +198,7 @@ impl Stream {
         Ok(id)
     }
 
-    /// The entries from `start` to `end`, both included, oldest first.
+    /// The entries from `start` to `end`, both included, in order.
     pub fn range(&self, start: StreamId, end: StreamId) -> Range<'_> {
         let node = self.node_of(start);
         let (master, at) = match self.nodes.get(node) {
@@ -187,7 +219,7 @@ impl Stream {
         }
     }
 
-    /// The same entries, newest first.
+    /// The entries from `start` to `end`, both included, in reverse order.
     pub fn range_backwards(&self, start: StreamId, end: StreamId) -> RangeBackwards<'_> {
         let node = self.nodes.partition_point(|n| n.master_id <= end);
         RangeBackwards {
@@ -212,14 +244,14 @@ impl Stream {
             .map(|e| e.id)
     }
 
-    /// The index of the node that holds `id`, if any does.
+    /// The index of the node that contains `id`, if any node does.
     fn node_of(&self, id: StreamId) -> usize {
         self.nodes
             .partition_point(|n| n.master_id <= id)
             .saturating_sub(1)
     }
 
-    /// Deletes an entry and tells whether it was there.
+    /// Deletes an entry. Returns whether it existed.
     pub fn delete(&mut self, id: StreamId) -> bool {
         let index = self.node_of(id);
         let Some(node) = self.nodes.get_mut(index) else {
@@ -247,8 +279,11 @@ impl Stream {
         true
     }
 
-    /// Cuts old entries off and tells how many. With `whole_nodes` only nodes that can go entirely
-    /// do; `limit` bounds how many entries may go, 0 not at all. Mirrors `streamTrim`.
+    /// Removes old entries and returns how many. With `whole_nodes`, removes a node only if all of its entries are to be
+    /// removed, and leaves the others as they are. Removes at most `limit` entries; 0 means no limit. Mirrors `streamTrim`.
+    ///
+    /// As in Redis, a node may stay although all of its entries are deleted: [`Trim::MinId`] removes a node only if its last
+    /// entry, deleted or not, is before the ID.
     pub fn trim(&mut self, trim: Trim, whole_nodes: bool, limit: u64) -> u64 {
         let mut deleted = 0;
         while let Some(node) = self.nodes.front_mut() {
@@ -260,11 +295,11 @@ impl Stream {
             if limit != 0 && deleted + entries > limit {
                 break;
             }
-            let goes = match trim {
+            let is_obsolete = match trim {
                 Trim::MaxLen(max) => self.len - entries >= max,
                 Trim::MinId(id) => node.last_id() < id,
             };
-            if goes {
+            if is_obsolete {
                 self.nodes.pop_front();
                 self.len -= entries;
                 deleted += entries;
@@ -273,25 +308,9 @@ impl Stream {
             if whole_nodes {
                 break;
             }
-            let mut doomed = vec![];
-            let mut left = self.len;
-            for place in node.places(&master) {
-                let enough = match trim {
-                    Trim::MaxLen(max) => left <= max,
-                    Trim::MinId(id) => place.entry.id >= id,
-                };
-                if enough {
-                    break;
-                }
-                if !place.is_deleted() {
-                    doomed.push(place.at);
-                    left -= 1;
-                }
-            }
-            doomed.iter().for_each(|&at| node.delete(at));
-            node.count_deleted(doomed.len() as i64);
-            self.len = left;
-            deleted += doomed.len() as u64;
+            let in_node = trim_node(node, &master, trim, self.len);
+            self.len -= in_node;
+            deleted += in_node;
             break;
         }
         if deleted > 0 {
@@ -300,6 +319,7 @@ impl Stream {
         deleted
     }
 
+    /// Sets `first_id`.
     fn find_first(&mut self) {
         self.first_id = self
             .range(StreamId::MIN, StreamId::MAX)
@@ -307,42 +327,77 @@ impl Stream {
             .map_or(StreamId::MIN, |e| e.id);
     }
 
-    /// How many nodes Redis's radix tree of the same IDs would have. XINFO STREAM shows the number.
+    /// How many nodes Redis's radix tree would have for the master IDs of this stream. XINFO STREAM shows the number. O(n).
     pub fn radix_nodes(&self) -> usize {
         let keys: Vec<[u8; 16]> = self.nodes.iter().map(|n| n.master_id.to_bytes()).collect();
         radix_nodes(&keys, 0)
     }
+}
 
-    /// Feeds what identifies the state of the stream to `hasher`.
-    #[cfg(debug_assertions)]
-    pub fn fingerprint(&self, hasher: &mut impl std::hash::Hasher) {
-        use std::hash::Hash;
-        let ids = [self.last_id, self.first_id, self.max_deleted_id];
-        ids.map(|id| (id.ms, id.seq)).hash(hasher);
-        (self.len, self.entries_added, self.groups.len()).hash(hasher);
-        for (name, group) in self.groups() {
-            let last = (group.last_id.ms, group.last_id.seq);
-            (name, last, group.entries_read).hash(hasher);
-            (group.pel().len(), group.consumers().count()).hash(hasher);
+impl Type for Stream {
+    fn of(value: &Value) -> Result<&Stream, WrongType> {
+        match value {
+            Value::Stream(stream) => Ok(stream),
+            _ => Err(WrongType),
         }
     }
 
-    /// Bytes the stream takes, roughly.
-    pub fn memory(&self) -> usize {
-        let nodes = self.nodes.capacity() * size_of::<Node>();
-        let lists: usize = self.nodes.iter().map(|n| n.list.capacity()).sum();
+    fn of_mut(value: &mut Value) -> Result<&mut Stream, WrongType> {
+        match value {
+            Value::Stream(stream) => Ok(Arc::make_mut(stream)),
+            _ => Err(WrongType),
+        }
+    }
+
+    fn into_value(self) -> Value {
+        Value::Stream(Arc::new(self))
+    }
+
+    fn name(&self) -> &'static str {
+        "stream"
+    }
+
+    fn encoding(&self) -> &'static str {
+        "stream"
+    }
+
+    /// The bytes are estimated. O(nodes + consumers + pending entries / 128).
+    fn memory(&self) -> usize {
+        let lists = self.nodes.iter().map(|n| n.list.capacity());
+        let groups = self.groups().map(|(name, g)| name.len() + g.memory());
         size_of::<Stream>()
-            + nodes
-            + lists
-            + self
-                .groups()
-                .map(|(name, g)| name.len() + g.memory())
-                .sum::<usize>()
+            + self.nodes.capacity() * size_of::<Node>()
+            + lists.sum::<usize>()
+            + groups.sum::<usize>()
+    }
+
+    fn serialized_len(&self) -> usize {
+        self.memory()
+    }
+
+    fn can_be_awaited(&self) -> bool {
+        true
+    }
+
+    fn is_costly_to_drop(&self) -> bool {
+        true
+    }
+
+    #[cfg(debug_assertions)]
+    fn fingerprint(&self, mut hasher: &mut dyn std::hash::Hasher) {
+        use std::hash::Hash;
+        let ids = [self.last_id, self.first_id, self.max_deleted_id];
+        ids.hash(&mut hasher);
+        (self.len, self.entries_added, self.groups.len()).hash(&mut hasher);
+        for (name, group) in self.groups() {
+            (name, group.last_id, group.entries_read).hash(&mut hasher);
+            (group.pel().len(), group.consumer_count()).hash(&mut hasher);
+        }
     }
 }
 
-/// The nodes of a radix tree over sorted keys that agree in their first `depth` bytes. A run of bytes that all keys share
-/// is one node, a byte in which they differ is one with a child for each, and every key ends in a leaf.
+/// How many nodes a radix tree has for these sorted keys, which have the same first `depth` bytes. A run of bytes that all
+/// keys share is one node. A byte in which keys differ is one node, with a child for each value. Each key ends in a leaf.
 fn radix_nodes(keys: &[[u8; 16]], depth: usize) -> usize {
     let (Some(first), Some(last)) = (keys.first(), keys.last()) else {
         return 1;
@@ -350,7 +405,7 @@ fn radix_nodes(keys: &[[u8; 16]], depth: usize) -> usize {
     if depth == 16 {
         return 1;
     }
-    // Sorted, so what the first and the last share, all do.
+    // The keys are sorted, so all of them share what the first and the last one share.
     let shared = (depth..16).take_while(|&i| first[i] == last[i]).count();
     if shared > 0 {
         return 1 + radix_nodes(keys, depth + shared);
@@ -361,11 +416,32 @@ fn radix_nodes(keys: &[[u8; 16]], depth: usize) -> usize {
         .sum::<usize>()
 }
 
+/// Marks the oldest entries of a node as deleted. `len` is the number of entries in the stream. Returns how many were marked.
+fn trim_node(node: &mut Node, master: &Master, trim: Trim, len: u64) -> u64 {
+    let mut obsolete = vec![];
+    for place in node.places(master) {
+        let enough = match trim {
+            Trim::MaxLen(max) => len - obsolete.len() as u64 <= max,
+            Trim::MinId(id) => place.entry.id >= id,
+        };
+        if enough {
+            break;
+        }
+        if !place.is_deleted() {
+            obsolete.push(place.at);
+        }
+    }
+    obsolete.iter().for_each(|&at| node.delete(at));
+    node.count_deleted(obsolete.len() as i64);
+    obsolete.len() as u64
+}
+
+/// Whether an entry whose fields have `size` bytes may be added to the node.
 fn has_room(node: &Node, size: usize, limits: NodeLimits) -> bool {
     if node.list.bytes() + size >= limits.bytes() {
         return false;
     }
-    // Deleted entries take room too.
+    // Deleted entries count, because they still take memory.
     limits.entries == 0 || {
         let master = node.read_master();
         master.count + master.deleted < limits.entries
@@ -377,8 +453,11 @@ pub struct Range<'a> {
     stream: &'a Stream,
     start: StreamId,
     end: StreamId,
+    /// The index of the node that is read.
     node: usize,
+    /// The master entry of that node.
     master: Option<Master>,
+    /// The position of the next entry in that node.
     at: usize,
 }
 
@@ -417,9 +496,11 @@ pub struct RangeBackwards<'a> {
     stream: &'a Stream,
     start: StreamId,
     end: StreamId,
-    /// One more than the index of the node being read.
+    /// The index of the node that is read, plus one.
     node: usize,
+    /// The master entry of that node.
     master: Option<Master>,
+    /// The position after the next entry in that node.
     at: usize,
 }
 

@@ -1,81 +1,102 @@
-//! A node: up to a hundred entries of a stream in one listpack.
+//! A node: up to a hundred entries of a stream in one listpack. (The settings `stream-node-max-entries` and
+//! `stream-node-max-bytes` decide how many.)
 //!
-//! Entries of a stream look alike: their IDs are close together and their fields usually have the same
-//! names. A node makes use of both. It begins with a *master entry* that holds the field names of
-//! the first entry; every entry that has the same ones stores values only; and IDs are stored as differences from the
-//! first ID, which is the node's key.
+//! Entries of a stream are similar: their IDs are close together, and their fields usually have the same names. A node saves
+//! memory with both. It begins with a *master entry*, which holds the field names of the first entry. Each entry with the same
+//! names stores only its values. IDs are stored as differences from the first ID, which is the node's *master ID*.
 //!
 //! ```text
 //!  master entry                               entry                                    entry …
 //! ┌───────┬─────────┬───┬───────────┬───┐ ┌───────┬────────┬─────────┬────────┬───────┐
 //! │ count │ deleted │ n │ n names   │ 0 │ │ flags │ ms − m │ seq − s │ values │ parts │
 //! └───────┴─────────┴───┴───────────┴───┘ └───────┴────────┴─────────┴────────┴───────┘
-//!                                           flags 2: the names are the master's
+//!                                           flags 2: the names are those of the master entry
 //!                                           flags 0: … seq − s │ n │ name value name value … │ parts
 //!                                           flags 1: deleted (added to either)
 //! ```
 //!
-//! `parts` is how many elements the entry has before it, so that a reader that goes backwards finds its
-//! beginning. Deleting an entry sets a flag; the bytes go when the whole node goes. All of this is
-//! Redis's own format.
+//! `m` and `s` are time and sequence of the master ID. `parts` is the number of the entry's elements before it. A reader that
+//! goes backwards needs it to find the beginning of the entry. Deleting an entry sets a flag; its memory is freed with the
+//! whole node. The format is Redis's.
+//!
+//! `XADD s 5-0 temp 20` and `XADD s 6-1 temp 21` give a node with the master ID 5-0 and these elements:
+//!
+//! ```text
+//!   2  0  1  "temp"  0      2  0  0  20  4      2  1  1  21  4
+//!   master entry            5-0                 6-1
+//! ```
+//!
+//! # Invariants
+//!
+//! * `count` is the number of entries without the flag for deleted ones, and `deleted` the number of the others.
+//! * IDs of entries that are not deleted ascend, and none is less than the master ID.
 
 use super::id::StreamId;
 use crate::store::listpack::{Element, Listpack};
 
+/// The flag of a deleted entry.
 const DELETED: i64 = 1;
+
+/// The flag of an entry whose field names are those of the master entry.
 const SAME_FIELDS: i64 = 2;
 
-/// Some consecutive entries.
+/// Some consecutive entries. A clone shares the listpack.
 #[derive(Clone)]
 pub struct Node {
-    /// The ID of the first entry that was put in, even if that was deleted since.
+    /// The ID of the first entry that was added, even if that entry was deleted since.
     pub master_id: StreamId,
+    /// The master entry, and then the entries.
     pub list: Listpack,
 }
 
 /// The master entry, decoded.
 pub struct Master {
-    /// Entries that are there, and entries that were deleted.
+    /// How many entries are not deleted.
     pub count: i64,
+    /// How many entries are deleted.
     pub deleted: i64,
-    /// How many field names there are, and where the first one is.
+    /// How many field names there are.
     fields: usize,
+    /// The position of the first field name.
     names: usize,
-    /// Where the first entry is.
+    /// The position of the first entry.
     pub entries: usize,
 }
 
-/// An entry, as it lies in its node.
+/// An entry in its node.
 #[derive(Clone, Copy)]
 pub struct EntryRef<'a> {
+    /// The ID.
     pub id: StreamId,
     list: &'a Listpack,
-    /// How many fields it has.
+    /// How many fields the entry has.
     pub fields: usize,
-    /// Where its values begin, or names and values in turn.
+    /// The position of the values; if the entry has names of its own, of its names and values in turn.
     values: usize,
-    /// Where its names are, if they are the master's.
+    /// The position of the names in the master entry, if the entry has no names of its own.
     names: Option<usize>,
 }
 
-/// An entry's place: its flags and its neighbours, whether or not it is deleted.
+/// An entry that may be deleted, with its place in the node.
 pub struct EntryPlace<'a> {
-    /// The position of the entry, which is that of its flags.
+    /// The position of the entry, which is the position of its flags.
     pub at: usize,
     /// The position of the next entry, or of the end.
     pub next: usize,
     flags: i64,
+    /// The entry.
     pub entry: EntryRef<'a>,
 }
 
 impl EntryPlace<'_> {
+    /// Whether the entry is deleted.
     pub fn is_deleted(&self) -> bool {
         self.flags & DELETED != 0
     }
 }
 
 impl Node {
-    /// A node with one entry, its first.
+    /// A node with one entry, and with room for `capacity` bytes.
     pub fn new<'f>(
         id: StreamId,
         fields: impl Iterator<Item = (&'f [u8], &'f [u8])> + Clone,
@@ -97,7 +118,7 @@ impl Node {
         node
     }
 
-    /// Appends an entry, whose ID is larger than all in here.
+    /// Appends an entry. Its ID is larger than all IDs in the node, except those of deleted entries.
     pub fn append<'f>(
         &mut self,
         id: StreamId,
@@ -106,7 +127,7 @@ impl Node {
         let mut master = self.read_master();
         let end = self.list.end();
         self.list.replace_int(Listpack::first(), master.count + 1);
-        // The count's encoding may have another length now, so what follows it may have moved.
+        // If the count has become longer, the names have moved.
         master.names = master.names + self.list.end() - end;
         let (n, same) = self.compare_names(&master, fields.clone());
         let ms = id.ms.wrapping_sub(self.master_id.ms) as i64;
@@ -129,7 +150,7 @@ impl Node {
         });
     }
 
-    /// How many fields are given, and whether their names are those of the master entry.
+    /// The number of `fields`, and whether their names are those of the master entry.
     fn compare_names<'f>(
         &self,
         master: &Master,
@@ -147,6 +168,7 @@ impl Node {
         (n, same && n == master.fields)
     }
 
+    /// Decodes the master entry. O(field names).
     pub fn read_master(&self) -> Master {
         let (count, at) = self.list.int(Listpack::first());
         let (deleted, at) = self.list.int(at);
@@ -161,7 +183,7 @@ impl Node {
         }
     }
 
-    /// The entry at position `at`.
+    /// The entry at position `at`. O(its fields).
     #[inline]
     pub fn place(&self, master: &Master, at: usize) -> EntryPlace<'_> {
         let list = &self.list;
@@ -193,7 +215,7 @@ impl Node {
         }
     }
 
-    /// All entries, oldest first, deleted ones included.
+    /// All entries in order, deleted ones included.
     pub fn places<'a>(&'a self, master: &'a Master) -> impl Iterator<Item = EntryPlace<'a>> {
         let mut at = master.entries;
         std::iter::from_fn(move || {
@@ -206,7 +228,7 @@ impl Node {
         })
     }
 
-    /// The entry before position `at`, which may be the end.
+    /// The entry before position `at`, which may be the end. `None` if there is no entry before it.
     pub fn place_before(&self, master: &Master, at: usize) -> Option<EntryPlace<'_>> {
         if at <= master.entries {
             return None;
@@ -219,20 +241,20 @@ impl Node {
         Some(self.place(master, start))
     }
 
-    /// The largest ID that was ever put in here.
+    /// The ID of the last entry in the node, even if that entry is deleted.
     pub fn last_id(&self) -> StreamId {
         self.place_before(&self.read_master(), self.list.end())
             .map_or(self.master_id, |p| p.entry.id)
     }
 
-    /// Marks the entry at `at` as deleted, which it must not be yet.
+    /// Marks the entry at `at` as deleted. The caller then calls [`Node::count_deleted`].
     pub fn delete(&mut self, at: usize) {
         let (flags, _) = self.list.int(at);
-        // Flags are one small integer before and after: nothing moves.
+        // The flags are a small integer before and after this, so nothing moves.
         self.list.replace_int(at, flags | DELETED);
     }
 
-    /// Corrects the master entry's counts for `n` entries that were marked as deleted.
+    /// Updates the counts of the master entry after `n` entries were marked as deleted.
     pub fn count_deleted(&mut self, n: i64) {
         let (count, _) = self.list.int(Listpack::first());
         self.list.replace_int(Listpack::first(), count - n);
@@ -256,6 +278,7 @@ impl<'a> EntryRef<'a> {
     }
 }
 
+/// Reads the element at position `at`, and moves `at` to the next element.
 #[inline]
 fn take<'a>(list: &'a Listpack, at: &mut usize) -> Element<'a> {
     let (element, next) = list.get(*at);

@@ -1,11 +1,12 @@
-//! Putting a stream together from parts that came from outside: a file, or another server.
+//! Builds a stream from parts that came from outside: from a file, or from another server.
 //!
-//! All other code trusts that a stream is consistent. This file checks everything that comes from outside: a node that
-//! states a hundred entries must have them, in order, with every field where it should be. It costs one pass over the data.
+//! All other code trusts that a stream is consistent, so this file checks what comes from outside. For example, if a node
+//! claims a hundred entries, it must have a hundred, in order, each with all of its fields. That costs one pass over the
+//! data.
 //!
-//! Two things are not checked but taken as they are, as Redis takes them: the number of entries ever added, and the largest
-//! deleted ID. They only serve to estimate the lag of groups, and any value is harmless there ([`super::group`]). The ID
-//! of the first entry is computed from the nodes.
+//! Two numbers are accepted without a check, as in Redis: how many entries were ever added, and the largest deleted ID. They
+//! are used only to estimate the lag of groups, and any value is harmless there ([`super::group`]). The ID of the first entry
+//! is computed from the nodes.
 
 use std::sync::Arc;
 
@@ -13,19 +14,22 @@ use super::node::Node;
 use super::{Group, Stream, StreamId};
 use crate::store::listpack::{Element, Listpack};
 
-/// What a stream consists of.
+/// The parts of a stream, without its groups.
 pub struct Parts {
-    /// Nodes in order: master ID and listpack.
+    /// The nodes in order: master ID and listpack.
     pub nodes: Vec<(StreamId, Vec<u8>)>,
+    /// How many entries there are.
     pub len: u64,
+    /// The last ID that was given out.
     pub last_id: StreamId,
-    /// Any ID is accepted: it only makes the lag of groups unknown.
+    /// The largest deleted ID. Any ID is accepted: at worst it makes the lag of groups unknown.
     pub max_deleted_id: StreamId,
-    /// Any number is accepted, as by Redis; what is reckoned with it wraps around. `None` if that was not recorded: then it is taken for the number of entries that are there.
+    /// How many entries were ever added. Any number is accepted, as in Redis, and computations with it wrap around. `None`
+    /// if the file does not contain the number; then it is the number of entries that the stream has.
     pub entries_added: Option<u64>,
 }
 
-/// Why parts do not make a stream.
+/// Why parts do not make a stream: a text for the log.
 pub type Flaw = &'static str;
 
 impl Stream {
@@ -33,10 +37,10 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// What is wrong with them.
+    /// What is inconsistent.
     pub fn restore(parts: Parts) -> Result<Stream, Flaw> {
         let mut stream = Stream::default();
-        let mut previous = None;
+        let (mut previous, mut newest) = (None, None);
         for (master_id, bytes) in parts.nodes {
             if previous.is_some_and(|previous| master_id <= previous) {
                 return Err("stream nodes are not in order");
@@ -44,14 +48,15 @@ impl Stream {
             let list = Listpack::from_bytes(bytes).ok_or("a stream node is no listpack")?;
             let node = Node { master_id, list };
             let (live, last) = check(&node).ok_or("a stream node is inconsistent")?;
-            previous = Some(last);
+            previous = Some(last.unwrap_or(master_id));
+            newest = last.or(newest);
             stream.len += live;
             stream.nodes.push_back(node);
         }
         if stream.len != parts.len {
             return Err("a stream has another number of entries than it says");
         }
-        if previous.is_some_and(|last| last > parts.last_id) {
+        if newest.is_some_and(|newest| newest > parts.last_id) {
             return Err("a stream has entries after its last ID");
         }
         stream.last_id = parts.last_id;
@@ -61,11 +66,11 @@ impl Stream {
         Ok(stream)
     }
 
-    /// Adds a group. Its pending entries and their consumers were restored separately.
+    /// Adds a group. [`Group::restore_pending`] and [`Group::restore_owner`] have restored its pending entries.
     ///
     /// # Errors
     ///
-    /// What is wrong with it.
+    /// A pending entry has no consumer, or the stream has a group of this name.
     pub fn restore_group(&mut self, name: &[u8], group: Group) -> Result<(), Flaw> {
         if !group.is_complete() {
             return Err("a group has entries that are pending with nobody");
@@ -78,8 +83,9 @@ impl Stream {
     }
 }
 
-/// Looks through a node; returns how many entries it has that were not deleted, and the last ID of all.
-fn check(node: &Node) -> Option<(u64, StreamId)> {
+/// Checks a node. Returns how many entries it has that are not deleted, and the ID of the last of them. `None` if the node is
+/// inconsistent.
+fn check(node: &Node) -> Option<(u64, Option<StreamId>)> {
     let list = &node.list;
     let mut at = Listpack::first();
     let mut next = || {
@@ -132,7 +138,7 @@ fn check(node: &Node) -> Option<(u64, StreamId)> {
         last = Some(id);
         live += 1;
     }
-    ((live, dead) == (count, deleted)).then_some((live as u64, last?))
+    ((live, dead) == (count, deleted)).then_some((live as u64, last))
 }
 
 #[cfg(test)]
@@ -184,6 +190,34 @@ mod tests {
     }
 
     #[test]
+    fn a_node_may_have_only_deleted_entries() {
+        let mut original = Stream::default();
+        let limits = NodeLimits {
+            bytes: 0,
+            entries: 0,
+        };
+        for ms in 1..=3 {
+            let fields = [(&b"f"[..], &b"v"[..])].into_iter();
+            let id = NewId::Exact(StreamId::new(ms, 0));
+            original.add(id, 0, fields, limits).unwrap();
+        }
+        original.delete(StreamId::new(3, 0));
+        original.trim(super::super::Trim::MinId(StreamId::new(3, 0)), false, 0);
+        assert_eq!((original.len(), original.node_count()), (0, 1));
+        let mut restored = Stream::restore(parts(&original)).unwrap();
+        assert_eq!((restored.len(), restored.node_count()), (0, 1));
+        // The last ID can be set below those of deleted entries.
+        original.last_id = StreamId::MIN;
+        assert!(Stream::restore(parts(&original)).is_ok());
+        let fields = [(&b"f"[..], &b"v"[..])].into_iter();
+        let id = NewId::Exact(StreamId::new(4, 0));
+        restored.add(id, 0, fields, limits).unwrap();
+        assert_eq!(restored.first_id, StreamId::new(4, 0));
+        assert_eq!(restored.trim(super::super::Trim::MaxLen(0), false, 0), 1);
+        assert_eq!(restored.node_count(), 0);
+    }
+
+    #[test]
     fn no_byte_can_be_changed_into_a_panic() {
         let original = stream();
         let whole = parts(&original);
@@ -193,7 +227,7 @@ mod tests {
                     let mut parts = parts(&original);
                     parts.nodes[node].1[at] ^= change;
                     if let Ok(stream) = Stream::restore(parts) {
-                        // What passes is a stream, if another one: it can be walked to its end, both ways.
+                        // The change made another valid stream: it can be read to its end in both directions.
                         let all = stream.range(StreamId::MIN, StreamId::MAX);
                         let mut n = 0;
                         for entry in all {
@@ -208,8 +242,8 @@ mod tests {
         }
     }
 
-    /// The lag of groups at 0-0, 3-0, 5-0 and 6-0 in a stream of 5-0, 6-0 and 7-0, and then again after each has read
-    /// one entry, with the number of entries read.
+    /// Three results for groups at 0-0, 3-0, 5-0 and 6-0 in a stream of 5-0, 6-0 and 7-0: their lag, their lag after each
+    /// has read one entry, and then their number of entries read.
     fn reckon(entries_added: u64, max_deleted_id: StreamId) -> [Vec<Option<i64>>; 3] {
         let mut stream = Stream::default();
         let limits = NodeLimits {
@@ -257,7 +291,7 @@ mod tests {
     fn a_claimed_number_of_entries_does_no_harm() {
         let (no, some) = (None, Some);
         let none = StreamId::MIN;
-        // What Redis answers to XINFO GROUPS when a file claims that.
+        // The replies of redis-server to XINFO GROUPS after it has loaded a file with these numbers.
         let one = [
             vec![some(3), some(3), no, no],
             vec![no, no, no, some(0)],
