@@ -215,7 +215,7 @@ impl Connection<'_> {
         self.finish();
         self.send()?;
         while !self.shared.write_pause.wait(POLL_INTERVAL) {
-            if self.session.client.is_closing() || self.shared.stop.is_requested() {
+            if !self.session.client.is_connected() || self.shared.stop.is_requested() {
                 return Ok(Next::Close);
             }
         }
