@@ -12,12 +12,13 @@
 //! * The lock that the handler had is held until the action is done.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use super::Executor;
 use crate::commands::context::Action;
 use crate::resp::{Error, Reply};
-use crate::state::blocking::{Outcome, Wait, Waiter};
+use crate::state::blocking::{Outcome, Wait, Waiter, WaitingClient};
 use crate::state::clients::Client;
 use crate::state::config::LogLevel;
 use crate::state::failover::{Address, Phase};
@@ -71,13 +72,17 @@ impl Executor<'_> {
     #[inline(never)]
     fn register(&mut self, session: &Session, wait: Wait, resp3: bool) -> RegisteredWait {
         let deadline = wait.timeout.and_then(|t| Instant::now().checked_add(t));
-        let silent = session.reply_mode != ReplyMode::On;
-        let acks = wait.acks;
-        let blocking = &self.shared.blocking;
-        let waiter = blocking.register(&session.client, session.db, wait, resp3, silent);
+        let client = WaitingClient {
+            outbox: session.client.outbox.clone(),
+            db: session.db,
+            command: session.client.last_command.load(Relaxed) as usize,
+            resp3,
+            silent: session.reply_mode != ReplyMode::On,
+        };
+        let waiter = self.shared.blocking.register(client, wait);
         session.client.set_waiter(waiter.clone());
-        if let Some((offset, wanted)) = acks {
-            self.shared.wait_for_acks(&waiter, offset, wanted);
+        if let Some(acks) = waiter.acks {
+            self.shared.wait_for_acks(&waiter, acks);
         }
         (waiter, deadline)
     }
@@ -88,7 +93,8 @@ impl Executor<'_> {
         let is_error = matches!(outcome, Outcome::Failed(_));
         let unblocked = client.unblock(outcome);
         if unblocked {
-            client.count_failed_call(&self.shared.stats);
+            let command = client.last_command.load(Relaxed) as usize;
+            self.shared.stats.count_failed_call(command);
             self.counter.fails = is_error;
         }
         unblocked

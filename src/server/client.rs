@@ -273,13 +273,13 @@ impl Connection<'_> {
                 return Next::Close;
             }
             Outcome::Served { unsent } => self.reply.out.extend_from_slice(&unsent),
-            Outcome::TimedOut => waiter.reply_timeout(self.shared, &mut self.reply),
+            Outcome::TimedOut => self.shared.reply_timeout(waiter, &mut self.reply),
             Outcome::Failed(error) => {
                 self.shared.stats.count_error(error.code());
                 self.reply.error(&error);
             }
         }
-        if waiter.silent {
+        if waiter.client.silent {
             self.reply.out.truncate(start);
         }
         Next::Continue
@@ -489,7 +489,7 @@ impl Drop for Connection<'_> {
     fn drop(&mut self) {
         // After a panic the lock may still be held, and the feeder may need it to end.
         self.executor.finish_batch(&self.session);
-        self.session.unwatch(self.shared);
+        self.session.unwatch(&self.shared.watches);
         let client = &self.session.client;
         if let Some(waiter) = client.take_waiter() {
             waiter.end(Outcome::Gone);

@@ -44,10 +44,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Condvar};
 use std::time::{Duration, Instant};
 
-use super::State;
-use super::clients::Client;
 use super::config::Limit;
 use super::lock::{Lock, Rank, lock};
+use super::outbox::Outbox;
 use super::propagation::Propagation;
 use super::stats::Stats;
 use crate::resp::{Error, Reply};
@@ -76,9 +75,6 @@ pub struct Serving<'a> {
     pub now: i64,
 }
 
-/// Writes the reply of a client whose time is up.
-pub type OnTimeout = Box<dyn Fn(&State, &mut Reply) + Send + Sync>;
-
 /// A request to wait, of a command that cannot reply yet. The default waits for ever, until another thread ends it.
 #[derive(Default)]
 pub struct Wait {
@@ -88,10 +84,31 @@ pub struct Wait {
     pub timeout: Option<Duration>,
     /// Takes from a key; `None` if the command does not wait for keys.
     pub service: Option<Box<dyn Service>>,
-    /// Writes the reply when the time is up; `None` for a null array.
-    pub on_timeout: Option<OnTimeout>,
-    /// For WAIT: an offset, and how many replicas must acknowledge it.
-    pub acks: Option<(u64, usize)>,
+    /// The acknowledgements that WAIT waits for; `None` for other commands.
+    pub acks: Option<Acks>,
+}
+
+/// Acknowledgements by replicas.
+#[derive(Clone, Copy)]
+pub struct Acks {
+    /// The offset in the log that a replica must have received.
+    pub offset: u64,
+    /// The number of replicas that must have it.
+    pub replicas: usize,
+}
+
+/// What a [`Waiter`] knows of its client.
+pub struct WaitingClient {
+    /// The client's output; its socket shows whether the client is still connected.
+    pub outbox: Arc<Outbox>,
+    /// The selected database.
+    pub db: usize,
+    /// The number of the waiting command in the table of commands.
+    pub command: usize,
+    /// Whether the client gets its replies in RESP3.
+    pub resp3: bool,
+    /// Whether the client does not want the reply (CLIENT REPLY).
+    pub silent: bool,
 }
 
 /// How a wait ended.
@@ -111,21 +128,15 @@ pub enum Outcome {
 pub struct Waiter {
     /// Its place among all waiters: earlier ones are smaller. 0 until it is registered.
     ticket: AtomicU64,
-    /// The database of its keys.
-    pub db: usize,
-    /// The keys it waits for.
+    pub client: WaitingClient,
+    /// The keys it waits for, in the client's database.
     pub keys: Vec<Vec<u8>>,
-    resp3: bool,
-    /// The client does not want the reply (CLIENT REPLY).
-    pub silent: bool,
     /// The wait ends by itself at some time.
     pub has_timeout: bool,
     /// It waits for replicas and not for keys.
-    pub waits_for_acks: bool,
-    on_timeout: Option<OnTimeout>,
+    pub acks: Option<Acks>,
     state: Lock<Progress>,
     wake: Condvar,
-    client: Arc<Client>,
     /// The number of waits that have not ended, which this one is part of.
     waiting: Arc<AtomicUsize>,
 }
@@ -148,23 +159,13 @@ enum WaitStep {
 }
 
 impl Waiter {
-    fn new(
-        client: Arc<Client>,
-        db: usize,
-        wait: Wait,
-        resp3: bool,
-        silent: bool,
-        waiting: Arc<AtomicUsize>,
-    ) -> Waiter {
+    fn new(client: WaitingClient, wait: Wait, waiting: Arc<AtomicUsize>) -> Waiter {
         Waiter {
             ticket: AtomicU64::new(0),
-            db,
+            client,
             keys: wait.keys,
-            resp3,
-            silent,
             has_timeout: wait.timeout.is_some(),
-            waits_for_acks: wait.acks.is_some(),
-            on_timeout: wait.on_timeout,
+            acks: wait.acks,
             state: Lock::new(
                 Rank::Waiter,
                 Progress {
@@ -173,7 +174,6 @@ impl Waiter {
                 },
             ),
             wake: Condvar::new(),
-            client,
             waiting,
         }
     }
@@ -186,11 +186,11 @@ impl Waiter {
             return false;
         };
         // Nothing is taken for a client whose peer has hung up. The client's own thread will notice that and end the wait.
-        if !service.can_serve(db, key, now) || !self.client.is_connected() {
+        if !service.can_serve(db, key, now) || !self.client.outbox.is_connected() {
             return false;
         }
         let mut reply = Reply {
-            resp3: self.resp3,
+            resp3: self.client.resp3,
             ..Reply::default()
         };
         let mut serving = Serving {
@@ -235,14 +235,6 @@ impl Waiter {
         self.ticket.load(Relaxed)
     }
 
-    /// Writes the reply for a wait whose time is up.
-    pub fn reply_timeout(&self, server: &State, reply: &mut Reply) {
-        match &self.on_timeout {
-            Some(write) => write(server, reply),
-            None => reply.null_array(),
-        }
-    }
-
     /// If the client was served with an error, counts the error and the failure of its call. Called before the reply is
     /// delivered, so that a client that has its reply finds it counted.
     pub fn count_failure(&self, stats: &Stats) {
@@ -251,7 +243,7 @@ impl Waiter {
         } = &lock(&self.state).step
         {
             stats.count_error(error.code());
-            self.client.count_failed_call(stats);
+            stats.count_failed_call(self.client.command);
         }
     }
 
@@ -266,7 +258,7 @@ impl Waiter {
             }
         };
         // Nothing else ends a wait that is claimed, so the lock is not needed to send.
-        if asleep && !self.silent {
+        if asleep && !self.client.silent {
             self.client.outbox.push(&unsent, Limit::default());
             unsent = vec![];
         }
@@ -306,7 +298,7 @@ impl Waiter {
                 }
             };
             state = state.wait_timeout(&self.wake, nap);
-            if matches!(state.step, WaitStep::Waiting(_)) && !self.client.is_connected() {
+            if matches!(state.step, WaitStep::Waiting(_)) && !self.client.outbox.is_connected() {
                 self.change(&mut state, WaitStep::Ended(Outcome::Gone));
             }
         }
@@ -350,23 +342,14 @@ impl Blocking {
     }
 
     /// Registers a waiter, behind all others. The caller holds the store's lock, unless the waiter has no keys.
-    pub fn register(
-        &self,
-        client: &Arc<Client>,
-        db: usize,
-        wait: Wait,
-        resp3: bool,
-        silent: bool,
-    ) -> Arc<Waiter> {
+    pub fn register(&self, client: WaitingClient, wait: Wait) -> Arc<Waiter> {
         self.waiting.fetch_add(1, Relaxed);
-        let waiting = self.waiting.clone();
-        let waiter = Waiter::new(client.clone(), db, wait, resp3, silent, waiting);
-        let waiter = Arc::new(waiter);
+        let waiter = Arc::new(Waiter::new(client, wait, self.waiting.clone()));
         if !waiter.keys.is_empty() {
             let mut queues = lock(&self.queues);
             let ticket = self.last_ticket.fetch_add(1, Relaxed) + 1;
             waiter.ticket.store(ticket, Relaxed);
-            let keys = queues.entry(db).or_default();
+            let keys = queues.entry(waiter.client.db).or_default();
             for key in &waiter.keys {
                 let queue = keys.entry(key.clone()).or_default();
                 queue.insert(ticket, waiter.clone());
@@ -432,7 +415,7 @@ impl Blocking {
 
 /// Removes a waiter from the queues of all its keys.
 fn forget(queues: &mut HashMap<usize, HashMap<Vec<u8>, WaitQueue>>, waiter: &Waiter) {
-    let Some(keys) = queues.get_mut(&waiter.db) else {
+    let Some(keys) = queues.get_mut(&waiter.client.db) else {
         return;
     };
     let ticket = waiter.ticket.load(Relaxed);
@@ -449,7 +432,7 @@ fn forget(queues: &mut HashMap<usize, HashMap<Vec<u8>, WaitQueue>>, waiter: &Wai
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::clients::tests::client;
+    use crate::state::outbox::tests::pair;
     use crate::store::{AccessPolicy, Ttl, Value};
 
     /// Takes the key away and replies with its number.
@@ -478,8 +461,17 @@ mod tests {
             keys: vec![b"k".to_vec()],
             timeout: None,
             service: Some(Box::new(Take)),
-            on_timeout: None,
             acks: None,
+        }
+    }
+
+    fn waiting_client(outbox: &Arc<Outbox>) -> WaitingClient {
+        WaitingClient {
+            outbox: outbox.clone(),
+            db: 0,
+            command: 0,
+            resp3: false,
+            silent: false,
         }
     }
 
@@ -491,12 +483,12 @@ mod tests {
     #[test]
     fn the_first_that_is_still_connected_is_served() {
         let (blocking, mut db) = (Blocking::default(), Db::default());
-        let mut clients = [client(), client(), client()];
+        let mut clients = [pair(), pair(), pair()];
         let all = clients
             .each_ref()
-            .map(|(client, _)| blocking.register(client, 0, wait_for_k(), false, false));
+            .map(|(outbox, _)| blocking.register(waiting_client(outbox), wait_for_k()));
         // The first peer hangs up.
-        clients[0].1 = client().1;
+        clients[0].1 = pair().1;
         while clients[0].0.is_connected() {
             std::thread::yield_now();
         }
@@ -528,8 +520,8 @@ mod tests {
     #[test]
     fn a_sleeping_client_gets_its_reply_from_the_writer() {
         use std::io::Read;
-        let (blocking, mut db, (client, mut peer)) = (Blocking::default(), Db::default(), client());
-        let waiter = blocking.register(&client, 0, wait_for_k(), false, false);
+        let (blocking, mut db, (outbox, mut peer)) = (Blocking::default(), Db::default(), pair());
+        let waiter = blocking.register(waiting_client(&outbox), wait_for_k());
         std::thread::scope(|scope| {
             let sleeper = scope.spawn(|| waiter.sleep(None));
             while !lock(&waiter.state).asleep {

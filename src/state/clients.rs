@@ -16,9 +16,7 @@ use std::sync::atomic::{
 use super::blocking::{Outcome, Waiter};
 use super::lock::{Lock, Rank, lock};
 use super::outbox::Outbox;
-use super::stats::Stats;
 use super::watch::Flag;
-use crate::sys;
 use crate::util::clock;
 
 /// One connection, as other threads see it.
@@ -119,7 +117,7 @@ impl Client {
 
     /// Whether the peer is still there. Checks the socket without waiting.
     pub fn is_connected(&self) -> bool {
-        !self.is_closing() && !sys::has_hung_up(&self.stream)
+        !self.is_closing() && self.outbox.is_connected()
     }
 
     #[inline]
@@ -157,15 +155,6 @@ impl Client {
     pub fn unblock(&self, outcome: Outcome) -> bool {
         let waiter = lock(&self.waiter).clone();
         waiter.is_some_and(|w| w.end(outcome))
-    }
-
-    /// Counts the call of the client's last command as failed. A call that waits is counted when the wait begins, so only
-    /// its failure is left to count when the wait ends.
-    pub fn count_failed_call(&self, stats: &Stats) {
-        let number = self.last_command.load(Relaxed) as usize;
-        if let Some(command) = stats.commands.get(number) {
-            command.failed.fetch_add(1, Relaxed);
-        }
     }
 }
 

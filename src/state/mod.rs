@@ -52,12 +52,12 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar};
 use std::time::{Duration, Instant};
 
-use crate::resp::{Error, push_request};
+use crate::resp::{Error, Reply, push_request};
 use crate::store::Store;
 use crate::sys;
 use crate::util::clock;
 use crate::util::random::Random;
-use blocking::{Blocking, Outcome, Waiter};
+use blocking::{Acks, Blocking, Outcome, Waiter};
 use clients::Clients;
 use config::{Config, Settings};
 use copies::Rounds;
@@ -169,9 +169,9 @@ impl Shared {
 
     /// Lets a client wait until `wanted` replicas have acknowledged `offset`. The caller holds no lock, so the server may
     /// have become a replica in the meantime.
-    pub fn wait_for_acks(&self, waiter: &Arc<Waiter>, offset: u64, wanted: usize) {
-        self.ask_for_acks(offset);
-        self.replicas.register(waiter, offset, wanted);
+    pub fn wait_for_acks(&self, waiter: &Arc<Waiter>, acks: Acks) {
+        self.ask_for_acks(acks.offset);
+        self.replicas.register(waiter, acks);
         if self.link.is_replica() {
             self.free_waiters();
         }
@@ -209,8 +209,17 @@ impl State {
     /// Removes a waiter whose wait has ended from everything that could serve it.
     pub fn forget_waiter(&self, waiter: &Arc<Waiter>) {
         self.blocking.unregister(waiter);
-        if waiter.waits_for_acks {
+        if waiter.acks.is_some() {
             self.replicas.unregister(waiter);
+        }
+    }
+
+    /// Writes the reply for a wait whose time is up. For WAIT that is no error: the reply says how many replicas have
+    /// acknowledged by now.
+    pub fn reply_timeout(&self, waiter: &Waiter, reply: &mut Reply) {
+        match waiter.acks {
+            Some(acks) => reply.int(self.replicas.count_acked(acks.offset) as i64),
+            None => reply.null_array(),
         }
     }
 

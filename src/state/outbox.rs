@@ -86,6 +86,11 @@ impl Outbox {
         }
     }
 
+    /// Whether the peer is still there. Checks the socket without waiting.
+    pub fn is_connected(&self) -> bool {
+        !sys::has_hung_up(&self.stream)
+    }
+
     /// Bytes that are queued.
     pub fn pending(&self) -> usize {
         self.pending.load(Relaxed)
@@ -226,12 +231,13 @@ impl OutputQueue {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use std::io::Read;
     use std::net::TcpListener;
 
-    fn pair() -> (Arc<Outbox>, TcpStream) {
+    /// The output of a connected client, and the peer's end of the connection.
+    pub fn pair() -> (Arc<Outbox>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (stream, _) = listener.accept().unwrap();

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU16, AtomicU64, O
 use std::sync::{Arc, Condvar};
 use std::time::{Duration, Instant};
 
-use super::blocking::{Outcome, Waiter};
+use super::blocking::{Acks, Outcome, Waiter};
 use super::clients::Client;
 use super::journal::{Journal, Lost};
 use super::lock::{Guard, Lock, Rank, lock};
@@ -214,8 +214,7 @@ pub fn lost() -> io::Error {
 /// A client that waits until enough replicas have come up to an offset.
 struct AckWaiter {
     waiter: Arc<Waiter>,
-    offset: u64,
-    wanted: usize,
+    acks: Acks,
 }
 
 /// The replicas of this server, and the clients that wait for their acknowledgements.
@@ -299,8 +298,8 @@ impl Replicas {
         }
         let mut served = vec![];
         waiters.retain(|w| {
-            let count = self.count_acked(w.offset);
-            let enough = count >= w.wanted;
+            let count = self.count_acked(w.acks.offset);
+            let enough = count >= w.acks.replicas;
             if enough {
                 let mut reply = Reply::default();
                 reply.int(count as i64);
@@ -314,13 +313,10 @@ impl Replicas {
         served.iter().for_each(|waiter| waiter.deliver());
     }
 
-    /// Registers a client that waits until `wanted` replicas have acknowledged `offset`.
-    pub fn register(&self, waiter: &Arc<Waiter>, offset: u64, wanted: usize) {
-        lock(&self.waiters).push(AckWaiter {
-            waiter: waiter.clone(),
-            offset,
-            wanted,
-        });
+    /// Registers a client that waits for acknowledgements.
+    pub fn register(&self, waiter: &Arc<Waiter>, acks: Acks) {
+        let waiter = waiter.clone();
+        lock(&self.waiters).push(AckWaiter { waiter, acks });
         // What was acknowledged before it was registered counts, too.
         self.serve_waiters();
     }

@@ -9,10 +9,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::State;
 use super::clients::Client;
 use super::replication::{Replica, Stage};
-use super::watch::Flag;
+use super::watch::{Flag, Watches};
 use crate::resp::OwnedArgs;
 
 /// Whether replies are sent (CLIENT REPLY).
@@ -142,9 +141,9 @@ impl Session {
     }
 
     /// Watches nothing any more.
-    pub fn unwatch(&mut self, server: &State) {
+    pub fn unwatch(&mut self, watches: &Watches) {
         for (db, key) in self.watched.drain() {
-            server.watches.remove(db, &key, &self.watch_flag);
+            watches.remove(db, &key, &self.watch_flag);
         }
         self.watch_flag.store(false, Relaxed);
         self.client.watching.store(false, Relaxed);

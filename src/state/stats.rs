@@ -146,6 +146,14 @@ impl Stats {
         *lock(&self.rates) = Rates::default();
     }
 
+    /// Counts the call of a command as failed. A call that waits is counted when the wait begins, so only its failure is
+    /// left to count when the wait ends.
+    pub fn count_failed_call(&self, command: usize) {
+        if let Some(command) = self.commands.get(command) {
+            command.failed.fetch_add(1, Relaxed);
+        }
+    }
+
     /// Counts an error reply.
     pub fn count_error(&self, code: &[u8]) {
         let mut errors = lock(&self.errors);

@@ -6,7 +6,7 @@ use crate::commands::command::flags::NOSCRIPT;
 use crate::commands::command::{Command, acl, cmd};
 use crate::commands::context::{Action, CommandResult, Context};
 use crate::resp::Error;
-use crate::state::blocking::Wait;
+use crate::state::blocking::{Acks, Wait};
 
 /// The commands of this file.
 #[rustfmt::skip]
@@ -40,11 +40,10 @@ pub fn wait(ctx: &mut Context) -> CommandResult {
         keys: vec![],
         timeout,
         service: None,
-        // The reply is not an error when the time is over: it says how many replicas there are then.
-        on_timeout: Some(Box::new(move |server, reply| {
-            reply.int(server.replicas.count_acked(offset) as i64);
-        })),
-        acks: Some((offset, usize::try_from(wanted).unwrap_or(0))),
+        acks: Some(Acks {
+            offset,
+            replicas: usize::try_from(wanted).unwrap_or(0),
+        }),
     }));
     Ok(())
 }
