@@ -37,7 +37,7 @@ use crate::state::Handle;
 use crate::state::blocking::{Outcome, Waiter};
 use crate::state::clients::{Client, HeldMemory};
 use crate::state::lock::may_wait;
-use crate::state::outbox::Patience;
+use crate::state::outbox::{Patience, UNCOUNTED_OUTPUT};
 use crate::state::session::{ReplyMode, Session};
 use crate::store::Db;
 use crate::sys;
@@ -48,8 +48,6 @@ const SMALL_BUFFER: usize = 1024;
 const LARGE_BUFFER: usize = 64 * 1024;
 /// Replies of this many bytes are sent at once, even in the middle of a batch.
 const SEND_AT: usize = 256 * 1024;
-/// So many bytes of output do not count for `client-output-buffer-limit`.
-const FIRST_BUFFER: usize = 16 * 1024;
 /// An output buffer that grew beyond this is given back at once.
 const KEEP_OUTPUT: usize = 1 << 20;
 /// Fewer requests than this are not worth looking ahead at.
@@ -445,8 +443,7 @@ impl Connection<'_> {
     #[inline]
     fn check_output_limit(&mut self, bytes: usize) -> io::Result<()> {
         let limit = self.executor.config().normal_limit;
-        // Redis does not count what fits into a client's first buffer.
-        let counted = bytes.saturating_sub(FIRST_BUFFER);
+        let counted = bytes.saturating_sub(UNCOUNTED_OUTPUT);
         if !limit.is_exceeded(counted as u64, &mut self.patience) {
             return Ok(());
         }

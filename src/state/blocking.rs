@@ -46,7 +46,7 @@ use std::time::{Duration, Instant};
 
 use super::config::Limit;
 use super::lock::{Lock, Rank, lock};
-use super::outbox::Outbox;
+use super::outbox::{Outbox, UNCOUNTED_OUTPUT};
 use super::propagation::Propagation;
 use super::stats::Stats;
 use crate::resp::{Error, Reply};
@@ -257,8 +257,9 @@ impl Waiter {
                 _ => return,
             }
         };
-        // Nothing else ends a wait that is claimed, so the lock is not needed to send.
-        if asleep && !self.client.silent {
+        // Nothing else ends a wait that is claimed, so the lock is not needed to send. The client's thread sends a reply for
+        // which `client-output-buffer-limit` counts.
+        if asleep && !self.client.silent && unsent.len() <= UNCOUNTED_OUTPUT {
             self.client.outbox.push(&unsent, Limit::default());
             unsent = vec![];
         }
@@ -287,6 +288,12 @@ impl Waiter {
                 WaitStep::Ended(outcome) => return std::mem::replace(outcome, Outcome::Gone),
                 // The reply is about to be delivered; nothing else can happen to it.
                 WaitStep::Claimed { .. } => POLL_INTERVAL,
+                // Asked before the first nap, too: a thread that closed the connection before this waiter was set in the
+                // client could not end the wait.
+                WaitStep::Waiting(_) if !self.client.outbox.is_connected() => {
+                    self.change(&mut state, WaitStep::Ended(Outcome::Gone));
+                    continue;
+                }
                 WaitStep::Waiting(_) => {
                     match deadline.map(|d| d.saturating_duration_since(Instant::now())) {
                         Some(Duration::ZERO) => {
@@ -298,9 +305,6 @@ impl Waiter {
                 }
             };
             state = state.wait_timeout(&self.wake, nap);
-            if matches!(state.step, WaitStep::Waiting(_)) && !self.client.outbox.is_connected() {
-                self.change(&mut state, WaitStep::Ended(Outcome::Gone));
-            }
         }
     }
 }
@@ -515,6 +519,31 @@ mod tests {
         all.iter().for_each(|w| blocking.unregister(w));
         assert_eq!(blocking.len(), 0);
         assert!(lock(&blocking.queues)[&0].is_empty());
+    }
+
+    #[test]
+    fn a_connection_that_is_closed_before_the_sleep_ends_the_wait_at_once() {
+        let (blocking, (outbox, peer)) = (Blocking::default(), pair());
+        let waiter = blocking.register(waiting_client(&outbox), wait_for_k());
+        peer.shutdown(std::net::Shutdown::Both).unwrap();
+        while outbox.is_connected() {
+            std::thread::yield_now();
+        }
+        let began = Instant::now();
+        assert_eq!(waiter.sleep(None), Outcome::Gone);
+        assert!(began.elapsed() < POLL_INTERVAL);
+        assert_eq!(blocking.len(), 0);
+    }
+
+    #[test]
+    fn a_large_reply_is_left_to_the_clients_thread() {
+        let (blocking, (outbox, _peer)) = (Blocking::default(), pair());
+        let waiter = blocking.register(waiting_client(&outbox), wait_for_k());
+        lock(&waiter.state).asleep = true;
+        let reply = vec![b'x'; UNCOUNTED_OUTPUT + 1];
+        assert!(waiter.claim(reply.clone()));
+        waiter.deliver();
+        assert_eq!(waiter.sleep(None), Outcome::Served { unsent: reply });
     }
 
     #[test]

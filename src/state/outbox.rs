@@ -20,7 +20,8 @@
 //! * Bytes are written to the socket only under the queue's lock, and only if they are the oldest.
 //! * A queue that is not empty has a drainer, unless the connection is closed.
 //! * A push that makes the queue longer than the push's limit closes the connection, so a client that does not read costs
-//!   bounded memory. (The one reply of a served wait is pushed without a limit.)
+//!   bounded memory. (A writer pushes the reply of a served wait
+//!   without a limit: such a reply is short, and the queue is empty.)
 
 use std::collections::VecDeque;
 use std::io;
@@ -52,6 +53,10 @@ impl Limit {
         self.hard > 0 && bytes > self.hard
     }
 }
+
+/// Output that does not count for `client-output-buffer-limit normal`, in bytes: Redis does not count what fits into a
+/// client's first buffer.
+pub const UNCOUNTED_OUTPUT: usize = 16 * 1024;
 
 /// The output of one client.
 pub struct Outbox {
