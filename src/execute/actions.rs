@@ -21,11 +21,12 @@ use crate::resp::{Error, Reply};
 use crate::state::blocking::{Outcome, Wait, Waiter, WaitingClient};
 use crate::state::clients::Client;
 use crate::state::config::LogLevel;
-use crate::state::failover::{Address, Phase};
+use crate::state::failover::Phase;
 use crate::state::session::{ReplyMode, Session};
 use crate::state::settings::kind::system_text;
 use crate::state::settings::rewrite::rewrite_file;
-use crate::write::Origin;
+use crate::store::Store;
+use crate::write::{Origin, Scope};
 
 /// A client's wait: the waiter, and when it ends by itself.
 type RegisteredWait = (Arc<Waiter>, Option<Instant>);
@@ -44,9 +45,18 @@ impl Executor<'_> {
     ) -> Result<Option<RegisteredWait>, Error> {
         match action {
             Action::Wait(wait) => return Ok(Some(self.register(session, wait, reply.resp3))),
-            Action::Follow(primary) => self.follow(session, primary),
+            Action::Follow(primary) => {
+                let shared = self.shared;
+                self.change_role(session, |store| match primary {
+                    Some(primary) => shared.become_replica(Some(primary)),
+                    None => shared.become_primary(store),
+                });
+            }
             Action::HandOver(plan) => self.shared.set_failover(Phase::WaitingForSync(plan)),
-            Action::AbortHandOver => self.shared.end_failover(),
+            Action::AbortHandOver => {
+                let shared = self.shared;
+                self.change_role(session, |store| shared.end_failover(store));
+            }
             Action::Kill(clients) => clients.iter().for_each(|client| client.kill()),
             Action::Unblock(client, outcome) => {
                 let unblocked = client.is_some_and(|client| self.unblock(&client, outcome));
@@ -100,16 +110,12 @@ impl Executor<'_> {
         unblocked
     }
 
-    /// Follows a primary, or none. In a transaction, writes before this command belong to the old history and writes after it
+    /// Changes the server's role. In a transaction, writes before this command belong to the old history and writes after it
     /// to the new one. So the log is flushed first.
-    fn follow(&mut self, session: &Session, primary: Option<Address>) {
-        let shared = self.shared;
+    fn change_role(&mut self, session: &Session, change: impl FnOnce(&mut Store)) {
         let txn = self.write_txn(session);
         txn.flush();
-        match primary {
-            Some(primary) => shared.become_replica(Some(primary)),
-            None => shared.become_primary(),
-        }
+        txn.apply(Scope::All, change);
         txn.look_at_role(Origin::Local);
     }
 

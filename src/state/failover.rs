@@ -18,12 +18,9 @@
 //! * The phase changes only under the store's write lock.
 //! * The pause for [`Reason::HandOver`] lasts exactly while the phase is not [`Phase::None`].
 
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use super::lock::{Lock, Rank, lock};
-use super::pause::Reason;
-use super::{Shared, State};
 
 /// A server's address: host and port.
 pub type Address = (String, u16);
@@ -80,60 +77,9 @@ impl Failover {
     pub fn phase(&self) -> Phase {
         lock(&self.phase).clone()
     }
-}
 
-impl Shared {
-    /// Checks whether a replica has everything or the time is up, and completes or aborts the failover. The cron calls this
-    /// several times per second.
-    pub fn advance_failover(&self) {
-        let Phase::WaitingForSync(plan) = self.failover.phase() else {
-            return;
-        };
-        let store = self.write(); // nothing is written from here on
-        if !matches!(self.failover.phase(), Phase::WaitingForSync(_)) {
-            return;
-        }
-        let late = plan.deadline.is_some_and(|at| Instant::now() >= at);
-        let end = self.journal.end();
-        let replicas = self.replicas.all();
-        let mut candidates = replicas.iter().filter(|replica| {
-            let has_all = replica.acked.load(Relaxed) == end || late && plan.force;
-            let wanted = plan.target.as_ref();
-            replica.is_online() && has_all && wanted.is_none_or(|w| *w == replica.address())
-        });
-        let news = if let Some(replica) = candidates.next() {
-            let target = replica.address();
-            let news = format!("Failover to {}:{}: failing over.", target.0, target.1);
-            self.set_failover(Phase::InProgress);
-            self.become_replica(Some(target));
-            news
-        } else if late {
-            self.end_failover();
-            "Aborting failover: Replica never caught up before timeout".into()
-        } else {
-            return;
-        };
-        drop(store);
-        self.log.notice(&news);
-    }
-}
-
-impl State {
-    /// Changes the phase. The caller holds the store's write lock.
-    pub fn set_failover(&self, phase: Phase) {
-        if phase == Phase::None {
-            self.write_pause.end(Reason::HandOver);
-        } else {
-            self.write_pause.begin(Reason::HandOver);
-        }
-        *lock(&self.failover.phase) = phase;
-    }
-
-    /// Aborts the failover. The caller holds the store's write lock.
-    pub fn end_failover(&self) {
-        if self.failover.phase() == Phase::InProgress && self.link.is_replica() {
-            self.become_primary();
-        }
-        self.set_failover(Phase::None);
+    /// Changes the phase. Only [`State::set_failover`](super::State::set_failover) calls this: it keeps the pause in step.
+    pub(super) fn set_phase(&self, phase: Phase) {
+        *lock(&self.phase) = phase;
     }
 }

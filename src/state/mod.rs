@@ -40,9 +40,11 @@ pub mod outbox;
 pub mod pause;
 pub mod propagation;
 pub mod replication;
+mod roles;
 pub mod session;
 pub mod settings;
 pub mod shutdown;
+mod shutdown_steps;
 pub mod stats;
 pub mod watch;
 
@@ -52,12 +54,12 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar};
 use std::time::{Duration, Instant};
 
-use crate::resp::{Error, Reply, push_request};
+use crate::resp::{Reply, push_request};
 use crate::store::Store;
 use crate::sys;
 use crate::util::clock;
 use crate::util::random::Random;
-use blocking::{Acks, Blocking, Outcome, Waiter};
+use blocking::{Acks, Blocking, Waiter};
 use clients::Clients;
 use config::{Config, Settings};
 use copies::Rounds;
@@ -198,14 +200,6 @@ impl Shared {
 }
 
 impl State {
-    /// Follows a primary from now on, or another one. Ends all waits, because what the clients wait for may never come. The
-    /// caller holds the store's write lock.
-    pub fn become_replica(&self, primary: Option<(String, u16)>) {
-        self.follow(primary);
-        self.link.change(true);
-        self.free_waiters();
-    }
-
     /// Removes a waiter whose wait has ended from everything that could serve it.
     pub fn forget_waiter(&self, waiter: &Arc<Waiter>) {
         self.blocking.unregister(waiter);
@@ -223,51 +217,11 @@ impl State {
         }
     }
 
-    fn free_waiters(&self) {
-        let freed = Outcome::Failed(Error::text(
-            "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
-        ));
-        self.blocking.end_all(&freed);
-        self.replicas.unblock_all(&freed);
-    }
-
-    /// Stops following a primary. A new history begins, with the same past. The caller holds the store's write lock, or no
-    /// write can be under way since this was a replica.
-    pub fn become_primary(&self) {
-        self.follow(None);
-        self.link.change(false);
-        let next = self.journal.end() + 1;
-        lock(&self.history).branch(self.random.hex40(), next);
-        // The stream of the new history names its database anew; and replicas learn of its name.
-        self.journal.announce_selected();
-        self.replicas.disconnect();
-    }
-
     /// Whether part of the log was not yet sent to a replica that is online.
     pub fn replicas_are_behind(&self) -> bool {
         let replicas = self.replicas.all();
         let mut online = replicas.iter().filter(|r| r.is_online());
         online.any(|r| self.journal.pending(r.client.id) > 0)
-    }
-
-    /// Begins a history that no replica knows, because the log does not contain all changes to the data. Replicas, and
-    /// this server if it is one, copy all data anew. The caller holds the store's write lock.
-    pub fn abandon_history(&self) {
-        *lock(&self.history) = History::new(self.random.hex40());
-        if self.journal.is_active() {
-            let backlog = self.settings.current().repl_backlog_size as u64;
-            let (end, selected) = (self.journal.end(), self.journal.selected());
-            self.journal.begin(end, selected, backlog);
-        }
-        self.replicas.disconnect();
-    }
-
-    fn follow(&self, primary: Option<(String, u16)>) {
-        let changed = self.settings.update(|config| {
-            config.replicaof = primary;
-            Ok::<(), ()>(())
-        });
-        drop(changed);
     }
 
     /// The port being listened on, 0 before that.

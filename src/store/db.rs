@@ -392,7 +392,7 @@ impl Db {
     }
 
     /// Forgets which keys got an expiry from clients of this server while it was a writable replica.
-    fn forget_own_volatile(&mut self) {
+    pub fn forget_own_volatile(&mut self) {
         if !self.own_volatile.is_empty() {
             self.garbage.push(Garbage::Names(self.own_volatile.clear()));
         }
