@@ -2,21 +2,21 @@
 //!
 //! ```text
 //!   primary                                      replica
-//!   FAILOVER: writes have to wait
-//!   … ◄──────────────── REPLCONF ACK ─────────   has all that there is
-//!   follows the replica from now on
-//!   PSYNC replid offset FAILOVER ────────────►   the same history? then it is the primary now
+//!   FAILOVER: writes are paused
+//!   … ◄──────────────── REPLCONF ACK ─────────   has everything
+//!   becomes a replica of this replica
+//!   PSYNC replid offset FAILOVER ────────────►   the same history? then it becomes the primary
 //!   … ◄──────────────── +CONTINUE ────────────
 //!   the writes that waited: READONLY
 //! ```
 //!
 //! The primary checks under the store's write lock that a replica has everything, and becomes a replica under the same lock.
-//! So no write is on the primary only. Writes are [paused](super::pause) in the meantime.
+//! So no write is on the primary only. Writes are [paused](super::pause) in the meantime. This file has the data of a failover.
+//! The steps are in `roles.rs`, because they use the whole [`State`](super::State).
 //!
 //! # Invariants
 //!
 //! * The phase changes only under the store's write lock.
-//! * The pause for [`Reason::HandOver`] lasts exactly while the phase is not [`Phase::None`].
 
 use std::time::Instant;
 
@@ -28,11 +28,12 @@ pub type Address = (String, u16);
 /// The progress of a failover.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub enum Phase {
+    /// There is no failover.
     #[default]
     None,
-    /// Writes are paused until a replica, or the given one, has everything.
+    /// The primary waits until a replica has everything.
     WaitingForSync(Plan),
-    /// The replica is being asked to take over.
+    /// This server is a replica already, and asks the other server to become the primary.
     InProgress,
 }
 
@@ -50,9 +51,11 @@ impl Phase {
 /// The options of FAILOVER.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
+    /// The replica that becomes the primary; `None` for the first that has everything.
     pub target: Option<Address>,
-    /// When to give up; or, with `force`, to hand over to a target that does not have everything.
+    /// When to give up; `None` is never.
     pub deadline: Option<Instant>,
+    /// At the deadline, hand over even if the target does not have everything.
     pub force: bool,
 }
 
@@ -70,10 +73,12 @@ impl Default for Failover {
 }
 
 impl Failover {
+    /// Whether a failover is under way.
     pub fn is_active(&self) -> bool {
         *lock(&self.phase) != Phase::None
     }
 
+    /// The phase of the failover.
     pub fn phase(&self) -> Phase {
         lock(&self.phase).clone()
     }

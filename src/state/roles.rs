@@ -42,7 +42,8 @@ impl State {
         self.replicas.unblock_all(&freed);
     }
 
-    /// Stops following a primary. A new history begins, with the same past.
+    /// Stops following a primary. A new history begins, with the same past. The caller holds the store's write lock: `store` is
+    /// the data under it.
     pub fn become_primary(&self, store: &mut Store) {
         self.follow(None);
         self.link.change(false);
@@ -50,13 +51,13 @@ impl State {
         store.dbs.iter_mut().for_each(Db::forget_own_volatile);
         let next = self.journal.end() + 1;
         lock(&self.history).branch(self.random.hex40(), next);
-        // The stream of the new history names its database anew; and replicas learn of its name.
+        // The new history selects its database anew, and the replicas reconnect and learn the new replid.
         self.journal.announce_selected();
         self.replicas.disconnect();
     }
 
-    /// Begins a history that no replica knows, because the log does not contain all changes to the data. Replicas, and
-    /// this server if it is one, copy all data anew. The caller holds the store's write lock.
+    /// Begins a history that no replica knows, because the journal does not have all changes to the data. Replicas, and this
+    /// server if it is one, copy all data anew. The caller holds the store's write lock.
     pub fn abandon_history(&self) {
         *lock(&self.history) = History::new(self.random.hex40());
         if self.journal.is_active() {
@@ -86,7 +87,7 @@ impl State {
         self.failover.set_phase(phase);
     }
 
-    /// Aborts the failover.
+    /// Aborts the failover. The caller holds the store's write lock: `store` is the data under it.
     pub fn end_failover(&self, store: &mut Store) {
         if self.failover.phase() == Phase::InProgress && self.link.is_replica() {
             self.become_primary(store);
@@ -96,13 +97,13 @@ impl State {
 }
 
 impl Shared {
-    /// Checks whether a replica has everything or the time is up, and completes or aborts the failover. The cron calls this
-    /// several times per second.
+    /// If a failover waits: hands over if a replica has everything, and gives up if the deadline has passed. The cron calls
+    /// this several times per second.
     pub fn advance_failover(&self) {
         let Phase::WaitingForSync(plan) = self.failover.phase() else {
             return;
         };
-        let mut store = self.write(); // nothing is written from here on
+        let mut store = self.write(); // no write is under way from here on
         if !matches!(self.failover.phase(), Phase::WaitingForSync(_)) {
             return;
         }

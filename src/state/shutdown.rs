@@ -4,16 +4,19 @@
 //!   SHUTDOWN ──► do all replicas have everything? ── yes ────────────────────────────► stop
 //!                  │ no                                                                 ▲
 //!                  ▼                                                                    │
-//!                writes are paused, replicas are asked how far they are ── they have everything,
-//!                  │                                                       or shutdown-timeout is over
+//!                writes are paused, replicas are asked to acknowledge ── they have everything,
+//!                  │                                                     or shutdown-timeout is over
 //!                  └── SHUTDOWN ABORT: writes go on, the clients that asked for the shutdown get an error
 //! ```
 //!
-//! What replicas must have is the log up to the moment when the pause begins. (The question how far they are comes after
-//! that moment, and nothing else does.) The cron checks several times per second whether they do.
+//! The replicas must have the journal up to the moment when the pause begins. (The GETACK that asks them comes after that
+//! moment, and nothing else does.) The cron checks several times per second whether they do.
 //!
-//! A client that has asked for a shutdown waits: it gets an error if the shutdown fails or is aborted, and otherwise its
-//! connection ends with the server. A second request while one waits changes nothing; its client waits, too.
+//! A client that has asked for a shutdown waits. It gets an error if the shutdown fails or is aborted, and otherwise its
+//! connection ends with the server. A second request while one waits changes nothing, and its client waits, too.
+//!
+//! This file has the data of a shutdown. The steps are in `shutdown_steps.rs`, because they use the whole
+//! [`State`](super::State).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,16 +27,17 @@ use super::lock::{Lock, Rank, lock};
 /// The options of SHUTDOWN.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ShutdownOptions {
-    /// Save the data, even if the settings do not ask for that.
+    /// Save the data first (SAVE). This server cannot, so it refuses unless `force` is set.
     pub save: bool,
-    /// Do not wait for replicas.
+    /// Do not wait for replicas (NOW).
     pub now: bool,
-    /// Stop even if the data cannot be saved.
+    /// Stop even if the data cannot be saved (FORCE).
     pub force: bool,
 }
 
 /// The shutdown that waits for replicas, if there is one.
 pub struct Shutdown {
+    /// Only the steps use this.
     pub(super) inner: Lock<ShutdownState>,
 }
 
@@ -45,23 +49,28 @@ impl Default for Shutdown {
     }
 }
 
+/// What the lock of a [`Shutdown`] protects.
 #[derive(Default)]
 pub(super) struct ShutdownState {
+    /// The shutdown that waits for replicas.
     pub waiting: Option<ShutdownInProgress>,
-    /// The clients that asked for it.
+    /// The waiters of the clients that asked for it.
     pub clients: Vec<Arc<Waiter>>,
 }
 
+/// A shutdown that waits for replicas.
 #[derive(Clone, Copy)]
 pub(super) struct ShutdownInProgress {
+    /// How to stop.
     pub options: ShutdownOptions,
     /// The offset that every replica must acknowledge.
     pub needed: u64,
+    /// When the server stops even if replicas lag behind.
     pub deadline: Instant,
 }
 
 impl Shutdown {
-    /// How long the shutdown still waits at most. `None` if none waits.
+    /// How long the shutdown still waits at most. `None` if no shutdown waits.
     pub fn time_left(&self) -> Option<Duration> {
         let waiting = self.waiting();
         waiting.map(|w| w.deadline.saturating_duration_since(Instant::now()))
@@ -72,7 +81,8 @@ impl Shutdown {
         lock(&self.inner).waiting
     }
 
-    /// Ends the waiting, and returns the clients that asked for this shutdown. Of two threads that try, one gets them.
+    /// Ends the waiting, and returns the waiters of the clients that asked for this shutdown. Returns `None` if no shutdown
+    /// waits, so of two threads only one ends it.
     pub(super) fn take_waiting(&self) -> Option<Vec<Arc<Waiter>>> {
         let mut inner = lock(&self.inner);
         inner.waiting.take()?;

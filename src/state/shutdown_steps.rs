@@ -1,4 +1,9 @@
-//! The steps of a [shutdown](super::shutdown): it begins, is aborted, or ends.
+//! The steps of a [shutdown](super::shutdown): it begins, and then it is completed, refused or aborted.
+//!
+//! # Invariants
+//!
+//! * The pause for [`Reason::Shutdown`] begins together with the waiting. When a shutdown is aborted or refused, the pause
+//!   ends, unless another shutdown waits by then.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -12,6 +17,7 @@ use super::{Shared, State};
 use crate::resp::Error;
 use crate::util::clock;
 
+/// Ends the waits of these clients.
 fn end_all(clients: &[Arc<Waiter>], outcome: &Outcome) {
     clients.iter().for_each(|waiter| {
         waiter.end(outcome.clone());
@@ -19,8 +25,8 @@ fn end_all(clients: &[Arc<Waiter>], outcome: &Outcome) {
 }
 
 impl Shared {
-    /// Shuts the server down, now or when the replicas have everything. `client` is the waiter of the client that asks for
-    /// it. The caller holds no lock.
+    /// Shuts the server down: now, or when the replicas have everything. `client` is the waiter of the client that asks for it;
+    /// a signal has none. The caller holds no lock.
     pub fn begin_shutdown(&self, options: ShutdownOptions, client: Option<&Arc<Waiter>>) {
         let timeout = self.settings.current().shutdown_timeout;
         let timeout = Duration::from_secs(timeout.into());
@@ -33,7 +39,7 @@ impl Shared {
             needed = self.journal.end();
             let have = self.replicas_have(needed);
             let mut inner = lock(&self.shutdown.inner);
-            // Under the lock under which the waiting begins, so that an earlier ABORT does not end this client's wait.
+            // Added under the lock under which the waiting begins, so that an earlier ABORT does not end this client's wait.
             inner.clients.retain(|waiter| waiter.is_waiting());
             inner.clients.extend(client.cloned());
             if inner.waiting.is_some() || self.stop.is_requested() {
@@ -61,7 +67,8 @@ impl Shared {
         }
     }
 
-    /// Stops the server if a shutdown waits and need not wait any longer. The cron calls this.
+    /// Completes a shutdown that waits, if the replicas have everything or its deadline has passed. The cron calls this several
+    /// times per second.
     pub fn advance_shutdown(&self) {
         let Some(waiting) = self.shutdown.waiting() else {
             return;
@@ -80,7 +87,7 @@ impl State {
         replicas.iter().all(|r| r.acked.load(Relaxed) >= offset)
     }
 
-    /// Gives up a shutdown that waits. Returns whether there was one.
+    /// Aborts a shutdown that waits. Returns whether there was one.
     pub fn abort_shutdown(&self) -> bool {
         let Some(clients) = self.shutdown.take_waiting() else {
             return false;
@@ -90,7 +97,8 @@ impl State {
         true
     }
 
-    /// Lets writes go on, unless another shutdown has begun in the meantime: then the pause is that one's.
+    /// Replies with an error to the clients that asked, and lets writes go on. If another shutdown has begun in the meantime,
+    /// the pause belongs to that one and stays.
     fn cancel_shutdown(&self, clients: &[Arc<Waiter>]) {
         let inner = lock(&self.shutdown.inner);
         if inner.waiting.is_none() {
@@ -101,7 +109,7 @@ impl State {
         end_all(clients, &Outcome::Failed(Error::text(text)));
     }
 
-    /// Stops the server, unless it must save its data and cannot.
+    /// Stops the server, unless SAVE was given without FORCE: this server cannot save.
     fn finish_shutdown(&self, options: ShutdownOptions, needed: u64, clients: &[Arc<Waiter>]) {
         self.report_replicas(needed);
         if options.save && !options.force {
@@ -116,7 +124,7 @@ impl State {
         end_all(clients, &Outcome::Gone);
     }
 
-    /// Writes to the log which replicas do not have everything.
+    /// Writes to the server's log which replicas do not have everything up to `needed`.
     fn report_replicas(&self, needed: u64) {
         let replicas = self.replicas.all();
         let mut lagging = 0;
