@@ -1,8 +1,8 @@
 //! Clients that wait for a key.
 //!
-//! A command that finds nothing to take, and may wait, registers a [`Waiter`]: the keys to wait for, and a [`Service`], which
-//! takes from a key what the client wants. The client's thread then sleeps on the waiter's `Condvar`. A writer that makes
-//! one of the keys ready serves the waiters itself, before it releases the write lock:
+//! A command that finds nothing to take, and may wait, registers a [`Waiter`]: the keys to wait for, and a [`Service`],
+//! which takes from a key what the client wants. The client's thread then sleeps on the waiter's `Condvar`. A writer
+//! that makes one of the keys ready serves the waiters itself, before it releases the write lock:
 //!
 //! ```text
 //!   client's thread                     writer's thread
@@ -22,30 +22,30 @@
 //!
 //! * Clients are served in the order in which they began to wait.
 //! * No other client can take what a waiter was served, because the service runs under the write lock.
-//! * No wake-up is lost, because a waiter is registered under the same lock under which its command found nothing. A writer
-//!   comes either before the look or after the registration.
+//! * No wake-up is lost, because a waiter is registered under the same lock under which its command found nothing. A
+//!   writer comes either before the look or after the registration.
 //!
-//! WAIT and SHUTDOWN wait in the same way but for no key. Their waiters are registered here without a service, are counted,
-//! and are ended by [`Replicas`](super::replication::Replicas) or by the [shutdown](super::shutdown).
+//! WAIT and SHUTDOWN wait in the same way but for no key. Their waiters are registered here without a service, are
+//! counted, and are ended by [`Replicas`](super::replication::Replicas) or by the [shutdown](super::shutdown).
 //!
 //! # Two halves of service
 //!
-//! Under the store's lock the service runs and the reply is kept ([`Blocking::serve_next`]). After the lock is released the
-//! writer sends the reply through the client's outbox and wakes the client's thread ([`Waiter::deliver`]). So the reply
-//! leaves before the client's thread has woken up. Two kinds of replies are left to the client's thread: the reply to a
-//! client whose thread does not sleep yet, because that thread may have earlier replies to send; and a reply of more than
-//! [`UNCOUNTED_OUTPUT`] bytes, because the client's thread checks `client-output-buffer-limit`.
+//! Under the store's lock the service runs and the reply is kept ([`Blocking::serve_next`]). After the lock is released
+//! the writer sends the reply through the client's outbox and wakes the client's thread ([`Waiter::deliver`]). So the
+//! reply leaves before the client's thread has woken up. Two kinds of replies are left to the client's thread: the reply
+//! to a client whose thread does not sleep yet, because that thread may have earlier replies to send; and a reply of
+//! more than [`UNCOUNTED_OUTPUT`] bytes, because the client's thread checks `client-output-buffer-limit`.
 //!
 //! # Cost
 //!
 //! Serving a key asks each of its waiters in turn whether the key has something for it, which is a lookup. The socket is
-//! checked only for a waiter that is about to be served. Registering and unregistering cost O(log n) per key for n waiters
-//! of the key.
+//! checked only for a waiter that is about to be served. Registering and unregistering cost O(log n) per key for n
+//! waiters of the key.
 //!
 //! # Invariants
 //!
-//! * A wait ends once: a writer, the timeout, CLIENT UNBLOCK, CLIENT KILL, a change of the role and the server's stop all end
-//!   it under the waiter's own lock, and the first one wins. A service is never run after that.
+//! * A wait ends once: a writer, the timeout, CLIENT UNBLOCK, CLIENT KILL, a change of the role and the server's stop
+//!   all end it under the waiter's own lock, and the first one wins. A service is never run after that.
 //! * `waiting` is the number of waiters whose wait has not ended.
 
 use std::collections::{BTreeMap, HashMap};
@@ -66,8 +66,8 @@ pub trait Service: Send {
     /// Whether `key` has something for the client, even if that is only an error. Called under the write lock.
     fn can_serve(&self, db: &Db, key: &[u8], now: i64) -> bool;
 
-    /// Takes what the key has for the client, and writes the reply. Called directly after [`Service::can_serve`] has returned
-    /// `true`, under the same lock.
+    /// Takes what the key has for the client, and writes the reply. Called directly after [`Service::can_serve`] has
+    /// returned `true`, under the same lock.
     ///
     /// # Errors
     ///
@@ -125,7 +125,8 @@ pub struct WaitingClient {
 /// How a wait ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// The client was served. `unsent` is the part of the reply that the client's thread must send: all of it or nothing.
+    /// The client was served. `unsent` is the part of the reply that the client's thread must send: all of it or
+    /// nothing.
     Served { unsent: Vec<u8> },
     /// The timeout passed. [`State::reply_timeout`](super::State::reply_timeout) writes the reply.
     TimedOut,
@@ -157,7 +158,8 @@ pub struct Waiter {
 /// The progress of a wait.
 struct Progress {
     step: WaitStep,
-    /// The client's thread has called [`Waiter::sleep`], so it has sent all earlier replies. A writer may send the reply.
+    /// The client's thread has called [`Waiter::sleep`], so it has sent all earlier replies. A writer may send the
+    /// reply.
     asleep: bool,
 }
 
@@ -223,8 +225,8 @@ impl Waiter {
         true
     }
 
-    /// Serves the waiter with a reply that needs no data. Returns whether the waiter was still waiting; if so, the caller must
-    /// call [`Waiter::deliver`].
+    /// Serves the waiter with a reply that needs no data. Returns whether the waiter was still waiting; if so, the
+    /// caller must call [`Waiter::deliver`].
     pub fn claim(&self, reply: Vec<u8>) -> bool {
         let mut state = lock(&self.state);
         let waits = matches!(state.step, WaitStep::Waiting(_));
@@ -250,8 +252,8 @@ impl Waiter {
         self.ticket.load(Relaxed)
     }
 
-    /// If the client was served with an error, counts the error and the failed call. Called before the reply is sent, so that
-    /// a client that has its reply finds both counted.
+    /// If the client was served with an error, counts the error and the failed call. Called before the reply is sent, so
+    /// that a client that has its reply finds both counted.
     pub fn count_failure(&self, stats: &Stats) {
         if let WaitStep::Claimed {
             error: Some(error), ..
@@ -262,7 +264,8 @@ impl Waiter {
         }
     }
 
-    /// Sends the reply of a waiter that was served, and wakes the client's thread. The caller does not hold the store's lock.
+    /// Sends the reply of a waiter that was served, and wakes the client's thread. The caller does not hold the store's
+    /// lock.
     pub fn deliver(&self) {
         let (mut unsent, asleep) = {
             let mut state = lock(&self.state);
@@ -292,8 +295,8 @@ impl Waiter {
         waits
     }
 
-    /// Sleeps until the wait has ended, at `deadline` at the latest. The client's thread calls this after it has sent all
-    /// earlier replies. Checks every [`POLL_INTERVAL`] whether the client is still connected.
+    /// Sleeps until the wait has ended, at `deadline` at the latest. The client's thread calls this after it has sent
+    /// all earlier replies. Checks every [`POLL_INTERVAL`] whether the client is still connected.
     pub fn sleep(&self, deadline: Option<Instant>) -> Outcome {
         let mut state = lock(&self.state);
         state.asleep = true;
@@ -302,8 +305,8 @@ impl Waiter {
                 WaitStep::Ended(outcome) => return std::mem::replace(outcome, Outcome::Gone),
                 // The writer is about to deliver the reply.
                 WaitStep::Claimed { .. } => POLL_INTERVAL,
-                // Checked before the first nap, too: a thread that closed the connection before the client had this waiter
-                // could not end the wait.
+                // Checked before the first nap, too: a thread that closed the connection before the client had this
+                // waiter could not end the wait.
                 WaitStep::Waiting(_) if !self.client.outbox.is_connected() => {
                     self.change(&mut state, WaitStep::Ended(Outcome::Gone));
                     continue;
@@ -359,8 +362,8 @@ impl Blocking {
         self.waiting.load(Relaxed)
     }
 
-    /// Registers a waiter behind all others. If it has keys, the caller holds the store's lock under which its command found
-    /// nothing.
+    /// Registers a waiter behind all others. If it has keys, the caller holds the store's lock under which its command
+    /// found nothing.
     pub fn register(&self, client: WaitingClient, wait: Wait) -> Arc<Waiter> {
         self.waiting.fetch_add(1, Relaxed);
         let waiter = Arc::new(Waiter::new(client, wait, self.waiting.clone()));
@@ -394,8 +397,8 @@ impl Blocking {
         }
     }
 
-    /// Serves the first client after `ticket` that waits for `key` and for which the key has something. Returns its waiter; the
-    /// caller calls [`Waiter::deliver`] after the store's write lock is released.
+    /// Serves the first client after `ticket` that waits for `key` and for which the key has something. Returns its
+    /// waiter; the caller calls [`Waiter::deliver`] after the store's write lock is released.
     pub fn serve_next(
         &self,
         (index, db): (usize, &mut Db),
@@ -413,9 +416,9 @@ impl Blocking {
         Some(served)
     }
 
-    /// The keys of database `index` whose waiters may be served after the keyspace `old` was replaced by `new`: those that
-    /// were in `old` or are in `new`, with a value of a type that clients can wait for. Costs two lookups per key that is
-    /// waited for. Mirrors `scanDatabaseForReadyKeys` and `scanDatabaseForDeletedStreams`.
+    /// The keys of database `index` whose waiters may be served after the keyspace `old` was replaced by `new`: those
+    /// that were in `old` or are in `new`, with a value of a type that clients can wait for. Costs two lookups per key
+    /// that is waited for. Mirrors `scanDatabaseForReadyKeys` and `scanDatabaseForDeletedStreams`.
     pub fn keys_affected(&self, index: usize, old: &Keyspace, new: &Keyspace) -> Vec<Vec<u8>> {
         if !self.any() {
             return vec![];

@@ -1,10 +1,11 @@
 //! The connected clients.
 //!
-//! Each connection has a [`Client`]: the part of its state that other threads use. The client's thread stores its figures in
-//! atomics, and CLIENT LIST reads them. So a figure may be slightly old, but reading it costs the client's thread nothing.
+//! Each connection has a [`Client`]: the part of its state that other threads use. The client's thread stores its
+//! figures in atomics, and CLIENT LIST reads them. So a figure may be slightly old, but reading it costs the client's
+//! thread nothing.
 //!
-//! [`Client::kill`] closes a connection from another thread: it shuts the socket down, and ends the client's wait if there
-//! is one. The client's thread then reads the end of the stream and cleans up, as if the peer had hung up.
+//! [`Client::kill`] closes a connection from another thread: it shuts the socket down, and ends the client's wait if
+//! there is one. The client's thread then reads the end of the stream and cleans up, as if the peer had hung up.
 
 use std::collections::BTreeMap;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -203,8 +204,8 @@ pub struct Clients {
 }
 
 /// The memory that is held for one client that does not read its replies. Redis closes such a client only if
-/// `client-output-buffer-limit` says so. Here all of them together may hold at most [`MAX_HELD`] bytes, because the thread of
-/// such a client goes on reading requests, up to `client-query-buffer-limit`.
+/// `client-output-buffer-limit` says so. Here all of them together may hold at most [`MAX_HELD`] bytes, because the
+/// thread of such a client goes on reading requests, up to `client-query-buffer-limit`.
 pub struct HeldMemory<'a> {
     clients: &'a Clients,
     /// What this client has added to the sum, in bytes.
@@ -222,8 +223,8 @@ impl<'a> HeldMemory<'a> {
         HeldMemory { clients, bytes: 0 }
     }
 
-    /// Notes that the client holds `bytes` now. Returns whether all such clients together hold too much and this one more than
-    /// [`ALWAYS_ALLOWED`]; the caller then closes it.
+    /// Notes that the client holds `bytes` now. Returns whether all such clients together hold too much and this one
+    /// more than [`ALWAYS_ALLOWED`]; the caller then closes it.
     pub fn is_too_much(&mut self, bytes: usize) -> bool {
         let held = &self.clients.held;
         held.fetch_add(bytes, Relaxed);

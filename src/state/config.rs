@@ -1,16 +1,16 @@
 //! The values of the settings.
 //!
-//! [`Config`] is a plain value with a field per setting. It knows neither the names of the settings nor their text forms:
-//! those are in the table, [`super::settings::table`], which is built on this file. Programs and tests that start a server
-//! fill a `Config` directly:
+//! [`Config`] is a plain value with a field per setting. It knows neither the names of the settings nor their text
+//! forms: those are in the table, [`super::settings::table`], which is built on this file. Programs and tests that start
+//! a server fill a `Config` directly:
 //!
 //! ```
 //! let config = redis_clone::Config { timeout: 30, ..redis_clone::Config::for_tests() };
 //! ```
 //!
-//! Threads read settings often and change them rarely, so [`Settings`] keeps an immutable `Config` behind an `Arc`. A change
-//! replaces the `Config` and adds 1 to a version number. A thread keeps the `Arc` that it has, and takes the current one
-//! when the version has changed.
+//! Threads read settings often and change them rarely, so [`Settings`] keeps an immutable `Config` behind an `Arc`. A
+//! change replaces the `Config` and adds 1 to a version number. A thread keeps the `Arc` that it has, and takes the
+//! current one when the version has changed.
 //!
 //! # Invariants
 //!
@@ -72,8 +72,8 @@ impl Limit {
 
 /// The values of all settings.
 ///
-/// The default is a server on port 6379 of every interface, without a log; see [`Config::for_tests`] for a server inside a
-/// test.
+/// The default is a server on port 6379 of every interface, without a log; see [`Config::for_tests`] for a server inside
+/// a test.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Port to listen on; 0 lets the system choose one.
@@ -156,7 +156,8 @@ pub struct Config {
     pub stream_node_max_bytes: i64,
     /// The number of entries at which a stream begins a new node; 0 is no limit.
     pub stream_node_max_entries: i64,
-    /// Decides whether objects count their accesses (LFU policies) or note the time of the last one. Nothing is ever evicted.
+    /// Decides whether objects count their accesses (LFU policies) or note the time of the last one. Nothing is ever
+    /// evicted.
     pub maxmemory_policy: &'static str,
     /// How slowly an LFU counter grows with accesses; 0 is by 1 per access.
     pub lfu_log_factor: u32,
@@ -164,8 +165,8 @@ pub struct Config {
     pub lfu_decay_time: u32,
     /// Who may use DEBUG: `no`, `yes`, or `local` for clients of this machine.
     pub enable_debug_command: &'static str,
-    /// Commands that clients call by another name: the old name and the new one, in the order in which the renames apply.
-    /// An empty new name removes the command.
+    /// Commands that clients call by another name: the old name and the new one, in the order in which the renames
+    /// apply. An empty new name removes the command.
     pub renamed_commands: Vec<(String, String)>,
     /// The configuration file, which CONFIG REWRITE writes.
     pub file: Option<PathBuf>,
@@ -274,9 +275,9 @@ impl Settings {
         self.version.load(Ordering::Acquire)
     }
 
-    /// Changes settings: `change` gets a copy, which is put in force if `change` returns `Ok`. Returns the settings that are in
-    /// force then. Changes happen one after the other, under the lock; so `change` must not call [`Settings::current`]. A
-    /// panic in `change` leaves the old settings in force.
+    /// Changes settings: `change` gets a copy, which is put in force if `change` returns `Ok`. Returns the settings that
+    /// are in force then. Changes happen one after the other, under the lock; so `change` must not call
+    /// [`Settings::current`]. A panic in `change` leaves the old settings in force.
     ///
     /// # Errors
     ///

@@ -1,8 +1,8 @@
 //! Full copies of the data, and the replicas that share one.
 //!
-//! Replicas often connect together: after a failover, or when a primary starts again. A copy holds the data as they were at
-//! one moment, and what writers change while the copy is sent takes memory a second time. So replicas that connect within
-//! `repl-diskless-sync-delay` seconds share one copy: they form a [`Round`].
+//! Replicas often connect together: after a failover, or when a primary starts again. A copy holds the data as they were
+//! at one moment, and what writers change while the copy is sent takes memory a second time. So replicas that connect
+//! within `repl-diskless-sync-delay` seconds share one copy: they form a [`Round`].
 //!
 //! ```text
 //!   feeder of replica 1   join ─► round: 1          ─ waits ─► the delay is over: takes the copy ──► sends it
@@ -10,9 +10,9 @@
 //!   feeder of replica 3                                                     join ─► a new round
 //! ```
 //!
-//! The first feeder that notices that the round is due takes the copy for all members, under the store's write lock. Under
-//! the same lock it notes for each of them the offset at which the journal goes on. Then each feeder sends the copy on its
-//! own, so a slow replica delays no other. The last feeder that has sent the copy frees it.
+//! The first feeder that notices that the round is due takes the copy for all members, under the store's write lock.
+//! Under the same lock it notes for each of them the offset at which the journal goes on. Then each feeder sends the
+//! copy on its own, so a slow replica delays no other. The last feeder that has sent the copy frees it.
 //!
 //! # Invariants
 //!
@@ -111,8 +111,8 @@ pub struct Member {
 }
 
 impl Member {
-    /// Waits until the copy has been taken or is due, for `time` at most. It is due `delay` after the round began, or when the
-    /// round has `most` members, if `most` is not 0. Returns whether it is time to call [`Member::take`].
+    /// Waits until the copy has been taken or is due, for `time` at most. It is due `delay` after the round began, or
+    /// when the round has `most` members, if `most` is not 0. Returns whether it is time to call [`Member::take`].
     pub fn wait(&self, time: Duration, delay: Duration, most: usize) -> bool {
         let inner = lock(&self.round.inner);
         let is_over = |inner: &RoundState| {
@@ -125,8 +125,8 @@ impl Member {
         is_over(&inner)
     }
 
-    /// The copy. If it has not been taken yet, `take` takes it for the members of the round. The caller holds the store's write
-    /// lock.
+    /// The copy. If it has not been taken yet, `take` takes it for the members of the round. The caller holds the
+    /// store's write lock.
     pub fn take(&self, take: impl FnOnce(&[Arc<Replica>]) -> FullCopy) -> Arc<FullCopy> {
         let mut inner = lock(&self.round.inner);
         if let Some(copy) = &inner.copy {

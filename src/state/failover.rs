@@ -10,9 +10,9 @@
 //!   the writes that waited: READONLY
 //! ```
 //!
-//! The primary checks under the store's write lock that a replica has everything, and becomes a replica under the same lock.
-//! So no write is on the primary only. Writes are [paused](super::pause) in the meantime. This file has the data of a failover.
-//! The steps are in `roles.rs`, because they use the whole [`State`](super::State).
+//! The primary checks under the store's write lock that a replica has everything, and becomes a replica under the same
+//! lock. So no write is on the primary only. Writes are [paused](super::pause) in the meantime. This file has the data
+//! of a failover. The steps are in `roles.rs`, because they use the whole [`State`](super::State).
 //!
 //! # Invariants
 //!
@@ -83,7 +83,8 @@ impl Failover {
         lock(&self.phase).clone()
     }
 
-    /// Changes the phase. Only [`State::set_failover`](super::State::set_failover) calls this: it keeps the pause in step.
+    /// Changes the phase. Only [`State::set_failover`](super::State::set_failover) calls this: it keeps the pause in
+    /// step.
     pub(super) fn set_phase(&self, phase: Phase) {
         *lock(&self.phase) = phase;
     }

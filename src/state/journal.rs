@@ -1,9 +1,10 @@
 //! The journal: everything that has changed, in the order in which it changed.
 //!
-//! Each command that changed something leaves its *effect* in the journal, in a form that gives the same result wherever and
-//! whenever it is run again: XADD with the ID that it got, `PXAT` for a relative expiry, DEL for a key that expired. The
-//! effects are requests, one after the other, as a client would send them. A SELECT stands between them where the database
-//! changes. That is Redis's replication stream, byte for byte. The feeders of replicas are the *readers* of the journal.
+//! Each command that changed something leaves its *effect* in the journal, in a form that gives the same result wherever
+//! and whenever it is run again: XADD with the ID that it got, `PXAT` for a relative expiry, DEL for a key that expired.
+//! The effects are requests, one after the other, as a client would send them. A SELECT stands between them where the
+//! database changes. That is Redis's replication stream, byte for byte. The feeders of replicas are the *readers* of the
+//! journal.
 //!
 //! ```text
 //!   offset  start                                      end
@@ -16,26 +17,26 @@
 //!                          └── repl-backlog-size ───┘    kept for replicas that come back after a short absence
 //! ```
 //!
-//! An *offset* counts the bytes since the beginning of this history. A replica that lost its connection tells its primary the
-//! offset up to which it has the journal. If the bytes after that offset are still here, the replica gets them and nothing
-//! else: a *partial resynchronization*. That gives the same data, because the bytes are the same for every replica and an
-//! effect depends only on the effects before it.
+//! An *offset* counts the bytes since the beginning of this history. A replica that lost its connection tells its
+//! primary the offset up to which it has the journal. If the bytes after that offset are still here, the replica gets
+//! them and nothing else: a *partial resynchronization*. That gives the same data, because the bytes are the same for
+//! every replica and an effect depends only on the effects before it.
 //!
 //! A writer never waits for a reader. Blocks stay as long as a reader needs them. A reader that falls back further than
 //! `client-output-buffer-limit replica` allows is *lost*: the journal forgets it, and its connection is closed.
 //!
 //! # The selected database
 //!
-//! The last SELECT before a request says which database the request changes, and that SELECT may stand inside a transaction.
-//! So the selected database is part of every position. [`Journal::selected`] is that of the end, and the only place that
-//! knows it: writers on a primary, the link of a replica, and the copies that a replica makes for its own replicas all read
-//! it there. A replica resumes only at the end of its own journal, which is always outside a transaction, so the database of
-//! the end is enough.
+//! The last SELECT before a request says which database the request changes, and that SELECT may stand inside a
+//! transaction. So the selected database is part of every position. [`Journal::selected`] is that of the end, and the
+//! only place that knows it: writers on a primary, the link of a replica, and the copies that a replica makes for its
+//! own replicas all read it there. A replica resumes only at the end of its own journal, which is always outside a
+//! transaction, so the database of the end is enough.
 //!
 //! # Units
 //!
-//! No reader must see half of what a command or transaction has done, so more than one request of it stands between MULTI
-//! and EXEC. The writer puts them together before it appends: see [`mod@crate::write`].
+//! No reader must see half of what a command or transaction has done, so more than one request of it stands between
+//! MULTI and EXEC. The writer puts them together before it appends: see [`mod@crate::write`].
 //!
 //! # Invariants
 //!
@@ -119,8 +120,8 @@ impl Journal {
         self.active.load(Relaxed)
     }
 
-    /// Begins to record, with the next byte at `offset` and `selected` as the database there, and keeps `backlog` bytes. All
-    /// readers are lost. The caller holds the store's write lock.
+    /// Begins to record, with the next byte at `offset` and `selected` as the database there, and keeps `backlog` bytes.
+    /// All readers are lost. The caller holds the store's write lock.
     pub fn begin(&self, offset: u64, selected: usize, backlog: u64) {
         let mut log = lock(&self.log);
         log.blocks.clear();
@@ -201,8 +202,8 @@ impl Journal {
         self.selected.load(Relaxed)
     }
 
-    /// The database that is selected at the end, if a writer need not select it again. The caller holds the store's write
-    /// lock.
+    /// The database that is selected at the end, if a writer need not select it again. The caller holds the store's
+    /// write lock.
     pub fn selected_for_writer(&self) -> Option<usize> {
         let announced = !self.announce.load(Relaxed);
         announced.then(|| self.selected())
@@ -215,14 +216,14 @@ impl Journal {
         self.announce.store(false, Relaxed);
     }
 
-    /// Makes the next writer add a SELECT, even if its database is selected already, because a reader that begins here may not
-    /// know that. The caller holds the store's write lock.
+    /// Makes the next writer add a SELECT, even if its database is selected already, because a reader that begins here
+    /// may not know that. The caller holds the store's write lock.
     pub fn announce_selected(&self) {
         self.announce.store(true, Relaxed);
     }
 
-    /// Registers the reader of the replica with this client ID, which goes on at `position`. From now on the journal keeps what
-    /// this reader needs.
+    /// Registers the reader of the replica with this client ID, which goes on at `position`. From now on the journal
+    /// keeps what this reader needs.
     pub fn add_reader(&self, id: u64, position: u64, limit: Limit) {
         let reader = LogReader {
             position,
@@ -388,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn who_falls_back_too_far_is_lost() {
+    fn a_reader_that_falls_back_too_far_is_lost() {
         let journal = Journal::default();
         journal.begin(0, 0, 1000);
         let limit = Limit {

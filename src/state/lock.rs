@@ -1,17 +1,17 @@
 //! The locks of the server, and the one order in which a thread may take them.
 //!
-//! Two threads that take the same two locks in different orders can wait for each other forever. So every kind of lock has
-//! a [`Rank`], and a thread that holds a lock takes only locks of a higher rank. Every mutex of the server is a [`Lock`],
-//! and the lock of the store is a [`ReadWriteLock`]. Neither can be made without a rank.
+//! Two threads that take the same two locks in different orders can wait for each other forever. So every kind of lock
+//! has a [`Rank`], and a thread that holds a lock takes only locks of a higher rank. Every mutex of the server is a
+//! [`Lock`], and the lock of the store is a [`ReadWriteLock`]. Neither can be made without a rank.
 //!
 //! Debug builds check the order. Each thread keeps a list of the ranks that it holds. A thread that takes a lock out of
-//! order panics at once and names both ranks, even if no other thread is waiting. Release builds keep no list and no rank:
-//! there a [`Lock`] is a `Mutex` and nothing else.
+//! order panics at once and names both ranks, even if no other thread is waiting. Release builds keep no list and no
+//! rank: there a [`Lock`] is a `Mutex` and nothing else.
 //!
 //! # The order
 //!
-//! A thread may take a lock while it holds any lock above it in this table. The last column lists the locks that a thread
-//! may hold at that moment in today's code.
+//! A thread may take a lock while it holds any lock above it in this table. The last column lists the locks that a
+//! thread may hold at that moment in today's code.
 //!
 //! | Rank            | What it protects                                         | Taken while these are held |
 //! |-----------------|----------------------------------------------------------|----------------------------|
@@ -46,16 +46,16 @@
 //! | `Stop`          | nothing: threads sleep on it until the server must stop  | nothing                    |
 //! | `LogFile`       | the file of the server's log                             | nothing                    |
 //!
-//! A thread never holds two locks of the same rank, for instance those of two clients: the check forbids it, too. (A thread
-//! that uses two servers of one process follows the same order across both.)
+//! A thread never holds two locks of the same rank, for instance those of two clients: the check forbids it, too. (A
+//! thread that uses two servers of one process follows the same order across both.)
 //!
 //! # Waiting
 //!
 //! * A thread that sleeps on a condition variable holds only the lock that belongs to it. [`Guard::wait_timeout`] and
 //!   [`Guard::wait_timeout_while`] check that.
-//! * Nothing that can wait for a peer or a disk happens under the lock of the store. The code that does such a thing calls
-//!   [`may_wait`], which checks that: the server's log, the drainers of outboxes, the client's thread while it waits to send,
-//!   the feeders of replicas.
+//! * Nothing that can wait for a peer or a disk happens under the lock of the store. The code that does such a thing
+//!   calls [`may_wait`], which checks that: the server's log, the drainers of outboxes, the client's thread while it
+//!   waits to send, the feeders of replicas.
 //!
 //! Two exceptions are intended: DEBUG SLEEP holds the store's lock, which stops the whole server for a while, and CONFIG
 //! REWRITE in a transaction writes its file under the transaction's lock.
@@ -127,7 +127,8 @@ impl<T> Lock<T> {
         }
     }
 
-    /// Takes the lock if no thread holds it. This, too, must follow the order, because the thread may then wait for other locks.
+    /// Takes the lock if no thread holds it. This, too, must follow the order, because the thread may then wait for
+    /// other locks.
     pub fn try_lock(&self) -> Option<Guard<'_, T>> {
         let held = self.place.enter();
         let guard = match self.mutex.try_lock() {
@@ -163,8 +164,8 @@ impl<T> Guard<'_, T> {
         Guard { guard, held }
     }
 
-    /// Sleeps in the same way while `condition` holds, for `time` at most. The condition is checked before the first sleep and
-    /// after each notification.
+    /// Sleeps in the same way while `condition` holds, for `time` at most. The condition is checked before the first
+    /// sleep and after each notification.
     pub fn wait_timeout_while(
         self,
         condvar: &Condvar,
@@ -330,8 +331,8 @@ mod check {
         }
     }
 
-    /// Announces that this thread is about to do `what`, which can wait for a peer or a disk. Panics if the thread holds the
-    /// lock of the store.
+    /// Announces that this thread is about to do `what`, which can wait for a peer or a disk. Panics if the thread holds
+    /// the lock of the store.
     pub fn may_wait(what: &str) {
         let holds_store = HELD.with_borrow(|held| held.contains(&Rank::Store));
         if holds_store && !thread::panicking() {

@@ -61,8 +61,8 @@ impl Log {
         self.level.store(level as u8, Relaxed);
     }
 
-    /// Writes a line if its level is high enough. This may wait for a disk or a pipe, so the caller does not hold the store's
-    /// lock. A line that cannot be written is lost.
+    /// Writes a line if its level is high enough. This may wait for a disk or a pipe, so the caller does not hold the
+    /// store's lock. A line that cannot be written is lost.
     pub fn write(&self, level: LogLevel, text: &str) {
         if (level as u8) < self.level.load(Relaxed) {
             return;

@@ -1,36 +1,36 @@
 //! What the threads of a server share, and the rules for sharing it.
 //!
-//! A server is a value. Everything that its threads share hangs off one [`Shared`], behind an `Arc`, so a process can hold
-//! many servers. The data is in `Shared::store`, under one read-write lock. Everything else is in the [`State`], and each part
-//! of it is atomic or has a small lock of its own. The files, each built on those before it:
+//! A server is a value. Everything that its threads share hangs off one [`Shared`], behind an `Arc`, so a process can
+//! hold many servers. The data is in `Shared::store`, under one read-write lock. Everything else is in the [`State`],
+//! and each part of it is atomic or has a small lock of its own. The files, each built on those before it:
 //!
 //! * [`mod@lock`], the locks and their order;
-//! * [`config`], the values of the settings: a snapshot that is replaced as a whole; [`log`], the server's log; [`stats`], the
-//!   figures of INFO;
+//! * [`config`], the values of the settings: a snapshot that is replaced as a whole; [`log`], the server's log;
+//!   [`stats`], the figures of INFO;
 //! * [`propagation`], what a command adds to the journal; [`journal`], everything that has changed;
-//! * [`outbox`], everything that is sent to a client; [`watch`], the clients that watch a key; [`blocking`], the clients that
-//!   wait for a key; [`clients`], the connected clients;
-//! * [`replication`], the replicas that read the journal, and the primary that this server follows; [`copies`], how replicas
-//!   share a copy of all data;
+//! * [`outbox`], everything that is sent to a client; [`watch`], the clients that watch a key; [`blocking`], the clients
+//!   that wait for a key; [`clients`], the connected clients;
+//! * [`replication`], the replicas that read the journal, and the primary that this server follows; [`copies`], how
+//!   replicas share a copy of all data;
 //! * [`session`], the state of a client that only its own thread uses;
-//! * [`pause`], how writes wait for a failover and a shutdown; [`failover`], how a primary hands over; [`shutdown`], how a
-//!   server ends.
+//! * [`pause`], how writes wait for a failover and a shutdown; [`failover`], how a primary hands over; [`shutdown`], how
+//!   a server ends.
 //!
-//! This file joins them in the [`State`]. Above it are the files that need the whole state: `roles.rs`, how a server becomes a
-//! replica or a primary; `shutdown_steps.rs`; and [`settings`], the table of the settings.
+//! This file joins them in the [`State`]. Above it are the files that need the whole state: `roles.rs`, how a server
+//! becomes a replica or a primary; `shutdown_steps.rs`; and [`settings`], the table of the settings.
 //!
 //! # Lock order
 //!
-//! Every lock has a rank, and a thread takes locks in the order of their ranks. [`mod@lock`] has the table of all locks, and
-//! debug builds check the order.
+//! Every lock has a rank, and a thread takes locks in the order of their ranks. [`mod@lock`] has the table of all locks,
+//! and debug builds check the order.
 //!
 //! # Panics
 //!
-//! A panic under the store's lock is a bug in one command. It ends that client's thread and connection. The standard library
-//! *poisons* the lock, so that other threads notice the panic. This server ignores the poison and goes on, so that a bug
-//! costs one client its connection and not all of them. The change may be half made and is not in the journal, so a new
-//! history begins, and replicas copy all data anew (see [`mod@crate::write`]). [`Shared::read`] and [`Shared::write`] ignore the
-//! poison of the store's lock, [`lock()`] that of all others.
+//! A panic under the store's lock is a bug in one command. It ends that client's thread and connection. The standard
+//! library *poisons* the lock, so that other threads notice the panic. This server ignores the poison and goes on, so
+//! that a bug costs one client its connection and not all of them. The change may be half made and is not in the
+//! journal, so a new history begins, and replicas copy all data anew (see [`mod@crate::write`]). [`Shared::read`] and
+//! [`Shared::write`] ignore the poison of the store's lock, [`lock()`] that of all others.
 
 pub mod blocking;
 pub mod clients;
@@ -188,14 +188,14 @@ impl Shared {
         self.store.read()
     }
 
-    /// Takes the store's lock for writing. Only [`WriteTxn`](crate::write::WriteTxn) changes keys under it; other callers
-    /// exclude writes while they look at the journal or change the role.
+    /// Takes the store's lock for writing. Only [`WriteTxn`](crate::write::WriteTxn) changes keys under it; other
+    /// callers exclude writes while they look at the journal or change the role.
     pub fn write(&self) -> WriteGuard<'_, Store> {
         self.store.write()
     }
 
-    /// Lets a client wait for acknowledgements, for which the replicas are asked. The caller holds no lock, so the server may
-    /// have become a replica in the meantime; then all waits end with an error.
+    /// Lets a client wait for acknowledgements, for which the replicas are asked. The caller holds no lock, so the
+    /// server may have become a replica in the meantime; then all waits end with an error.
     pub fn wait_for_acks(&self, waiter: &Arc<Waiter>, acks: Acks) {
         self.ask_for_acks(acks.offset);
         self.replicas.register(waiter, acks);
@@ -204,8 +204,8 @@ impl Shared {
         }
     }
 
-    /// Sends REPLCONF GETACK to the replicas, unless a GETACK was sent after `offset` already: clients that wait for the same
-    /// offset share one.
+    /// Sends REPLCONF GETACK to the replicas, unless a GETACK was sent after `offset` already: clients that wait for the
+    /// same offset share one.
     fn ask_for_acks(&self, offset: u64) {
         // Under the lock this server cannot become a replica, to whose journal only its primary may add.
         let store = self.read();

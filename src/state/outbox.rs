@@ -1,8 +1,8 @@
 //! A client's output: everything that is sent to the client, in one order.
 //!
-//! Several threads send to a client: its own thread sends replies, and a writer sends the reply of a wait that it served.
-//! (Pub/Sub messages, which this server does not have yet, will be sent in the same way.) All of them send through the client's
-//! [`Outbox`], which has one lock and one queue. So two messages never mix.
+//! Several threads send to a client: its own thread sends replies, and a writer sends the reply of a wait that it
+//! served. (Pub/Sub messages, which this server does not have yet, will be sent in the same way.) All of them send
+//! through the client's [`Outbox`], which has one lock and one queue. So two messages never mix.
 //!
 //! ```text
 //!   client's thread   send(replies) ──┐                 ┌──► socket, at once, if nothing is queued
@@ -11,16 +11,17 @@
 //!                                                                      sends, or by a thread made for that
 //! ```
 //!
-//! [`Outbox::push`] never waits: bytes that the socket does not take at once are queued, and a new thread, the *drainer*,
-//! writes until the queue is empty. The client's own thread does wait, so a client that does not read its replies gets no
-//! more of them. While that thread waits, it drains the queue itself.
+//! [`Outbox::push`] never waits: bytes that the socket does not take at once are queued, and a new thread, the
+//! *drainer*, writes until the queue is empty. The client's own thread does wait, so a client that does not read its
+//! replies gets no more of them. While that thread waits, it drains the queue itself.
 //!
 //! # Invariants
 //!
 //! * Bytes are written to the socket only under the queue's lock, and only if they are the oldest.
 //! * A queue that is not empty is drained by the client's thread or by a drainer, unless the connection is closed.
-//! * A push that makes the queue longer than the push's limit closes the connection, so a client that does not read costs
-//!   bounded memory. (The reply of a served wait is pushed without a limit: it has at most [`UNCOUNTED_OUTPUT`] bytes.)
+//! * A push that makes the queue longer than the push's limit closes the connection, so a client that does not read
+//!   costs bounded memory. (The reply of a served wait is pushed without a limit: it has at most [`UNCOUNTED_OUTPUT`]
+//!   bytes.)
 
 use std::collections::VecDeque;
 use std::io;
@@ -104,8 +105,8 @@ impl Outbox {
         self.pending.load(Relaxed)
     }
 
-    /// Sends replies of the client's own thread. Sends as much as the socket takes at once and queues the rest. Returns the
-    /// mark that [`Outbox::drain`] must reach, or `None` if everything is sent. `bytes` is empty afterwards.
+    /// Sends replies of the client's own thread. Sends as much as the socket takes at once and queues the rest. Returns
+    /// the mark that [`Outbox::drain`] must reach, or `None` if everything is sent. `bytes` is empty afterwards.
     ///
     /// # Errors
     ///
@@ -142,8 +143,8 @@ impl Outbox {
         Ok(queue.sent >= mark)
     }
 
-    /// Sends bytes on behalf of another thread, and never waits. Bytes that the socket does not take are queued and drained
-    /// by a drainer. If more than `limit` is queued, the connection is closed.
+    /// Sends bytes on behalf of another thread, and never waits. Bytes that the socket does not take are queued and
+    /// drained by a drainer. If more than `limit` is queued, the connection is closed.
     pub fn push(self: &Arc<Self>, bytes: &[u8], limit: Limit) {
         let mut queue = lock(&self.queue);
         if queue.closed {

@@ -20,8 +20,8 @@
 //!
 //! * A pause begins under the store's write lock, and a writer checks for it under the same lock. So no write is made
 //!   after a pause has begun.
-//! * While writes are paused, the server itself writes nothing either: it does not delete expired keys, and its replicas get
-//!   no PING.
+//! * While writes are paused, the server itself writes nothing either: it does not delete expired keys, and its replicas
+//!   get no PING.
 //! * Each reason begins and ends by itself; writes go on when none is left.
 
 use std::sync::Condvar;

@@ -1,8 +1,8 @@
 //! What a command adds to the journal.
 //!
-//! Replicas run the journal again, so a command must be recorded in a form that gives the same result there. Most commands
-//! do so in the form in which they were sent. The others say what to record in their place: XADD with the ID that it got, SET
-//! with `PXAT` for a relative expiry, one XCLAIM per entry for XREADGROUP.
+//! Replicas run the journal again, so a command must be recorded in a form that gives the same result there. Most
+//! commands do so in the form in which they were sent. The others say what to record in their place: XADD with the ID
+//! that it got, SET with `PXAT` for a relative expiry, one XCLAIM per entry for XREADGROUP.
 //!
 //! | the handler | what is recorded |
 //! |---|---|
@@ -34,8 +34,8 @@ pub struct Propagation {
 }
 
 impl Propagation {
-    /// For a command that begins. `wanted` says whether changes are recorded: the journal is active, and this server is a
-    /// primary.
+    /// For a command that begins. `wanted` says whether changes are recorded: the journal is active, and this server is
+    /// a primary.
     #[inline]
     pub fn new(wanted: bool) -> Propagation {
         Propagation {

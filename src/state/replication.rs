@@ -1,15 +1,16 @@
 //! The server's role: its replicas, or its primary.
 //!
 //! A server is a *primary*, or a *replica* of one; and either may have replicas of its own. What is replicated is the
-//! [journal](super::journal). This file has the replicas that read it ([`Replicas`]), the name of its history ([`History`]),
-//! and the link of a replica to its primary ([`Link`]).
+//! [journal](super::journal). This file has the replicas that read it ([`Replicas`]), the name of its history
+//! ([`History`]), and the link of a replica to its primary ([`Link`]).
 //!
 //! # Histories
 //!
-//! An offset means something only within one history, so each history has a name of forty hexadecimal digits, the *replid*. A
-//! replica takes over the replid of its primary along with the data. When it is promoted, a new history begins that shares
-//! its past with the old one. So the server remembers the old replid too (*replid2*), and up to which offset both are the
-//! same. Then the other replicas of the lost primary can go on from the promoted one without a new copy:
+//! An offset means something only within one history, so each history has a name of forty hexadecimal digits, the
+//! *replid*. A replica takes over the replid of its primary along with the data. When it is promoted, a new history
+//! begins that shares its past with the old one. So the server remembers the old replid too (*replid2*), and up to which
+//! offset both are the same. Then the other replicas of the lost primary can go on from the promoted one without a new
+//! copy:
 //!
 //! ```text
 //!   primary   replid A  ──────────────────────► ✗
@@ -201,8 +202,8 @@ impl Replica {
         Ok(())
     }
 
-    /// Forgets that the replica was ready. Called before the end of the copy is sent, so that an earlier acknowledgement does
-    /// not count.
+    /// Forgets that the replica was ready. Called before the end of the copy is sent, so that an earlier acknowledgement
+    /// does not count.
     pub fn expect_ready(&self) {
         *lock(&self.ready) = false;
     }
@@ -307,8 +308,8 @@ impl Replicas {
             .count()
     }
 
-    /// Notes that a replica has acknowledged `offset` at `now`, Unix time in milliseconds. Serves the clients for which enough
-    /// replicas have acknowledged now.
+    /// Notes that a replica has acknowledged `offset` at `now`, Unix time in milliseconds. Serves the clients for which
+    /// enough replicas have acknowledged now.
     pub fn acknowledge(&self, replica: &Replica, offset: u64, now: i64) {
         replica.acked.fetch_max(offset, Relaxed);
         replica.acked_at.store(now, Relaxed);
@@ -352,8 +353,8 @@ impl Replicas {
         lock(&self.waiters).retain(|w| !Arc::ptr_eq(&w.waiter, waiter));
     }
 
-    /// Whether a GETACK must be sent for a client that waits for `offset`: not if the journal has a GETACK after that offset,
-    /// because its acknowledgement covers `offset`. A caller that sends one calls [`Replicas::asked`].
+    /// Whether a GETACK must be sent for a client that waits for `offset`: not if the journal has a GETACK after that
+    /// offset, because its acknowledgement covers `offset`. A caller that sends one calls [`Replicas::asked`].
     pub fn must_ask(&self, offset: u64) -> bool {
         self.asked_at.load(Relaxed) <= offset
     }
@@ -363,8 +364,8 @@ impl Replicas {
         self.asked_at.store(at, Relaxed);
     }
 
-    /// Sends the journal to all online replicas to which no other thread is sending at the moment. Never waits: the feeders
-    /// send the rest. `send` sends what a socket takes, and returns how many bytes.
+    /// Sends the journal to all online replicas to which no other thread is sending at the moment. Never waits: the
+    /// feeders send the rest. `send` sends what a socket takes, and returns how many bytes.
     pub fn send_now(&self, journal: &Journal, send: fn(&TcpStream, &[u8]) -> usize) {
         let mut piece = vec![];
         for replica in self.all().iter().filter(|r| r.is_online()) {
@@ -497,8 +498,8 @@ impl Link {
         self.connected.load(Relaxed)
     }
 
-    /// Becomes a replica or a primary, or follows another primary. Closes the connection to the old primary. The caller holds
-    /// the store's write lock, so no write is under way.
+    /// Becomes a replica or a primary, or follows another primary. Closes the connection to the old primary. The caller
+    /// holds the store's write lock, so no write is under way.
     pub fn change(&self, replica: bool) {
         let mut inner = lock(&self.inner);
         self.is_replica.store(replica, Relaxed);
@@ -523,8 +524,8 @@ impl Link {
         self.changed.notify_all();
     }
 
-    /// Stores the connection, so that another thread can close it. Returns whether it is still wanted: whether the generation is
-    /// still `generation`.
+    /// Stores the connection, so that another thread can close it. Returns whether it is still wanted: whether the
+    /// generation is still `generation`.
     pub fn set_socket(&self, socket: TcpStream, generation: u64) -> bool {
         let mut inner = lock(&self.inner);
         let wanted = self.generation() == generation;

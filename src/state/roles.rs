@@ -25,8 +25,8 @@ use crate::resp::Error;
 use crate::store::{Db, Store};
 
 impl State {
-    /// Follows a primary from now on, or another one. Ends all waits, because what the clients wait for may never come. The
-    /// caller holds the store's write lock.
+    /// Follows a primary from now on, or another one. Ends all waits, because what the clients wait for may never come.
+    /// The caller holds the store's write lock.
     pub fn become_replica(&self, primary: Option<(String, u16)>) {
         self.follow(primary);
         self.link.change(true);
@@ -42,8 +42,8 @@ impl State {
         self.replicas.unblock_all(&freed);
     }
 
-    /// Stops following a primary. A new history begins, with the same past. The caller holds the store's write lock: `store` is
-    /// the data under it.
+    /// Stops following a primary. A new history begins, with the same past. The caller holds the store's write lock:
+    /// `store` is the data under it.
     pub fn become_primary(&self, store: &mut Store) {
         self.follow(None);
         self.link.change(false);
@@ -56,8 +56,8 @@ impl State {
         self.replicas.disconnect();
     }
 
-    /// Begins a history that no replica knows, because the journal does not have all changes to the data. Replicas, and this
-    /// server if it is one, copy all data anew. The caller holds the store's write lock.
+    /// Begins a history that no replica knows, because the journal does not have all changes to the data. Replicas, and
+    /// this server if it is one, copy all data anew. The caller holds the store's write lock.
     pub fn abandon_history(&self) {
         *lock(&self.history) = History::new(self.random.hex40());
         if self.journal.is_active() {
@@ -97,8 +97,8 @@ impl State {
 }
 
 impl Shared {
-    /// If a failover waits: hands over if a replica has everything, and gives up if the deadline has passed. The cron calls
-    /// this several times per second.
+    /// If a failover waits: hands over if a replica has everything, and gives up if the deadline has passed. The cron
+    /// calls this several times per second.
     pub fn advance_failover(&self) {
         let Phase::WaitingForSync(plan) = self.failover.phase() else {
             return;

@@ -1,8 +1,8 @@
 //! The state of a client that only the client's own thread uses.
 //!
 //! No other thread uses a [`Session`], so nothing in it is locked: the selected database, whether the client has
-//! authenticated, the commands that MULTI has queued. Figures that other threads read are copied into the [`Client`] when
-//! they change.
+//! authenticated, the commands that MULTI has queued. Figures that other threads read are copied into the [`Client`]
+//! when they change.
 
 use std::cell::Cell;
 use std::collections::HashSet;

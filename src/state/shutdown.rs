@@ -9,8 +9,8 @@
 //!                  └── SHUTDOWN ABORT: writes go on, the clients that asked for the shutdown get an error
 //! ```
 //!
-//! The replicas must have the journal up to the moment when the pause begins. (The GETACK that asks them comes after that
-//! moment, and nothing else does.) The cron checks several times per second whether they do.
+//! The replicas must have the journal up to the moment when the pause begins. (The GETACK that asks them comes after
+//! that moment, and nothing else does.) The cron checks several times per second whether they do.
 //!
 //! A client that has asked for a shutdown waits. It gets an error if the shutdown fails or is aborted, and otherwise its
 //! connection ends with the server. A second request while one waits changes nothing, and its client waits, too.
@@ -81,8 +81,8 @@ impl Shutdown {
         lock(&self.inner).waiting
     }
 
-    /// Ends the waiting, and returns the waiters of the clients that asked for this shutdown. Returns `None` if no shutdown
-    /// waits, so of two threads only one ends it.
+    /// Ends the waiting, and returns the waiters of the clients that asked for this shutdown. Returns `None` if no
+    /// shutdown waits, so of two threads only one ends it.
     pub(super) fn take_waiting(&self) -> Option<Vec<Arc<Waiter>>> {
         let mut inner = lock(&self.inner);
         inner.waiting.take()?;

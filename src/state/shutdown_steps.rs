@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //!
-//! * The pause for [`Reason::Shutdown`] begins together with the waiting. When a shutdown is aborted or refused, the pause
-//!   ends, unless another shutdown waits by then.
+//! * The pause for [`Reason::Shutdown`] begins together with the waiting. When a shutdown is aborted or refused, the
+//!   pause ends, unless another shutdown waits by then.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -25,8 +25,8 @@ fn end_all(clients: &[Arc<Waiter>], outcome: &Outcome) {
 }
 
 impl Shared {
-    /// Shuts the server down: now, or when the replicas have everything. `client` is the waiter of the client that asks for it;
-    /// a signal has none. The caller holds no lock.
+    /// Shuts the server down: now, or when the replicas have everything. `client` is the waiter of the client that asks
+    /// for it; a signal has none. The caller holds no lock.
     pub fn begin_shutdown(&self, options: ShutdownOptions, client: Option<&Arc<Waiter>>) {
         let timeout = self.settings.current().shutdown_timeout;
         let timeout = Duration::from_secs(timeout.into());
@@ -39,7 +39,8 @@ impl Shared {
             needed = self.journal.end();
             let have = self.replicas_have(needed);
             let mut inner = lock(&self.shutdown.inner);
-            // Added under the lock under which the waiting begins, so that an earlier ABORT does not end this client's wait.
+            // Added under the lock under which the waiting begins, so that an earlier ABORT does not end this client's
+            // wait.
             inner.clients.retain(|waiter| waiter.is_waiting());
             inner.clients.extend(client.cloned());
             if inner.waiting.is_some() || self.stop.is_requested() {
@@ -67,8 +68,8 @@ impl Shared {
         }
     }
 
-    /// Completes a shutdown that waits, if the replicas have everything or its deadline has passed. The cron calls this several
-    /// times per second.
+    /// Completes a shutdown that waits, if the replicas have everything or its deadline has passed. The cron calls this
+    /// several times per second.
     pub fn advance_shutdown(&self) {
         let Some(waiting) = self.shutdown.waiting() else {
             return;
@@ -97,8 +98,8 @@ impl State {
         true
     }
 
-    /// Replies with an error to the clients that asked, and lets writes go on. If another shutdown has begun in the meantime,
-    /// the pause belongs to that one and stays.
+    /// Replies with an error to the clients that asked, and lets writes go on. If another shutdown has begun in the
+    /// meantime, the pause belongs to that one and stays.
     fn cancel_shutdown(&self, clients: &[Arc<Waiter>]) {
         let inner = lock(&self.shutdown.inner);
         if inner.waiting.is_none() {

@@ -1,8 +1,8 @@
 //! The figures of INFO.
 //!
 //! Counters are atomics. A client's thread counts in memory of its own, and adds its figures to these counters once per
-//! batch, or once per run of the same command, and not once per command: see [`crate::execute`], `statistics.rs`. So threads
-//! rarely write to the same memory.
+//! batch, or once per run of the same command, and not once per command: see [`crate::execute`], `statistics.rs`. So
+//! threads rarely write to the same memory.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -164,8 +164,8 @@ impl Stats {
         *lock(&self.rates) = Rates::default();
     }
 
-    /// Counts a call of the command with this number as failed. A call that waits is counted when the wait begins, so only its failure is
-    /// left to count when the wait ends.
+    /// Counts a call of the command with this number as failed. A call that waits is counted when the wait begins, so
+    /// only its failure is left to count when the wait ends.
     pub fn count_failed_call(&self, command: usize) {
         if let Some(command) = self.commands.get(command) {
             command.failed.fetch_add(1, Relaxed);

@@ -5,8 +5,8 @@
 //!
 //! # Keys that have expired
 //!
-//! A key that has expired and is not deleted yet does not exist for the client that watches it. When the server deletes it
-//! later, nothing has changed for the client. So each watch remembers whether its key had expired. As in Redis:
+//! A key that has expired and is not deleted yet does not exist for the client that watches it. When the server deletes
+//! it later, nothing has changed for the client. So each watch remembers whether its key had expired. As in Redis:
 //!
 //! | at WATCH | then | EXEC |
 //! |---|---|---|
@@ -119,8 +119,8 @@ impl Watches {
             .is_some_and(|watch| watch.expired)
     }
 
-    /// Raises the flags of clients that watch a key of a database whose keyspace `old` was replaced by `new`, if the key was in
-    /// `old` or is in `new`. Costs two lookups per watched key. Mirrors `touchAllWatchedKeysInDb`.
+    /// Raises the flags of clients that watch a key of a database whose keyspace `old` was replaced by `new`, if the key
+    /// was in `old` or is in `new`. Costs two lookups per watched key. Mirrors `touchAllWatchedKeysInDb`.
     pub fn modified_by_replacement(&self, db: usize, old: &Keyspace, new: &Keyspace, now: i64) {
         if !self.any() {
             return;

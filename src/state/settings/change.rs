@@ -6,10 +6,11 @@
 //! 2. set the values in a copy of the settings;
 //! 3. apply the effects to the running server.
 //!
-//! Only then is the copy put in force. If an effect fails, the effects before it are applied again with the old settings.
+//! Only then is the copy put in force. If an effect fails, the effects before it are applied again with the old
+//! settings.
 //!
-//! Steps 2 and 3 happen under the lock of the settings, so effects are applied in the order in which the changes are put in
-//! force.
+//! Steps 2 and 3 happen under the lock of the settings, so effects are applied in the order in which the changes are put
+//! in force.
 
 use super::kind::{Apply, Change, Setting};
 use super::table::find;
@@ -57,7 +58,8 @@ pub fn change(server: &State, pairs: &[(&[u8], &[u8])]) -> Result<(), Refusal> {
     changed.map(drop)
 }
 
-/// Finds the settings, and checks that each may change and is given once. A setting's old name counts as another setting.
+/// Finds the settings, and checks that each may change and is given once. A setting's old name counts as another
+/// setting.
 fn find_all(pairs: &[(&[u8], &[u8])]) -> Result<Vec<Named>, Refusal> {
     let mut found: Vec<Named> = vec![];
     for &(given, _) in pairs {

@@ -1,12 +1,12 @@
 //! What a row of the table of settings says.
 //!
-//! A [`Setting`] has a name and a [`Kind`], which says what values the setting takes and in which field of `Config` they are.
-//! It also says whether CONFIG SET may change the setting, and what must happen then. Text becomes a value in one place,
-//! `Setting::set`, with the error texts of Redis. [`Setting::get`] turns the value into text.
+//! A [`Setting`] has a name and a [`Kind`], which says what values the setting takes and in which field of `Config` they
+//! are. It also says whether CONFIG SET may change the setting, and what must happen then. Text becomes a value in one
+//! place, `Setting::set`, with the error texts of Redis. [`Setting::get`] turns the value into text.
 //!
 //! A setting gets its text in two forms. In a line of a configuration file it is a list of words, which
-//! [`Setting::set_words`] takes. CONFIG SET sends one argument, which [`Setting::set_text`] takes. The difference shows only for
-//! settings of several words:
+//! [`Setting::set_words`] takes. CONFIG SET sends one argument, which [`Setting::set_text`] takes. The difference shows
+//! only for settings of several words:
 //!
 //! ```text
 //!   bind 127.0.0.1 ::1               two words
@@ -126,7 +126,8 @@ pub struct Setting {
     pub change: Change,
     /// The name in older versions of Redis. For CONFIG GET and SET it is a setting of its own.
     pub alias: Option<&'static str>,
-    /// Applies a change by CONFIG SET to the running server. Most settings need nothing: they are read where they are used.
+    /// Applies a change by CONFIG SET to the running server. Most settings need nothing: they are read where they are
+    /// used.
     pub apply: Option<Apply>,
 }
 

@@ -4,8 +4,8 @@
 //!
 //! 1. [`kind`]: what a row of the table says, and how text becomes a value and back;
 //! 2. [`table`]: a row per setting;
-//! 3. [`change`], CONFIG SET: several settings at once, all of them or none; and [`rewrite`], CONFIG REWRITE: the text of the
-//!    configuration file.
+//! 3. [`change`], CONFIG SET: several settings at once, all of them or none; and [`rewrite`], CONFIG REWRITE: the text
+//!    of the configuration file.
 //!
 //! `server/configure.rs` reads the command line and the configuration file. It is above the commands, because
 //! `rename-command` needs the table of commands.

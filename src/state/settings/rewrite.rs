@@ -1,8 +1,8 @@
 //! CONFIG REWRITE: the text of the configuration file.
 //!
 //! The new text is the old one with the values that are in force. Comments and lines that are no settings (`include`,
-//! `rename-command`) stay. The lines of a setting are replaced where they are, and lines that are not needed any more are
-//! removed. A setting that has no line yet is appended if its value is not the default:
+//! `rename-command`) stay. The lines of a setting are replaced where they are, and lines that are not needed any more
+//! are removed. A setting that has no line yet is appended if its value is not the default:
 //!
 //! ```text
 //!   # my server                 # my server
@@ -114,7 +114,8 @@ fn append(lines: &mut Vec<Vec<u8>>, line: Vec<u8>) {
     lines.push(line);
 }
 
-/// The values of the lines that a setting needs in the file: one as a rule, none if there is no value, several for a list.
+/// The values of the lines that a setting needs in the file: one as a rule, none if there is no value, several for a
+/// list.
 fn values(setting: &Setting, config: &Config) -> Vec<String> {
     match &setting.kind {
         Kind::Memory { get, .. } => vec![format_memory(get(config).unsigned_abs())],

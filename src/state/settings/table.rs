@@ -1,11 +1,11 @@
 //! The table of settings: a row per setting.
 //!
 //! The command line, the configuration file, CONFIG GET, SET and REWRITE all read this table. A setting of Redis that is
-//! not in the table gets Redis's error for an unknown setting. Some settings are accepted only at the one value that says
-//! what this server does anyway (`save ""`).
+//! not in the table gets Redis's error for an unknown setting. Some settings are accepted only at the one value that
+//! says what this server does anyway (`save ""`).
 //!
-//! A row has the name, whether CONFIG SET may change the setting, and the kind of its values. For most rows a macro makes the
-//! kind from the name of the field in `Config`:
+//! A row has the name, whether CONFIG SET may change the setting, and the kind of its values. For most rows a macro
+//! makes the kind from the name of the field in `Config`:
 //!
 //! ```text
 //!   S::new("timeout", Allowed, int!(timeout, 0, INT))    CONFIG SET timeout 30  →  config.timeout = 30
@@ -244,8 +244,8 @@ fn set_dbfilename(config: &mut Config, name: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks the directory, but does not change the working directory, which belongs to the process and not to one server. A
-/// relative path starts from the old `dir`.
+/// Checks the directory, but does not change the working directory, which belongs to the process and not to one server.
+/// A relative path starts from the old `dir`.
 fn set_dir(config: &mut Config, path: &[u8]) -> Result<(), String> {
     if path.is_empty() {
         return Err("No such file or directory".into());
