@@ -163,6 +163,7 @@ struct Progress {
     asleep: bool,
 }
 
+/// The step of a wait.
 enum WaitStep {
     /// Not served yet. The service is `None` if there is no key.
     Waiting(Option<Box<dyn Service>>),

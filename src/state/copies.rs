@@ -49,9 +49,10 @@ struct Round {
     taken: Condvar,
 }
 
+/// What the lock of a [`Round`] protects.
 struct RoundState {
     members: Vec<Arc<Replica>>,
-    /// The copy, once it has been taken. Then nobody can join.
+    /// The copy, once it has been taken. Then no replica can join.
     copy: Option<Arc<FullCopy>>,
 }
 

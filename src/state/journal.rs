@@ -70,6 +70,7 @@ pub struct Journal {
     announce: AtomicBool,
 }
 
+/// What the lock of a [`Journal`] protects: the recorded bytes and their readers.
 #[derive(Default)]
 struct LogState {
     /// The bytes, oldest first.

@@ -67,6 +67,7 @@ pub struct Outbox {
     pending: AtomicUsize,
 }
 
+/// The queue of an [`Outbox`].
 #[derive(Default)]
 struct OutputQueue {
     /// Bytes that are not sent yet, oldest first.

@@ -205,7 +205,7 @@ fn apply_log_level(server: &State, config: &Config) -> Result<(), String> {
     Ok(())
 }
 
-/// How many files may be open beside the connections of clients.
+/// How many files may be open in addition to the connections of clients.
 const OTHER_FILES: u64 = 32;
 
 /// Raises the system's limit on open files, because each client is an open file.
