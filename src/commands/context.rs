@@ -228,7 +228,6 @@ impl Context<'_> {
             keys,
             timeout,
             service: Some(service),
-            on_timeout: None,
             acks: None,
         }));
     }

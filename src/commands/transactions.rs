@@ -72,7 +72,7 @@ pub fn discard(ctx: &mut Context) -> CommandResult {
     if ctx.session.set_multi(None).is_none() {
         return Err(Error::text("ERR DISCARD without MULTI"));
     }
-    ctx.session.unwatch(ctx.server);
+    ctx.session.unwatch(&ctx.server.watches);
     ctx.reply.ok();
     Ok(())
 }
@@ -100,7 +100,7 @@ pub fn watch(ctx: &mut Context, db: &Db) -> CommandResult {
 
 /// `UNWATCH`: unwatches all keys. Replies OK. O(N) for N watched keys.
 pub fn unwatch(ctx: &mut Context) -> CommandResult {
-    ctx.session.unwatch(ctx.server);
+    ctx.session.unwatch(&ctx.server.watches);
     ctx.reply.ok();
     Ok(())
 }

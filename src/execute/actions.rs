@@ -13,19 +13,21 @@
 //! * The lock that the handler had is held until the action is done. (WAIT, SHUTDOWN and CLIENT have none.)
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use super::Executor;
 use crate::commands::context::Action;
 use crate::resp::{Error, Reply};
-use crate::state::blocking::{Outcome, Wait, Waiter};
+use crate::state::blocking::{Outcome, Wait, Waiter, WaitingClient};
 use crate::state::clients::Client;
 use crate::state::config::LogLevel;
-use crate::state::failover::{Address, Phase};
+use crate::state::failover::Phase;
 use crate::state::session::{ReplyMode, Session};
 use crate::state::settings::kind::system_text;
 use crate::state::settings::rewrite::rewrite_file;
-use crate::write::Origin;
+use crate::store::Store;
+use crate::write::{Origin, Scope};
 
 /// A client's wait: the waiter, and the time when the wait ends by itself, if it does.
 type RegisteredWait = (Arc<Waiter>, Option<Instant>);
@@ -45,9 +47,18 @@ impl Executor<'_> {
     ) -> Result<Option<RegisteredWait>, Error> {
         match action {
             Action::Wait(wait) => return Ok(Some(self.register(session, wait, reply.resp3))),
-            Action::Follow(primary) => self.follow(session, primary),
+            Action::Follow(primary) => {
+                let shared = self.shared;
+                self.change_role(session, |store| match primary {
+                    Some(primary) => shared.become_replica(Some(primary)),
+                    None => shared.become_primary(store),
+                });
+            }
             Action::HandOver(plan) => self.shared.set_failover(Phase::WaitingForSync(plan)),
-            Action::AbortHandOver => self.shared.end_failover(),
+            Action::AbortHandOver => {
+                let shared = self.shared;
+                self.change_role(session, |store| shared.end_failover(store));
+            }
             Action::Kill(clients) => clients.iter().for_each(|client| client.kill()),
             Action::Unblock(client, outcome) => {
                 let unblocked = client.is_some_and(|client| self.unblock(&client, outcome));
@@ -74,14 +85,18 @@ impl Executor<'_> {
     #[inline(never)]
     fn register(&mut self, session: &Session, wait: Wait, resp3: bool) -> RegisteredWait {
         let deadline = wait.timeout.and_then(|t| Instant::now().checked_add(t));
-        let silent = session.reply_mode != ReplyMode::On;
-        let acks = wait.acks;
-        let blocking = &self.shared.blocking;
-        let waiter = blocking.register(&session.client, session.db, wait, resp3, silent);
+        let client = WaitingClient {
+            outbox: session.client.outbox.clone(),
+            db: session.db,
+            command: session.client.last_command.load(Relaxed) as usize,
+            resp3,
+            silent: session.reply_mode != ReplyMode::On,
+        };
+        let waiter = self.shared.blocking.register(client, wait);
         session.client.set_waiter(waiter.clone());
-        if let Some((offset, wanted)) = acks {
+        if let Some(acks) = waiter.acks {
             // Sends GETACK to the replicas from this thread, without waiting for their feeders.
-            self.shared.wait_for_acks(&waiter, offset, wanted);
+            self.shared.wait_for_acks(&waiter, acks);
         }
         (waiter, deadline)
     }
@@ -92,22 +107,19 @@ impl Executor<'_> {
         let is_error = matches!(outcome, Outcome::Failed(_));
         let unblocked = client.unblock(outcome);
         if unblocked {
-            client.count_failed_call(&self.shared.stats);
+            let command = client.last_command.load(Relaxed) as usize;
+            self.shared.stats.count_failed_call(command);
             self.counter.fails = is_error;
         }
         unblocked
     }
 
-    /// Follows a primary, or none. In a transaction, the writes before this command belong to the old history and the writes
-    /// after it to the new one. So the earlier writes are appended to the log first.
-    fn follow(&mut self, session: &Session, primary: Option<Address>) {
-        let shared = self.shared;
+    /// Changes the server's role. In a transaction, writes before this command belong to the old history and writes after it
+    /// to the new one. So the log is flushed first.
+    fn change_role(&mut self, session: &Session, change: impl FnOnce(&mut Store)) {
         let txn = self.write_txn(session);
         txn.flush();
-        match primary {
-            Some(primary) => shared.become_replica(Some(primary)),
-            None => shared.become_primary(),
-        }
+        txn.apply(Scope::All, change);
         txn.look_at_role(Origin::Local);
     }
 

@@ -100,7 +100,7 @@ impl Executor<'_> {
         if matches!(handler, Some(Handler::Exec)) {
             // An EXEC that is refused ends the transaction and the watch of all keys, even if no transaction was open.
             session.set_multi(None);
-            session.unwatch(self.shared);
+            session.unwatch(&self.shared.watches);
             let why = error.0.strip_prefix(b"ERR ").unwrap_or(&error.0);
             let text = b"EXECABORT Transaction discarded because of: ";
             return self.reply_error(reply, &Error::new([text, why].concat()));

@@ -33,14 +33,14 @@ impl Executor<'_> {
             return self.counter.count(&shared.stats, number, true, false);
         };
         if multi.refused {
-            session.unwatch(shared);
+            session.unwatch(&shared.watches);
             let text = "EXECABORT Transaction discarded because of previous errors.";
             self.reply_error(reply, &Error::text(text));
             return self.counter.count(&shared.stats, number, true, false);
         }
         self.write_txn(session);
         let is_dirty = session.watch_flag.load(Relaxed) || self.watched_key_expired(session);
-        session.unwatch(shared);
+        session.unwatch(&shared.watches);
         if is_dirty {
             reply.null_array();
             return self.counter.count(&shared.stats, number, false, false);

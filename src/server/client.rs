@@ -38,7 +38,7 @@ use crate::state::Handle;
 use crate::state::blocking::{Outcome, Waiter};
 use crate::state::clients::{Client, HeldMemory};
 use crate::state::lock::may_wait;
-use crate::state::outbox::Patience;
+use crate::state::outbox::{Patience, UNCOUNTED_OUTPUT};
 use crate::state::session::{ReplyMode, Session};
 use crate::store::Db;
 use crate::sys;
@@ -49,8 +49,6 @@ const SMALL_BUFFER: usize = 1024;
 const LARGE_BUFFER: usize = 64 * 1024;
 /// Replies of this many bytes are sent at once, even in the middle of a batch.
 const SEND_AT: usize = 256 * 1024;
-/// So many bytes of output do not count for `client-output-buffer-limit`.
-const FIRST_BUFFER: usize = 16 * 1024;
 /// An output buffer that grew beyond this is given back at once.
 const KEEP_OUTPUT: usize = 1 << 20;
 /// Fewer requests than this are not worth looking ahead at.
@@ -218,7 +216,7 @@ impl Connection<'_> {
         self.finish();
         self.send()?;
         while !self.shared.write_pause.wait(POLL_INTERVAL) {
-            if self.session.client.is_closing() || self.shared.stop.is_requested() {
+            if !self.session.client.is_connected() || self.shared.stop.is_requested() {
                 return Ok(Next::Close);
             }
         }
@@ -276,13 +274,13 @@ impl Connection<'_> {
                 return Next::Close;
             }
             Outcome::Served { unsent } => self.reply.out.extend_from_slice(&unsent),
-            Outcome::TimedOut => waiter.reply_timeout(self.shared, &mut self.reply),
+            Outcome::TimedOut => self.shared.reply_timeout(waiter, &mut self.reply),
             Outcome::Failed(error) => {
                 self.shared.stats.count_error(error.code());
                 self.reply.error(&error);
             }
         }
-        if waiter.silent {
+        if waiter.client.silent {
             self.reply.out.truncate(start);
         }
         Next::Continue
@@ -449,8 +447,7 @@ impl Connection<'_> {
     #[inline]
     fn check_output_limit(&mut self, bytes: usize) -> io::Result<()> {
         let limit = self.executor.config().normal_limit;
-        // Redis does not count what fits into a client's first buffer.
-        let counted = bytes.saturating_sub(FIRST_BUFFER);
+        let counted = bytes.saturating_sub(UNCOUNTED_OUTPUT);
         if !limit.is_exceeded(counted as u64, &mut self.patience) {
             return Ok(());
         }
@@ -493,7 +490,7 @@ impl Drop for Connection<'_> {
     fn drop(&mut self) {
         // After a panic the lock may still be held, and the feeder may need it to end.
         self.executor.finish_batch(&self.session);
-        self.session.unwatch(self.shared);
+        self.session.unwatch(&self.shared.watches);
         let client = &self.session.client;
         if let Some(waiter) = client.take_waiter() {
             waiter.end(Outcome::Gone);

@@ -1,9 +1,11 @@
 //! The connected clients.
 //!
-//! Each connection has a [`Client`]: the part of its state that other threads use. The client's own thread keeps the figures
-//! up to date in atomics, and CLIENT LIST reads them. [`Client::kill`] closes a connection from another thread: it shuts
-//! the socket down, and wakes the client's thread if it waits. That thread then reads the end of the stream and cleans up,
-//! as if the peer had hung up.
+//! Each connection has a [`Client`]: the part of its state that other threads use. The client's thread stores its
+//! figures in atomics, and CLIENT LIST reads them. So a figure may be slightly old, but reading it costs the client's
+//! thread nothing.
+//!
+//! [`Client::kill`] closes a connection from another thread: it shuts the socket down, and ends the client's wait if
+//! there is one. The client's thread then reads the end of the stream and cleans up, as if the peer had hung up.
 
 use std::collections::BTreeMap;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -16,51 +18,71 @@ use std::sync::atomic::{
 use super::blocking::{Outcome, Waiter};
 use super::lock::{Lock, Rank, lock};
 use super::outbox::Outbox;
-use super::stats::Stats;
 use super::watch::Flag;
-use crate::sys;
 use crate::util::clock;
 
 /// One connection, as other threads see it.
 pub struct Client {
+    /// The client ID: no other connection of this server had it.
     pub id: u64,
+    /// The client's address.
     pub peer: SocketAddr,
+    /// The address of this server that the client connected to.
     pub local: SocketAddr,
+    /// The connection.
     pub stream: Arc<TcpStream>,
-    /// Everything that is sent to the client leaves through this.
+    /// Everything that is sent to an ordinary client leaves through this. (A replica's feeder writes to the stream.)
     pub outbox: Arc<Outbox>,
-    /// Unix times in milliseconds.
+    /// When the client connected: Unix time in milliseconds.
     pub created: i64,
+    /// When the client's thread last ran a request or sent a part of a reply: Unix time in milliseconds.
     pub last_seen: AtomicI64,
-    /// Its name (CLIENT SETNAME), and the name and version of its library (CLIENT SETINFO).
+    /// The name that CLIENT SETNAME gave the connection.
     pub name: Lock<Vec<u8>>,
+    /// The name and the version of the client's library (CLIENT SETINFO).
     pub library: Lock<(Vec<u8>, Vec<u8>)>,
+    /// The number of the selected database.
     pub db: AtomicUsize,
     /// The last command's number in the table of commands; `u32::MAX` before the first.
     pub last_command: AtomicU32,
-    /// Commands queued by MULTI, or -1, and the bytes they take.
+    /// How many commands are queued for EXEC; -1 without MULTI.
     pub queued: AtomicI64,
+    /// Bytes of memory that the queued commands take.
     pub queued_memory: AtomicUsize,
+    /// Whether the client watches a key.
     pub watching: AtomicBool,
     /// Raised when a key that the client watches was modified.
     pub watch_flag: Flag,
+    /// CLIENT NO-EVICT is on. Only CLIENT LIST uses it.
     pub no_evict: AtomicBool,
+    /// CLIENT NO-TOUCH is on: the client's reads are not noted as uses of the keys.
     pub no_touch: AtomicBool,
+    /// The client gets its replies in RESP3.
     pub resp3: AtomicBool,
-    /// It is a replica of this server; or this server's primary.
+    /// The client is a replica of this server.
     pub is_replica: AtomicBool,
+    /// The client is this server's primary.
     pub is_primary: AtomicBool,
-    /// Bytes in the read buffer, its capacity, the output buffer's, and bytes of the arguments of the command that runs.
+    /// Bytes in the read buffer that belong to requests.
     pub input_used: AtomicUsize,
+    /// Size of the read buffer in bytes.
     pub input_capacity: AtomicUsize,
+    /// Size in bytes of the buffer in which the client's thread collects replies.
     pub output_capacity: AtomicUsize,
+    /// Bytes of the arguments of the last request that was read.
     pub args_memory: AtomicUsize,
-    /// The connection is to be closed as soon as its thread looks.
+    /// [`Client::kill`] was called: the client's thread must end.
     closing: AtomicBool,
+    /// The client's wait, if it has one.
     waiter: Lock<Option<Arc<Waiter>>>,
 }
 
 impl Client {
+    /// The client with this ID at the other end of `stream`.
+    ///
+    /// # Errors
+    ///
+    /// If the connection is broken already, so that its addresses are not known.
     pub fn new(id: u64, stream: TcpStream) -> std::io::Result<Client> {
         let now = clock::now_ms();
         let stream = Arc::new(stream);
@@ -94,61 +116,64 @@ impl Client {
         })
     }
 
+    /// The socket's file descriptor, which CLIENT LIST shows.
     pub fn fd(&self) -> i32 {
         self.stream.as_raw_fd()
     }
 
-    /// Resets what the client has set with CLIENT (RESET). Redis 7.0 leaves NO-EVICT as it is.
+    /// RESET: takes back the name and NO-TOUCH. Redis 7.0 leaves NO-EVICT as it is.
     pub fn reset(&self) {
         lock(&self.name).clear();
         self.no_touch.store(false, Relaxed);
     }
 
-    /// Closes the connection from outside.
+    /// Closes the connection. Any thread may call this.
     pub fn kill(&self) {
         self.closing.store(true, Relaxed);
         let _ = self.stream.shutdown(Shutdown::Both);
         self.unblock(Outcome::Gone);
     }
 
-    /// Closes the connection after the command that runs now: no more requests are read.
+    /// Closes the connection after the requests that were already received: no more are read. Any thread may call this.
     pub fn finish(&self) {
         let _ = self.stream.shutdown(Shutdown::Read);
         self.unblock(Outcome::Gone);
     }
 
-    /// Whether the peer is still there. Checks the socket without waiting.
+    /// Whether the connection is open at both ends. Checks the socket without waiting.
     pub fn is_connected(&self) -> bool {
-        !self.is_closing() && !sys::has_hung_up(&self.stream)
+        !self.is_closing() && self.outbox.is_connected()
     }
 
+    /// Whether [`Client::kill`] was called.
     #[inline]
     pub fn is_closing(&self) -> bool {
         self.closing.load(Relaxed)
     }
 
-    /// Whether it is a server: a replica of ours, or our primary.
+    /// Whether the client is a replica of this server, or its primary.
     pub fn is_peer(&self) -> bool {
         self.is_replica.load(Relaxed) || self.is_primary.load(Relaxed)
     }
 
-    /// Records that the client waits.
+    /// Stores the client's wait, so that [`Client::unblock`] can end it.
     pub fn set_waiter(&self, waiter: Arc<Waiter>) {
         *lock(&self.waiter) = Some(waiter);
     }
 
-    /// Takes the waiter of the client away, if there is one: its wait has ended.
+    /// Removes the client's wait, if it has one.
     pub fn take_waiter(&self) -> Option<Arc<Waiter>> {
         lock(&self.waiter).take()
     }
 
-    /// Whether it waits for a limited time.
+    /// Whether the client waits, and its wait has a timeout.
     pub fn is_blocked_with_timeout(&self) -> bool {
         lock(&self.waiter)
             .as_ref()
             .is_some_and(|w| w.has_timeout && w.is_waiting())
     }
 
+    /// Whether the client waits.
     pub fn is_blocked(&self) -> bool {
         lock(&self.waiter).as_ref().is_some_and(|w| w.is_waiting())
     }
@@ -158,52 +183,48 @@ impl Client {
         let waiter = lock(&self.waiter).clone();
         waiter.is_some_and(|w| w.end(outcome))
     }
-
-    /// Counts the call of the client's last command as failed. A call that waits is counted when the wait begins, so only
-    /// its failure is left to count when the wait ends.
-    pub fn count_failed_call(&self, stats: &Stats) {
-        let number = self.last_command.load(Relaxed) as usize;
-        if let Some(command) = stats.commands.get(number) {
-            command.failed.fetch_add(1, Relaxed);
-        }
-    }
 }
 
-/// An IPv4 address that came through an IPv6 socket, as IPv4.
+/// The address, as IPv4 if it is an IPv4 address that an IPv6 socket wraps (`::ffff:127.0.0.1`).
 fn canonical(mut address: SocketAddr) -> SocketAddr {
     address.set_ip(address.ip().to_canonical());
     address
 }
 
-/// All connections of a server, by number.
+/// All connections of a server.
 pub struct Clients {
+    /// By client ID, so in the order in which the clients connected.
     by_id: Lock<BTreeMap<u64, Arc<Client>>>,
-    next_id: AtomicU64,
+    /// The last ID that was given.
+    last_id: AtomicU64,
+    /// The length of `by_id`. Readable without the lock.
     count: AtomicUsize,
-    /// Bytes that are held for clients that do not take their replies.
+    /// Bytes that are held for all clients that do not read their replies, see [`HeldMemory`].
     held: AtomicUsize,
 }
 
-/// What one client that does not take its replies holds of the server's memory. Redis closes such a client only if
-/// `client-output-buffer-limit` says so; here all of them together may hold no more than [`MAX_HELD`], because each of
-/// them can also have a thread that reads up to `client-query-buffer-limit`.
+/// The memory that is held for one client that does not read its replies. Redis closes such a client only if
+/// `client-output-buffer-limit` says so. Here all of them together may hold at most [`MAX_HELD`] bytes, because the
+/// thread of such a client goes on reading requests, up to `client-query-buffer-limit`.
 pub struct HeldMemory<'a> {
     clients: &'a Clients,
+    /// What this client has added to the sum, in bytes.
     bytes: usize,
 }
 
-/// How much all clients that do not take their replies may hold together.
+/// Bytes that all clients that do not read their replies may hold together.
 const MAX_HELD: usize = 4 << 30;
-/// What each of them may hold in any case.
+/// Bytes that each of them may hold in any case.
 const ALWAYS_ALLOWED: usize = 1 << 20;
 
 impl<'a> HeldMemory<'a> {
-    /// Nothing yet.
+    /// No memory is held yet.
     pub fn new(clients: &'a Clients) -> HeldMemory<'a> {
         HeldMemory { clients, bytes: 0 }
     }
 
-    /// Notes that the client holds so many bytes now. Returns whether all such clients together hold too much.
+    /// Notes that the client holds `bytes` now. Returns whether all such clients together hold too much and this one
+    /// more than [`ALWAYS_ALLOWED`]; the caller then closes it.
     pub fn is_too_much(&mut self, bytes: usize) -> bool {
         let held = &self.clients.held;
         held.fetch_add(bytes, Relaxed);
@@ -223,7 +244,7 @@ impl Default for Clients {
     fn default() -> Clients {
         Clients {
             by_id: Lock::new(Rank::Clients, BTreeMap::new()),
-            next_id: AtomicU64::default(),
+            last_id: AtomicU64::default(),
             count: AtomicUsize::default(),
             held: AtomicUsize::default(),
         }
@@ -233,29 +254,33 @@ impl Default for Clients {
 impl Clients {
     /// A new client ID. No other connection of this server had it.
     pub fn next_id(&self) -> u64 {
-        self.next_id.fetch_add(1, Relaxed) + 1
+        self.last_id.fetch_add(1, Relaxed) + 1
     }
 
+    /// Adds a connection.
     pub fn add(&self, client: &Arc<Client>) {
         lock(&self.by_id).insert(client.id, client.clone());
         self.count.fetch_add(1, Relaxed);
     }
 
+    /// Removes a connection.
     pub fn remove(&self, id: u64) {
         if lock(&self.by_id).remove(&id).is_some() {
             self.count.fetch_sub(1, Relaxed);
         }
     }
 
+    /// The connection with this client ID.
     pub fn get(&self, id: u64) -> Option<Arc<Client>> {
         lock(&self.by_id).get(&id).cloned()
     }
 
-    /// All of them, oldest first.
+    /// All connections, oldest first.
     pub fn all(&self) -> Vec<Arc<Client>> {
         lock(&self.by_id).values().cloned().collect()
     }
 
+    /// How many connections there are. Costs no lock.
     pub fn len(&self) -> usize {
         self.count.load(Relaxed)
     }

@@ -1,17 +1,18 @@
 //! The values of the settings.
 //!
-//! [`Config`] is a plain value with a field per setting. It knows neither the names of the settings nor their text forms:
-//! those are in the table, [`super::settings::table`], which is built on this file. Programs and tests that hold a server
-//! as a value fill a `Config` directly:
+//! [`Config`] is a plain value with a field per setting. It knows neither the names of the settings nor their text
+//! forms: those are in the table, [`super::settings::table`], which is built on this file. Programs and tests that start
+//! a server fill a `Config` directly:
 //!
 //! ```
 //! let config = redis_clone::Config { timeout: 30, ..redis_clone::Config::for_tests() };
 //! ```
 //!
-//! Threads read settings often and change them rarely, so [`Settings`] keeps an immutable `Config` behind an `Arc` and
-//! replaces it as a whole. A version number tells a thread whether the `Config` that it holds is still current.
+//! Threads read settings often and change them rarely, so [`Settings`] keeps an immutable `Config` behind an `Arc`. A
+//! change replaces the `Config` and adds 1 to a version number. A thread keeps the `Arc` that it has, and takes the
+//! current one when the version has changed.
 //!
-//! Invariants:
+//! # Invariants
 //!
 //! * A `Config` in force is never changed; a change makes a new one.
 //! * Text that Redis treats as bytes (passwords, names of files) is kept as bytes: it need not be UTF-8.
@@ -59,7 +60,7 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// A limit of these two numbers of bytes.
+    /// A limit of `hard` bytes, and of `soft` bytes for `soft_seconds` seconds.
     pub const fn new(hard: u64, soft: u64, soft_seconds: u64) -> Limit {
         Limit {
             hard,
@@ -71,8 +72,8 @@ impl Limit {
 
 /// The values of all settings.
 ///
-/// The default is a server on port 6379 of every interface, without a log; see [`Config::for_tests`] for a server inside a
-/// test.
+/// The default is a server on port 6379 of every interface, without a log; see [`Config::for_tests`] for a server inside
+/// a test.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Port to listen on; 0 lets the system choose one.
@@ -93,7 +94,7 @@ pub struct Config {
     pub databases: usize,
     /// The password of the default user; empty is none.
     pub requirepass: Vec<u8>,
-    /// The primary to be a replica of: host and port.
+    /// The primary to follow: host and port.
     pub replicaof: Option<(String, u16)>,
     /// The password for the primary; empty is none, and then the replica does not log in.
     pub masterauth: Vec<u8>,
@@ -101,7 +102,7 @@ pub struct Config {
     pub masteruser: Vec<u8>,
     /// Whether a replica refuses writes of clients.
     pub replica_read_only: bool,
-    /// Whether a replica answers from what it has while its primary is out of reach.
+    /// Whether a replica answers from its old data while it is not connected to its primary.
     pub replica_serve_stale_data: bool,
     /// The rank of this replica when Sentinel chooses a new primary; 0 is never.
     pub replica_priority: u32,
@@ -111,21 +112,21 @@ pub struct Config {
     pub replica_announce_port: u16,
     /// Whether Sentinel reports this replica to its clients.
     pub replica_announced: bool,
-    /// Bytes of the journal that are kept for replicas that reconnect.
+    /// Bytes of the journal that are kept for replicas that reconnect (the backlog).
     pub repl_backlog_size: i64,
     /// Seconds without any replica after which the backlog is freed; 0 is never.
     pub repl_backlog_ttl: u64,
-    /// Seconds of silence after which a replication link is given up.
+    /// Seconds without a byte from the other server after which a replication link is closed.
     pub repl_timeout: u32,
     /// Seconds between the PINGs that a primary sends to its replicas.
     pub repl_ping_replica_period: u32,
     /// Seconds that a full copy waits for more replicas to arrive.
     pub repl_diskless_sync_delay: u32,
-    /// As soon as this many replicas wait for a full copy, the delay ends; 0 is never.
+    /// The delay ends when this many replicas wait for a full copy; 0 is no such number.
     pub repl_diskless_sync_max_replicas: u32,
-    /// Writes are refused while fewer replicas than this are in touch; 0 is never.
+    /// Writes are refused while fewer replicas than this are good; 0 is never.
     pub min_replicas_to_write: u32,
-    /// A replica is in touch if it acknowledged within this many seconds.
+    /// A replica is good if it was heard of within this many seconds; 0 turns the check off.
     pub min_replicas_max_lag: u32,
     /// The limit on the pending output of an ordinary client.
     pub normal_limit: Limit,
@@ -155,16 +156,17 @@ pub struct Config {
     pub stream_node_max_bytes: i64,
     /// The number of entries at which a stream begins a new node; 0 is no limit.
     pub stream_node_max_entries: i64,
-    /// What would be evicted if memory were limited. It decides whether objects count accesses (LFU) or remember the last one.
+    /// Decides whether objects count their accesses (LFU policies) or note the time of the last one. Nothing is ever
+    /// evicted.
     pub maxmemory_policy: &'static str,
-    /// How many accesses it takes to raise an LFU counter; more is slower.
+    /// How slowly an LFU counter grows with accesses; 0 is by 1 per access.
     pub lfu_log_factor: u32,
-    /// Minutes after which an LFU counter is lowered; 0 is at every look.
+    /// Minutes after which an LFU counter is lowered by 1; 0 is never.
     pub lfu_decay_time: u32,
     /// Who may use DEBUG: `no`, `yes`, or `local` for clients of this machine.
     pub enable_debug_command: &'static str,
-    /// Commands that clients call by another name: the old name and the new one, in the order in which the renames apply.
-    /// An empty new name removes the command.
+    /// Commands that clients call by another name: the old name and the new one, in the order in which the renames
+    /// apply. An empty new name removes the command.
     pub renamed_commands: Vec<(String, String)>,
     /// The configuration file, which CONFIG REWRITE writes.
     pub file: Option<PathBuf>,
@@ -254,7 +256,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Puts the first settings in force.
+    /// The settings with which a server starts.
     pub fn new(config: Config) -> Settings {
         Settings {
             current: Lock::new(Rank::Settings, Arc::new(config)),
@@ -267,14 +269,19 @@ impl Settings {
         lock(&self.current).clone()
     }
 
-    /// Changes with every change of a setting.
+    /// A number that every change of the settings raises.
     #[inline]
     pub fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
     }
 
-    /// Changes settings: `change` gets a copy, which is put in force if `change` returns `Ok`. Changes happen one after the other; `change` must not ask for the
-    /// current settings itself. A panic in `change` leaves the old settings in force.
+    /// Changes settings: `change` gets a copy, which is put in force if `change` returns `Ok`. Returns the settings that
+    /// are in force then. Changes happen one after the other, under the lock; so `change` must not call
+    /// [`Settings::current`]. A panic in `change` leaves the old settings in force.
+    ///
+    /// # Errors
+    ///
+    /// The error of `change`.
     pub fn update<E>(
         &self,
         change: impl FnOnce(&mut Config) -> Result<(), E>,

@@ -1,23 +1,23 @@
 //! Full copies of the data, and the replicas that share one.
 //!
-//! Replicas often come together: after a failover, or when a primary starts again. A copy holds the data as they were at
-//! one moment, and what writers change while it is sent takes memory a second time. So replicas that come within
-//! `repl-diskless-sync-delay` seconds share one copy: they form a [`Round`].
+//! Replicas often connect together: after a failover, or when a primary starts again. A copy holds the data as they were
+//! at one moment, and what writers change while the copy is sent takes memory a second time. So replicas that connect
+//! within `repl-diskless-sync-delay` seconds share one copy: they form a [`Round`].
 //!
 //! ```text
 //!   feeder of replica 1   join ─► round: 1          ─ waits ─► the delay is over: takes the copy ──► sends it
 //!   feeder of replica 2          join ─► round: 1, 2    ─ waits ──────────────────► wakes, has it ──► sends it
-//!   feeder of replica 3                                                     join ─► a round of its own
+//!   feeder of replica 3                                                     join ─► a new round
 //! ```
 //!
-//! The feeder that notices first that the round is due takes the copy for all: under the store's write lock, together
-//! with the offset at which the log goes on for each of them. Then each feeder sends the copy on its own, so a slow
-//! replica holds up no other. The last one frees it.
+//! The first feeder that notices that the round is due takes the copy for all members, under the store's write lock.
+//! Under the same lock it notes for each of them the offset at which the journal goes on. Then each feeder sends the
+//! copy on its own, so a slow replica delays no other. The last feeder that has sent the copy frees it.
 //!
 //! # Invariants
 //!
-//! * A member of a round that has left it before the copy was taken is not registered as a reader of the log.
-//! * A round belongs to its members. When all have left, the round and its copy are gone.
+//! * A member that has left its round before the copy is taken is not registered as a reader of the journal.
+//! * A round belongs to its members. When all have left, the round and its copy are freed.
 
 use std::sync::{Arc, Condvar, Weak};
 use std::time::{Duration, Instant};
@@ -28,29 +28,37 @@ use crate::store::Keyspace;
 
 /// All data as they were at one moment.
 pub struct FullCopy {
+    /// The keys of each database.
     pub dbs: Vec<Keyspace>,
-    /// Unix time in milliseconds.
+    /// When it was taken: Unix time in milliseconds.
     pub taken_at: i64,
-    /// The history that the data belong to, how far it had come, and the database that it had selected then.
+    /// The replid of the history that the data belong to.
     pub replid: String,
+    /// The end of the journal at that moment.
     pub offset: u64,
+    /// The database that was selected at that offset.
     pub selected: usize,
 }
 
 /// Replicas that wait for one copy.
 struct Round {
+    /// When the first member joined.
     began: Instant,
-    inner: Lock<CopiesState>,
+    inner: Lock<RoundState>,
+    /// Notified when the copy has been taken.
     taken: Condvar,
 }
 
-struct CopiesState {
+/// What the lock of a [`Round`] protects.
+struct RoundState {
     members: Vec<Arc<Replica>>,
+    /// The copy, once it has been taken. Then no replica can join.
     copy: Option<Arc<FullCopy>>,
 }
 
-/// The round that a replica can join, if there is one.
+/// The latest round. A replica can join it until its copy has been taken.
 pub struct Rounds {
+    /// Empty if there was none, or if all members have left.
     current: Lock<Weak<Round>>,
 }
 
@@ -63,12 +71,12 @@ impl Default for Rounds {
 }
 
 impl Rounds {
-    /// Joins the round that waits for its copy, or begins one.
+    /// Joins the round that waits for its copy, or begins a new round.
     pub fn join(&self, replica: &Arc<Replica>) -> Member {
         let mut current = lock(&self.current);
         let joined = current.upgrade().filter(|round| round.add(replica));
         let round = joined.unwrap_or_else(|| {
-            let inner = CopiesState {
+            let inner = RoundState {
                 members: vec![replica.clone()],
                 copy: None,
             };
@@ -97,18 +105,18 @@ impl Round {
     }
 }
 
-/// A replica's part in a round, which it leaves when this is dropped.
+/// A replica's membership of a round. Dropping it leaves the round.
 pub struct Member {
     round: Arc<Round>,
     replica: Arc<Replica>,
 }
 
 impl Member {
-    /// Waits for `time`, or until the copy has been taken or is due: `delay` after the round began, or when it has `most`
-    /// members, if that is not 0. Returns whether it is time to call [`Member::take`].
+    /// Waits until the copy has been taken or is due, for `time` at most. It is due `delay` after the round began, or
+    /// when the round has `most` members, if `most` is not 0. Returns whether it is time to call [`Member::take`].
     pub fn wait(&self, time: Duration, delay: Duration, most: usize) -> bool {
         let inner = lock(&self.round.inner);
-        let is_over = |inner: &CopiesState| {
+        let is_over = |inner: &RoundState| {
             let is_full = most > 0 && inner.members.len() >= most;
             inner.copy.is_some() || is_full || self.round.began.elapsed() >= delay
         };
@@ -118,7 +126,8 @@ impl Member {
         is_over(&inner)
     }
 
-    /// The copy. If it has not been taken, `take` takes it for these members. The caller holds the store's write lock.
+    /// The copy. If it has not been taken yet, `take` takes it for the members of the round. The caller holds the
+    /// store's write lock.
     pub fn take(&self, take: impl FnOnce(&[Arc<Replica>]) -> FullCopy) -> Arc<FullCopy> {
         let mut inner = lock(&self.round.inner);
         if let Some(copy) = &inner.copy {
@@ -173,7 +182,7 @@ mod tests {
         assert!(second.wait(LONG, LONG, 0));
         let same = second.take(|_| panic!("it has been taken"));
         assert!(Arc::ptr_eq(&taken, &same));
-        // Who comes later has a round of its own.
+        // A replica that comes later begins a new round.
         let late = rounds.join(&replicas[3]);
         assert!(!late.wait(SOON, LONG, 0));
         drop((first, second, same));

@@ -1,41 +1,48 @@
 //! The journal: everything that has changed, in the order in which it changed.
 //!
-//! Replicas are *readers* of it. Each command that changed something leaves its *effect*, in a form that gives the same
-//! result wherever and whenever it is run again: XADD with the ID that it got, `PXAT` for a relative expiry, DEL for a
-//! key that expired. The effects are requests, one after the other, just as a client would send them; a SELECT
-//! stands between them where the database changes. That is Redis's replication stream, byte for byte.
+//! Each command that changed something leaves its *effect* in the journal, in a form that gives the same result wherever
+//! and whenever it is run again: XADD with the ID that it got, `PXAT` for a relative expiry, DEL for a key that expired.
+//! The effects are requests, one after the other, as a client would send them. A SELECT stands between them where the
+//! database changes. That is Redis's replication stream, byte for byte. The feeders of replicas are the *readers* of the
+//! journal.
 //!
 //! ```text
 //!   offset  start                                      end
 //!            ▼                                          ▼
 //!   ┌────────┬────────┬────────┬────────┬────────┬──────┐
-//!   │ 64 KB  │        │        │        │        │ … SET│ ◄── writers append, under the store's write lock
+//!   │ 64 KB  │        │        │        │        │ … SET│ ◄── writers append, under the store's lock
 //!   └────────┴────────┴────────┴────────┴────────┴──────┘
 //!                 ▲                           ▲     ▲
 //!              replica 2, slow            replica 1 │
-//!                          └── repl-backlog-size ───┘    kept for those who come back after a short absence
+//!                          └── repl-backlog-size ───┘    kept for replicas that come back after a short absence
 //! ```
 //!
-//! An *offset* counts the bytes since the beginning of this history. A replica that lost its connection says up to which
-//! offset it has come; if the byte after it is still here, it gets the rest and nothing else: a *partial
-//! resynchronisation*. It is safe because the bytes are the same for everybody and an effect never depends on anything
-//! but what came before it.
+//! An *offset* counts the bytes since the beginning of this history. A replica that lost its connection tells its
+//! primary the offset up to which it has the journal. If the bytes after that offset are still here, the replica gets
+//! them and nothing else: a *partial resynchronization*. That gives the same data, because the bytes are the same for
+//! every replica and an effect depends only on the effects before it.
 //!
-//! A writer never waits for a reader. Blocks stay as long as a reader needs them; one that falls back further than
-//! `client-output-buffer-limit` allows is *lost*: its connection is closed, and it can begin anew.
+//! A writer never waits for a reader. Blocks stay as long as a reader needs them. A reader that falls back further than
+//! `client-output-buffer-limit replica` allows is *lost*: the journal forgets it, and its connection is closed.
 //!
 //! # The selected database
 //!
 //! The last SELECT before a request says which database the request changes, and that SELECT may stand inside a
 //! transaction. So the selected database is part of every position. [`Journal::selected`] is that of the end, and the
-//! only place that knows it: writers on a primary, the link of a replica, and the copies that a replica makes for its own
-//! replicas all read it there. A replica resumes only at the end of its own journal, which is always outside a
+//! only place that knows it: writers on a primary, the link of a replica, and the copies that a replica makes for its
+//! own replicas all read it there. A replica resumes only at the end of its own journal, which is always outside a
 //! transaction, so the database of the end is enough.
 //!
 //! # Units
 //!
-//! What one command or transaction does must not be seen in halves, so more than one request of it stands between MULTI
-//! and EXEC. The writer puts them together before it appends: see `src/write.rs`.
+//! No reader must see half of what a command or transaction has done, so more than one request of it stands between
+//! MULTI and EXEC. The writer puts them together before it appends: see [`mod@crate::write`].
+//!
+//! # Invariants
+//!
+//! * All blocks but the last have `BLOCK` bytes, so the block of an offset is found without a search.
+//! * The journal keeps every byte from the position of the slowest reader on, and the last `backlog` bytes.
+//! * Bytes are appended under the store's lock: the write lock for changes, the read lock for PING and GETACK.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Condvar;
@@ -45,45 +52,52 @@ use std::time::{Duration, Instant};
 use super::config::Limit;
 use super::lock::{Lock, Rank, lock};
 
+/// Bytes in a block.
 const BLOCK: usize = 64 * 1024;
 
-/// The log of effects, as far back as anyone needs it.
+/// The effects of all changes, as far back as a reader or the backlog needs them.
 pub struct Journal {
-    /// Whether effects are recorded. Nobody records before the first replica has come.
+    /// Whether effects are recorded. Nothing is recorded before the first replica has connected.
     active: AtomicBool,
     log: Lock<LogState>,
+    /// Notified when a reader that sleeps has something to read, or was removed.
     grown: Condvar,
-    /// The log's end, for those who only want to know it.
+    /// A copy of [`LogState::end`] that can be read without the lock.
     end: AtomicU64,
-    /// The database that is selected at the end, and whether the next writer selects its own in any case. Both change
-    /// under the store's write lock only.
+    /// The database that is selected at the end. Changes only under the store's write lock.
     selected: AtomicUsize,
+    /// Whether the next writer adds a SELECT in any case. Changes only under the store's write lock.
     announce: AtomicBool,
 }
 
+/// What the lock of a [`Journal`] protects: the recorded bytes and their readers.
 #[derive(Default)]
 struct LogState {
-    /// Full but for the last.
+    /// The bytes, oldest first.
     blocks: VecDeque<Vec<u8>>,
-    /// The offset of the first byte in `blocks`, and of the byte that comes next.
+    /// The offset of the first byte in `blocks`.
     start: u64,
+    /// The offset of the byte that comes next.
     end: u64,
-    /// How much is kept for those who are not connected.
+    /// Bytes that are kept even if no reader needs them.
     backlog: u64,
+    /// By the client ID of the replica.
     readers: HashMap<u64, LogReader>,
-    /// How many of them sleep until there is more.
+    /// Greater than 0 while a reader sleeps until there is more to read. It may stay so afterwards.
     sleepers: usize,
 }
 
 /// How far a reader has come, and how far back it may fall.
 struct LogReader {
+    /// The offset of the byte that it reads next.
     position: u64,
+    /// How many bytes it may be behind the end.
     limit: Limit,
-    /// Since when it has been further back than the soft limit.
+    /// When it fell back further than the soft limit; `None` if it is not.
     late_since: Option<Instant>,
 }
 
-/// A reader has fallen back too far: what it needs next is gone.
+/// The journal does not have this reader: the reader fell back too far, or the recording ended or began anew.
 #[derive(Debug, PartialEq)]
 pub struct Lost;
 
@@ -101,13 +115,14 @@ impl Default for Journal {
 }
 
 impl Journal {
+    /// Whether effects are recorded.
     #[inline]
     pub fn is_active(&self) -> bool {
         self.active.load(Relaxed)
     }
 
-    /// Begins to record, with the next byte at `offset` and database `selected`, and keeps `backlog` bytes at least.
-    /// Readers are lost. The caller holds the store's write lock.
+    /// Begins to record, with the next byte at `offset` and `selected` as the database there, and keeps `backlog` bytes.
+    /// All readers are lost. The caller holds the store's write lock.
     pub fn begin(&self, offset: u64, selected: usize, backlog: u64) {
         let mut log = lock(&self.log);
         log.blocks.clear();
@@ -120,7 +135,7 @@ impl Journal {
         self.grown.notify_all();
     }
 
-    /// Stops recording and forgets what was recorded, but not the offset. Readers are lost.
+    /// Stops recording, and forgets the bytes but not the offset. All readers are lost.
     pub fn end_recording(&self) {
         let mut log = lock(&self.log);
         self.active.store(false, Relaxed);
@@ -130,27 +145,27 @@ impl Journal {
         self.grown.notify_all();
     }
 
-    /// Changes how much is kept for those who are not connected.
+    /// Changes how many bytes are kept even if no reader needs them.
     pub fn set_backlog(&self, bytes: u64) {
         let mut log = lock(&self.log);
         log.backlog = bytes.max(1);
         log.trim();
     }
 
-    /// The offset of the byte that comes next: how many there have been.
+    /// The offset of the byte that comes next, which is the number of bytes so far.
     #[inline]
     pub fn end(&self) -> u64 {
         self.end.load(Relaxed)
     }
 
-    /// From which offset on the backlog reaches, and how many bytes it has.
+    /// The offset at which the backlog begins, and the number of its bytes.
     pub fn backlog(&self) -> (u64, u64) {
         let log = lock(&self.log);
         let len = (log.end - log.start).min(log.backlog);
         (log.end - len, len)
     }
 
-    /// Whether a reader can go on at `offset`.
+    /// Whether a replica that has everything up to `offset` can go on from there.
     pub fn reaches(&self, offset: u64) -> bool {
         let (start, len) = self.backlog();
         self.is_active() && (start..=start + len).contains(&offset)
@@ -188,8 +203,8 @@ impl Journal {
         self.selected.load(Relaxed)
     }
 
-    /// The database that is selected at the end, if a writer need not select it again. The caller holds the store's write
-    /// lock.
+    /// The database that is selected at the end, if a writer need not select it again. The caller holds the store's
+    /// write lock.
     pub fn selected_for_writer(&self) -> Option<usize> {
         let announced = !self.announce.load(Relaxed);
         announced.then(|| self.selected())
@@ -202,13 +217,14 @@ impl Journal {
         self.announce.store(false, Relaxed);
     }
 
-    /// Makes the next writer select its database, even if it is selected already: for a reader that begins here and may
-    /// not know. The caller holds the store's write lock.
+    /// Makes the next writer add a SELECT, even if its database is selected already, because a reader that begins here
+    /// may not know that. The caller holds the store's write lock.
     pub fn announce_selected(&self) {
         self.announce.store(true, Relaxed);
     }
 
-    /// Registers a reader that goes on at `position`. From now on what it needs is kept.
+    /// Registers the reader of the replica with this client ID, which goes on at `position`. From now on the journal
+    /// keeps what this reader needs.
     pub fn add_reader(&self, id: u64, position: u64, limit: Limit) {
         let reader = LogReader {
             position,
@@ -218,6 +234,7 @@ impl Journal {
         lock(&self.log).readers.insert(id, reader);
     }
 
+    /// Removes a reader. What only it needed is freed.
     pub fn remove_reader(&self, id: u64) {
         let mut log = lock(&self.log);
         log.readers.remove(&id);
@@ -225,23 +242,23 @@ impl Journal {
         self.grown.notify_all();
     }
 
-    /// Whether a reader has fallen back too far.
+    /// Whether there is no such reader, because it has fallen back too far.
     pub fn is_lost(&self, id: u64) -> bool {
         !lock(&self.log).readers.contains_key(&id)
     }
 
-    /// How many bytes each reader has yet to read.
+    /// How many bytes a reader has yet to read; 0 if there is no such reader.
     pub fn pending(&self, id: u64) -> u64 {
         let log = lock(&self.log);
         log.readers.get(&id).map_or(0, |r| log.end - r.position)
     }
 
-    /// Bytes held in memory.
+    /// Bytes of memory that the blocks take.
     pub fn memory(&self) -> usize {
         lock(&self.log).blocks.iter().map(Vec::capacity).sum()
     }
 
-    /// Waits until there is something after the reader's position, for `time` at most; tells whether there is.
+    /// Waits until there is something after the reader's position, for `time` at most. Returns whether there is.
     ///
     /// # Errors
     ///
@@ -259,8 +276,8 @@ impl Journal {
         Ok(position < log.end)
     }
 
-    /// Puts up to `most` bytes of what comes after the reader's position into `into`. The position moves on when
-    /// [`Journal::advance`] says that they have arrived.
+    /// Fills `into` with up to `most` bytes from the reader's position on. The position does not change before
+    /// [`Journal::advance`].
     ///
     /// # Errors
     ///
@@ -273,7 +290,7 @@ impl Journal {
         Ok(())
     }
 
-    /// A reader has passed on `bytes` more.
+    /// Moves a reader's position on by `bytes`, which were sent.
     pub fn advance(&self, id: u64, bytes: usize) {
         let mut log = lock(&self.log);
         if let Some(reader) = log.readers.get_mut(&id) {
@@ -300,7 +317,7 @@ impl LogState {
         }
     }
 
-    /// Drops readers that are too far behind, and then the blocks that nobody needs.
+    /// Removes the readers that are too far behind, and then the blocks that neither a reader nor the backlog needs.
     fn trim(&mut self) {
         let (end, backlog) = (self.end, self.backlog);
         self.readers.retain(|_, reader| {
@@ -314,7 +331,7 @@ impl LogState {
             let too_late = reader
                 .late_since
                 .is_some_and(|since| since.elapsed() >= Duration::from_secs(limit.soft_seconds));
-            // What the backlog holds anyway costs nothing.
+            // A reader within the backlog costs no memory.
             behind <= backlog || !(too_late || limit.hard > 0 && behind > limit.hard)
         });
         let needed = self.readers.values().map(|r| r.position).min();
@@ -373,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn who_falls_back_too_far_is_lost() {
+    fn a_reader_that_falls_back_too_far_is_lost() {
         let journal = Journal::default();
         journal.begin(0, 0, 1000);
         let limit = Limit {

@@ -1,67 +1,73 @@
 //! The locks of the server, and the one order in which a thread may take them.
 //!
-//! Two threads that take the same two locks in different orders can wait for each other forever. So every kind of lock has
-//! a [`Rank`], and a thread that holds a lock takes only locks of a higher rank. Every mutex of the server is a [`Lock`],
-//! and the lock of the store is a [`ReadWriteLock`]: both are made with their rank, and there is no other way to make one.
+//! Two threads that take the same two locks in different orders can wait for each other forever. So every kind of lock
+//! has a [`Rank`], and a thread that holds a lock takes only locks of a higher rank. Every mutex of the server is a
+//! [`Lock`], and the lock of the store is a [`ReadWriteLock`]. Neither can be made without a rank.
 //!
-//! Debug builds check the order. Each thread keeps a list of the ranks that it holds; a thread that takes a lock out of
-//! order panics at once and names both ranks, whether or not another thread is in its way. Release builds keep no list
-//! and no rank: there a [`Lock`] is a `Mutex` and nothing else.
+//! Debug builds check the order. Each thread keeps a list of the ranks that it holds. A thread that takes a lock out of
+//! order panics at once and names both ranks, even if no other thread is waiting. Release builds keep no list and no
+//! rank: there a [`Lock`] is a `Mutex` and nothing else.
 //!
 //! # The order
 //!
-//! A lock may be taken by a thread that holds any lock above it. The last column says where that really happens.
+//! A thread may take a lock while it holds any lock above it in this table. The last column lists the locks that a
+//! thread may hold at that moment in today's code.
 //!
-//! | Rank           | What it protects                                          | Taken while these are held |
-//! |----------------|-----------------------------------------------------------|----------------------------|
-//! | `Store`        | all data; the role of the server changes under it         | nothing: it is the first   |
-//! | `Blocking`     | the queues of clients that wait for keys                  | `Store`: to register and to serve |
-//! | `Watches`      | the keys that clients watch                               | `Store`: a watched key was modified |
-//! | `AckWaiters`   | the clients that wait for acknowledgements of replicas    | `Store`: the role changes  |
-//! | `LastSeen`     | when there was last a replica                             | nothing                    |
-//! | `Replicas`     | the list of replicas                                      | `Store`; `AckWaiters`: to count who has acknowledged; `LastSeen` |
-//! | `Shutdown`     | the shutdown that waits for replicas, and its clients       | `Store`: writes must be paused at a known offset |
-//! | `Failover`     | how far a handing over is                                 | `Store`                    |
-//! | `CopyRounds`   | the round of copies that replicas can join                | nothing                    |
-//! | `CopyRound`    | the replicas that share one copy                          | `Store`: the copy is taken; `CopyRounds` |
-//! | `Sending`      | the order of the bytes to a replica: its feeder holds it while it writes to the replica | nothing |
-//! | `Settings`     | the settings in force                                     | `Store`: to look at them, and to follow another primary; `CopyRound`; `Sending`: the feeder looks at `repl-timeout` |
-//! | `History`      | the names of the history of the data                      | `Store`: it changes under the write lock; `CopyRound` |
-//! | `WritePause`   | why writes are paused                                     | `Store`; `Shutdown`        |
-//! | `Link`         | the connection to the primary, and its status             | `Store`; `History`: the replica goes on under a known name |
-//! | `Clients`      | the connected clients                                     | `Store`: CLIENT LIST and others in a transaction |
-//! | `ClientWaiter` | the waiter of one client                                  | `Store`                    |
-//! | `Waiter`       | how far one wait is; its service runs under this lock     | `Store` and `Blocking`: to serve; `AckWaiters`; `Shutdown`; `ClientWaiter` |
-//! | `ClientName`   | the name of one client                                    | `Store`, as `Clients`      |
-//! | `ClientLibrary` | the library that one client uses                         | `Store`, as `Clients`      |
-//! | `ReplicaIp`    | the address that a replica has announced                  | `Store`: INFO and ROLE, failover |
-//! | `ReplicaReady` | whether a replica has its copy of the data                | nothing                    |
-//! | `Journal`      | what has changed, and how far its readers are             | `Store`: writers append; `Settings`: `repl-backlog-size`; `CopyRound`; `History`; `Sending` |
-//! | `Errors`       | error replies by code                                     | `Store`; `Waiter`: a client was served with an error |
-//! | `Rates`        | the latest measured rates                                 | `Store`: INFO              |
-//! | `Process`      | what the system said about this process                   | `Store`: INFO              |
-//! | `Addresses`    | the addresses being listened on                           | `Store`: INFO              |
-//! | `Outbox`       | what is to be sent to one client                          | nothing                    |
-//! | `Stop`         | nothing: threads that wait for the server's end sleep on it | nothing                    |
-//! | `LogFile`      | the file of the server's log                              | nothing                    |
+//! | Rank            | What it protects                                         | Taken while these are held |
+//! |-----------------|----------------------------------------------------------|----------------------------|
+//! | `Store`         | all data; the server's role changes under it             | nothing: it is the first   |
+//! | `Blocking`      | the queues of clients that wait for keys                 | `Store`: to register and to serve |
+//! | `Watches`       | the keys that clients watch                              | `Store`: a watched key was modified |
+//! | `AckWaiters`    | the clients that wait for acknowledgements of replicas   | `Store`: the role changes  |
+//! | `LastSeen`      | when this server last had a replica                      | nothing                    |
+//! | `Replicas`      | the list of replicas                                     | `Store`; `AckWaiters`: to count who has acknowledged; `LastSeen` |
+//! | `Shutdown`      | the shutdown that waits for replicas, and its clients    | `Store`: writes are paused at a known offset |
+//! | `Failover`      | the phase of the failover                                | `Store`                    |
+//! | `CopyRounds`    | the round of copies that replicas can join               | nothing                    |
+//! | `CopyRound`     | the replicas that share one copy                         | `Store`: the copy is taken; `CopyRounds` |
+//! | `Sending`       | the order of the bytes to a replica                      | nothing                    |
+//! | `Settings`      | the settings in force                                    | `Store`; `CopyRound`; `Sending`: the feeder reads `repl-timeout` |
+//! | `History`       | the replids of the history of the data                   | `Store`: it changes under the write lock; `CopyRound` |
+//! | `WritePause`    | why writes are paused                                    | `Store`; `Shutdown`        |
+//! | `Link`          | the connection to the primary, and its status            | `Store`; `History`: the replica resumes under a known replid |
+//! | `Clients`       | the list of connected clients                            | `Store`: CLIENT LIST in a transaction |
+//! | `ClientWaiter`  | the wait of one client                                   | `Store`                    |
+//! | `Waiter`        | the progress of one wait; its service runs under it      | `Store` and `Blocking`: to serve; `AckWaiters`; `Shutdown`; `ClientWaiter` |
+//! | `ClientName`    | the name of one client                                   | `Store`, as `Clients`      |
+//! | `ClientLibrary` | the name and version of one client's library             | `Store`, as `Clients`      |
+//! | `ReplicaIp`     | the address that a replica has announced                 | `Store`: INFO, ROLE, FAILOVER |
+//! | `ReplicaReady`  | whether a replica has its copy of the data               | nothing                    |
+//! | `Journal`       | what has changed, and the positions of its readers       | `Store`: writers append; `Settings`: `repl-backlog-size`; `CopyRound`; `History`; `Sending` |
+//! | `Errors`        | the numbers of error replies by code                     | `Store`; `Waiter`: a client was served with an error |
+//! | `Rates`         | the latest measured rates                                | `Store`: INFO              |
+//! | `Process`       | what the system last said about this process             | `Store`: INFO              |
+//! | `Addresses`     | the addresses that the server listens on                 | `Store`: INFO              |
+//! | `Outbox`        | what is to be sent to one client                         | nothing                    |
+//! | `Stop`          | nothing: threads sleep on it until the server must stop  | nothing                    |
+//! | `LogFile`       | the file of the server's log                             | nothing                    |
 //!
-//! A thread never holds two locks of the same rank, for instance those of two clients: the check forbids it, too. (So a
-//! thread cannot hold locks of two servers in one process either, but for different ranks in this order.)
+//! A thread never holds two locks of the same rank, for instance those of two clients: the check forbids it, too. (A
+//! thread that uses two servers of one process follows the same order across both.)
 //!
 //! # Waiting
 //!
 //! * A thread that sleeps on a condition variable holds only the lock that belongs to it. [`Guard::wait_timeout`] and
 //!   [`Guard::wait_timeout_while`] check that.
-//! * Nothing that can wait for a peer or a disk happens under the lock of the store. What does such a thing says so
-//!   with [`may_wait`], which checks it: the log, the drainers of outboxes, the feeders of replicas.
+//! * Nothing that can wait for a peer or a disk happens under the lock of the store. The code that does such a thing
+//!   calls [`may_wait`], which checks that: the server's log, the drainers of outboxes, the client's thread while it
+//!   waits to send, the feeders of replicas.
 //!
-//! Two exceptions are wanted: DEBUG SLEEP stops the whole server for a while, and CONFIG REWRITE in a transaction writes
-//! its file while the transaction is under way.
+//! Two exceptions are intended: DEBUG SLEEP holds the store's lock, which stops the whole server for a while, and CONFIG
+//! REWRITE in a transaction writes its file under the transaction's lock.
 //!
 //! # Panics
 //!
 //! A thread that panics while it holds a lock *poisons* it. The guards here ignore that: see the notes in
 //! [the module above](super).
+//!
+//! # Invariants
+//!
+//! * The order of the variants of [`Rank`] is the order of the table.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{
@@ -107,11 +113,13 @@ pub enum Rank {
 
 /// A mutex with a rank.
 pub struct Lock<T> {
+    /// The rank, in debug builds.
     place: RankedLock,
     mutex: Mutex<T>,
 }
 
 impl<T> Lock<T> {
+    /// A lock of this rank, free.
     pub fn new(rank: Rank, value: T) -> Lock<T> {
         Lock {
             place: RankedLock::new(rank),
@@ -119,7 +127,8 @@ impl<T> Lock<T> {
         }
     }
 
-    /// Takes the lock if no thread holds it. The order holds here, too: the thread may wait for another lock afterwards.
+    /// Takes the lock if no thread holds it. This, too, must follow the order, because the thread may then wait for
+    /// other locks.
     pub fn try_lock(&self) -> Option<Guard<'_, T>> {
         let held = self.place.enter();
         let guard = match self.mutex.try_lock() {
@@ -131,7 +140,7 @@ impl<T> Lock<T> {
     }
 }
 
-/// Takes a small lock. That a thread panicked while it held the lock does not spoil what the lock protects.
+/// Takes a lock, and waits until it is free. Ignores that a thread has panicked under it.
 #[inline]
 pub fn lock<T>(lock: &Lock<T>) -> Guard<'_, T> {
     let held = lock.place.enter();
@@ -139,7 +148,7 @@ pub fn lock<T>(lock: &Lock<T>) -> Guard<'_, T> {
     Guard { guard, held }
 }
 
-/// A [`Lock`] that is held.
+/// A [`Lock`] that is held. Dropping it releases the lock.
 pub struct Guard<'a, T> {
     guard: MutexGuard<'a, T>,
     held: HeldRank,
@@ -155,7 +164,8 @@ impl<T> Guard<'_, T> {
         Guard { guard, held }
     }
 
-    /// The same, as long as `condition` holds.
+    /// Sleeps in the same way while `condition` holds, for `time` at most. The condition is checked before the first
+    /// sleep and after each notification.
     pub fn wait_timeout_while(
         self,
         condvar: &Condvar,
@@ -193,6 +203,7 @@ pub struct ReadWriteLock<T> {
 }
 
 impl<T> ReadWriteLock<T> {
+    /// A lock of this rank, free.
     pub fn new(rank: Rank, value: T) -> ReadWriteLock<T> {
         ReadWriteLock {
             place: RankedLock::new(rank),
@@ -200,6 +211,7 @@ impl<T> ReadWriteLock<T> {
         }
     }
 
+    /// Takes the lock for reading. Other readers may hold it at the same time.
     #[inline]
     pub fn read(&self) -> ReadGuard<'_, T> {
         let held = self.place.enter();
@@ -207,6 +219,7 @@ impl<T> ReadWriteLock<T> {
         ReadGuard { guard, _held: held }
     }
 
+    /// Takes the lock for writing. No other thread holds it then.
     #[inline]
     pub fn write(&self) -> WriteGuard<'_, T> {
         let held = self.place.enter();
@@ -267,15 +280,16 @@ mod check {
         static HELD: RefCell<Vec<Rank>> = const { RefCell::new(vec![]) };
     }
 
-    /// The place of a lock in the order.
+    /// The rank of a lock.
     pub struct RankedLock(Rank);
 
     impl RankedLock {
+        /// A lock of this rank.
         pub fn new(rank: Rank) -> RankedLock {
             RankedLock(rank)
         }
 
-        /// Notes that this thread takes the lock. Panics if it holds a lock that comes later.
+        /// Notes that this thread takes the lock. Panics if the thread holds a lock of the same or a higher rank.
         pub fn enter(&self) -> HeldRank {
             let last = HELD.with_borrow(|held| held.iter().max().copied());
             if let Some(last) = last
@@ -289,11 +303,11 @@ mod check {
         }
     }
 
-    /// Lasts as long as the thread holds the lock.
+    /// Exists as long as the thread holds the lock.
     pub struct HeldRank(Rank);
 
     impl HeldRank {
-        /// Panics if the thread holds another lock, too.
+        /// Panics if the thread holds another lock.
         pub fn check_alone(&self) {
             let other = HELD.with_borrow(|held| held.iter().find(|rank| **rank != self.0).copied());
             if let Some(other) = other
@@ -317,8 +331,8 @@ mod check {
         }
     }
 
-    /// Says that this thread is about to do `what`, which can wait for a peer or a disk. Panics if it holds the lock of
-    /// the store.
+    /// Announces that this thread is about to do `what`, which can wait for a peer or a disk. Panics if the thread holds
+    /// the lock of the store.
     pub fn may_wait(what: &str) {
         let holds_store = HELD.with_borrow(|held| held.contains(&Rank::Store));
         if holds_store && !thread::panicking() {
@@ -327,7 +341,7 @@ mod check {
     }
 }
 
-/// Release builds check nothing.
+/// Release builds check nothing: the same names, without work.
 #[cfg(not(debug_assertions))]
 mod check {
     use super::Rank;

@@ -1,4 +1,11 @@
 //! The server's log, in the format of Redis's: `pid:role date * text`.
+//!
+//! The role is always `M`, on a replica too; Redis writes `S` there. The mark after the date is the level: `.` debug,
+//! `-` verbose, `*` notice, `#` warning.
+//!
+//! # Invariants
+//!
+//! * A line is written without the store's lock, because the file or the pipe may block.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -8,14 +15,16 @@ use super::config::{Config, LogLevel, LogTo};
 use super::lock::{Lock, Rank, lock, may_wait};
 use crate::util::clock;
 
-/// Where log lines go, and which of them.
+/// The server's log.
 pub struct Log {
-    /// When an HTTP request was last warned of: Unix time in seconds.
+    /// When the last warning about an HTTP request was written: Unix time in seconds.
     http_warning: AtomicU64,
+    /// Lines below this [`LogLevel`] are not written.
     level: AtomicU8,
     sink: Sink,
 }
 
+/// Where the lines go.
 enum Sink {
     Nowhere,
     Stdout,
@@ -23,7 +32,11 @@ enum Sink {
 }
 
 impl Log {
-    /// Opens the log that the settings name. Fails if its file cannot be written.
+    /// Opens the log that the settings name.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be opened for writing.
     pub fn open(config: &Config) -> std::io::Result<Log> {
         let sink = match config.log_to {
             LogTo::Nowhere => Sink::Nowhere,
@@ -43,12 +56,13 @@ impl Log {
         })
     }
 
+    /// Changes the level below which lines are not written.
     pub fn set_level(&self, level: LogLevel) {
         self.level.store(level as u8, Relaxed);
     }
 
-    /// Writes a line if its level is high enough. It may wait for a disk or a pipe, so the caller does not hold the store's
-    /// lock. A line that cannot be written is lost.
+    /// Writes a line if its level is high enough. This may wait for a disk or a pipe, so the caller does not hold the
+    /// store's lock. A line that cannot be written is lost.
     pub fn write(&self, level: LogLevel, text: &str) {
         if (level as u8) < self.level.load(Relaxed) {
             return;
@@ -64,7 +78,7 @@ impl Log {
         }
     }
 
-    /// Warns of an HTTP request, at most once per minute, so that an attacker cannot fill the disk.
+    /// Writes a warning about an HTTP request, at most once per minute, so that an attacker cannot fill the disk.
     pub fn warn_of_http(&self, text: &str) {
         let now = clock::since_epoch().as_secs();
         let last = self.http_warning.swap(now, Relaxed);
@@ -75,14 +89,17 @@ impl Log {
         }
     }
 
+    /// Writes a line of level verbose.
     pub fn verbose(&self, text: &str) {
         self.write(LogLevel::Verbose, text);
     }
 
+    /// Writes a line of level notice.
     pub fn notice(&self, text: &str) {
         self.write(LogLevel::Notice, text);
     }
 
+    /// Writes a line of level warning.
     pub fn warning(&self, text: &str) {
         self.write(LogLevel::Warning, text);
     }

@@ -1,32 +1,36 @@
 //! What the threads of a server share, and the rules for sharing it.
 //!
-//! A server is a value. Everything that its threads share hangs off one [`Shared`], behind an `Arc`. Nothing is global, so a
-//! process can hold many servers. The data is in `Shared::store`, under one read-write lock. Everything else has a small lock
-//! of its own or is atomic:
+//! A server is a value. Everything that its threads share hangs off one [`Shared`], behind an `Arc`, so a process can
+//! hold many servers. The data is in `Shared::store`, under one read-write lock. Everything else is in the [`State`],
+//! and each part of it is atomic or has a small lock of its own. The files, each built on those before it:
 //!
-//! * [`config`], the values of the settings: a snapshot that is replaced as a whole; [`settings`], the table of them, built on
-//!   everything else here;
-//! * [`clients`], the connected clients; [`session`], the state of a client that only its own thread uses; [`outbox`],
-//!   everything that is sent to a client;
-//! * [`blocking`], the clients that wait for a key; [`watch`], the clients that watch a key;
-//! * [`propagation`], what a command adds to the log; [`journal`], the log of changes; [`replication`], the replicas that
-//!   read it, and the primary that this server follows;
-//! * [`copies`], how replicas share a copy of all data;
-//! * [`failover`], how a primary hands over; [`shutdown`], how a server ends; [`pause`], how writes wait for both;
-//! * [`stats`], the figures of INFO; [`log`], the server's log.
+//! * [`mod@lock`], the locks and their order;
+//! * [`config`], the values of the settings: a snapshot that is replaced as a whole; [`log`], the server's log;
+//!   [`stats`], the figures of INFO;
+//! * [`propagation`], what a command adds to the journal; [`journal`], everything that has changed;
+//! * [`outbox`], everything that is sent to a client; [`watch`], the clients that watch a key; [`blocking`], the clients
+//!   that wait for a key; [`clients`], the connected clients;
+//! * [`replication`], the replicas that read the journal, and the primary that this server follows; [`copies`], how
+//!   replicas share a copy of all data;
+//! * [`session`], the state of a client that only its own thread uses;
+//! * [`pause`], how writes wait for a failover and a shutdown; [`failover`], how a primary hands over; [`shutdown`], how
+//!   a server ends.
+//!
+//! This file joins them in the [`State`]. Above it are the files that need the whole state: `roles.rs`, how a server
+//! becomes a replica or a primary; `shutdown_steps.rs`; and [`settings`], the table of the settings.
 //!
 //! # Lock order
 //!
-//! Every lock has a rank, and a thread takes locks in the order of their ranks. [`mod@lock`] has the table of all locks, and
-//! debug builds check the order.
+//! Every lock has a rank, and a thread takes locks in the order of their ranks. [`mod@lock`] has the table of all locks,
+//! and debug builds check the order.
 //!
 //! # Panics
 //!
-//! A panic under the store's lock is a bug in one command. It ends that client's thread and connection. The standard library
-//! *poisons* the lock, so that other threads notice the panic. This server ignores the poison and goes on, so that a bug
-//! costs one client its connection and not all of them; the history of the log is abandoned, so that replicas copy all data
-//! anew (see [`mod@crate::write`]). [`Shared::read`] and [`Shared::write`] decide this for the store, [`lock()`] for all
-//! small locks.
+//! A panic under the store's lock is a bug in one command. It ends that client's thread and connection. The standard
+//! library *poisons* the lock, so that other threads notice the panic. This server ignores the poison and goes on, so
+//! that a bug costs one client its connection and not all of them. The change may be half made and is not in the
+//! journal, so a new history begins, and replicas copy all data anew (see [`mod@crate::write`]). [`Shared::read`] and
+//! [`Shared::write`] ignore the poison of the store's lock, [`lock()`] that of all others.
 
 pub mod blocking;
 pub mod clients;
@@ -41,9 +45,11 @@ pub mod outbox;
 pub mod pause;
 pub mod propagation;
 pub mod replication;
+mod roles;
 pub mod session;
 pub mod settings;
 pub mod shutdown;
+mod shutdown_steps;
 pub mod stats;
 pub mod watch;
 
@@ -53,12 +59,12 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar};
 use std::time::{Duration, Instant};
 
-use crate::resp::{Error, push_request};
+use crate::resp::{Reply, push_request};
 use crate::store::Store;
 use crate::sys;
 use crate::util::clock;
 use crate::util::random::Random;
-use blocking::{Blocking, Outcome, Waiter};
+use blocking::{Acks, Blocking, Waiter};
 use clients::Clients;
 use config::{Config, Settings};
 use copies::Rounds;
@@ -76,6 +82,7 @@ use watch::Watches;
 
 /// Everything that the threads of one server share: the data under its lock, and the [`State`].
 pub struct Shared {
+    /// The data.
     store: ReadWriteLock<Store>,
     state: State,
 }
@@ -91,39 +98,58 @@ impl Deref for Shared {
 /// What the threads of one server share besides the data. Command handlers get this and not [`Shared`], so they cannot
 /// take the store's lock.
 pub struct State {
+    /// The settings in force.
     pub settings: Settings,
+    /// The connected clients.
     pub clients: Clients,
+    /// The clients that wait for a key.
     pub blocking: Blocking,
+    /// The keys that clients watch.
     pub watches: Watches,
+    /// The figures of INFO.
     pub stats: Stats,
+    /// The server's log.
     pub log: Log,
+    /// A source of random numbers.
     pub random: Random,
+    /// Whether the server must stop.
     pub stop: Stop,
-    /// Forty digits that no other run of a server has.
+    /// Forty hexadecimal digits that no other run of a server has.
     pub run_id: String,
-    /// The log of changes, the names of its history, the replicas that read it, and the link to our primary.
+    /// Everything that has changed, for replicas.
     pub journal: Journal,
+    /// The replids of the journal's history.
     pub history: Lock<History>,
+    /// The replicas of this server.
     pub replicas: Replicas,
+    /// The copies of all data that replicas share.
     pub copies: Rounds,
+    /// The role of this server, and the link to its primary if it is a replica.
     pub link: Link,
+    /// The failover that is under way, if there is one.
     pub failover: Failover,
+    /// The shutdown that waits for replicas, if there is one.
     pub shutdown: Shutdown,
-    /// Whether writes have to wait.
+    /// Whether writes are paused.
     pub write_pause: WritePause,
     /// The turns of client threads on each core.
     pub cores: Cores,
+    /// When the server started.
     pub started: Instant,
-    /// The addresses being listened on; set once when the server starts.
+    /// The addresses that the server listens on; set once when it starts.
     pub addresses: Lock<Vec<SocketAddr>>,
-    /// When the data was last in step with what is on disk: here, when the server started.
+    /// When the server started, in Unix seconds. INFO shows it as the last save, because this server never saves.
     pub last_save: AtomicI64,
     /// Whether the cron deletes expired keys (DEBUG SET-ACTIVE-EXPIRE).
     pub active_expire: AtomicBool,
 }
 
 impl Shared {
-    /// What a server with these settings shares. `commands` are the names of all commands, by number.
+    /// What the threads of a server with these settings share. `commands` are the names of all commands, by number.
+    ///
+    /// # Errors
+    ///
+    /// If the log's file cannot be opened.
     pub fn new(
         config: Config,
         commands: impl Iterator<Item = &'static str>,
@@ -162,29 +188,31 @@ impl Shared {
         Ok(Arc::new(Shared { store, state }))
     }
 
-    /// The store, for reading. See the module's notes on panics.
+    /// Takes the store's lock for reading. Ignores poison, see the module's notes on panics.
     pub fn read(&self) -> ReadGuard<'_, Store> {
         self.store.read()
     }
 
-    /// The store, for writing.
+    /// Takes the store's lock for writing. Only [`WriteTxn`](crate::write::WriteTxn) changes keys under it; other
+    /// callers exclude writes while they look at the journal or change the role.
     pub fn write(&self) -> WriteGuard<'_, Store> {
         self.store.write()
     }
 
-    /// Lets a client wait until `wanted` replicas have acknowledged `offset`. The caller holds no lock, so the server may
-    /// have become a replica in the meantime.
-    pub fn wait_for_acks(&self, waiter: &Arc<Waiter>, offset: u64, wanted: usize) {
-        self.ask_for_acks(offset);
-        self.replicas.register(waiter, offset, wanted);
+    /// Lets a client wait for acknowledgements, for which the replicas are asked. The caller holds no lock, so the
+    /// server may have become a replica in the meantime; then all waits end with an error.
+    pub fn wait_for_acks(&self, waiter: &Arc<Waiter>, acks: Acks) {
+        self.ask_for_acks(acks.offset);
+        self.replicas.register(waiter, acks);
         if self.link.is_replica() {
             self.free_waiters();
         }
     }
 
-    /// Asks the replicas how far they are; once for all clients that wait for the same offset.
+    /// Sends REPLCONF GETACK to the replicas, unless a GETACK was sent after `offset` already: clients that wait for the
+    /// same offset share one.
     fn ask_for_acks(&self, offset: u64) {
-        // Under the lock this server cannot become a replica, whose log is its primary's.
+        // Under the lock this server cannot become a replica, to whose journal only its primary may add.
         let store = self.read();
         let asks = self.journal.is_active() && !self.link.is_replica();
         if !asks || !self.replicas.must_ask(offset) {
@@ -196,77 +224,38 @@ impl Shared {
         let end = self.journal.append_quietly(&question);
         self.replicas.asked(end);
         drop(store);
-        // At once, and not by way of the feeders: a client waits.
+        // Sent at once by this thread, because a client waits. The feeders send what the sockets do not take.
         self.replicas.send_now(&self.journal, sys::send_now);
         self.journal.wake_readers();
     }
 }
 
 impl State {
-    /// Follows a primary from now on, or another one. Ends all waits, because what the clients wait for may never come. The
-    /// caller holds the store's write lock.
-    pub fn become_replica(&self, primary: Option<(String, u16)>) {
-        self.follow(primary);
-        self.link.change(true);
-        self.free_waiters();
-    }
-
-    /// Removes a waiter whose wait has ended from everything that could serve it.
+    /// Removes a waiter whose wait has ended from all queues.
     pub fn forget_waiter(&self, waiter: &Arc<Waiter>) {
         self.blocking.unregister(waiter);
-        if waiter.waits_for_acks {
+        if waiter.acks.is_some() {
             self.replicas.unregister(waiter);
         }
     }
 
-    fn free_waiters(&self) {
-        let freed = Outcome::Failed(Error::text(
-            "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
-        ));
-        self.blocking.end_all(&freed);
-        self.replicas.unblock_all(&freed);
+    /// Writes the reply for a wait whose time is up. For WAIT that is no error: the reply says how many replicas have
+    /// acknowledged by now.
+    pub fn reply_timeout(&self, waiter: &Waiter, reply: &mut Reply) {
+        match waiter.acks {
+            Some(acks) => reply.int(self.replicas.count_acked(acks.offset) as i64),
+            None => reply.null_array(),
+        }
     }
 
-    /// Stops following a primary. A new history begins, with the same past. The caller holds the store's write lock, or no
-    /// write can be under way since this was a replica.
-    pub fn become_primary(&self) {
-        self.follow(None);
-        self.link.change(false);
-        let next = self.journal.end() + 1;
-        lock(&self.history).branch(self.random.hex40(), next);
-        // The stream of the new history names its database anew; and replicas learn of its name.
-        self.journal.announce_selected();
-        self.replicas.disconnect();
-    }
-
-    /// Whether part of the log was not yet sent to a replica that is online.
+    /// Whether part of the journal was not yet sent to a replica that is online.
     pub fn replicas_are_behind(&self) -> bool {
         let replicas = self.replicas.all();
         let mut online = replicas.iter().filter(|r| r.is_online());
         online.any(|r| self.journal.pending(r.client.id) > 0)
     }
 
-    /// Begins a history that no replica knows, because the log does not contain all changes to the data. Replicas, and
-    /// this server if it is one, copy all data anew. The caller holds the store's write lock.
-    pub fn abandon_history(&self) {
-        *lock(&self.history) = History::new(self.random.hex40());
-        if self.journal.is_active() {
-            let backlog = self.settings.current().repl_backlog_size as u64;
-            let (end, selected) = (self.journal.end(), self.journal.selected());
-            self.journal.begin(end, selected, backlog);
-        }
-        self.replicas.disconnect();
-    }
-
-    fn follow(&self, primary: Option<(String, u16)>) {
-        let changed = self.settings.update(|config| {
-            config.replicaof = primary;
-            Ok::<(), ()>(())
-        });
-        drop(changed);
-    }
-
-    /// The port being listened on, 0 before that.
+    /// The port that the server listens on; 0 before it listens.
     pub fn port(&self) -> u16 {
         lock(&self.addresses).first().map_or(0, SocketAddr::port)
     }
@@ -274,8 +263,11 @@ impl State {
 
 /// Shutdown flag. Any thread may set it; every loop checks it.
 pub struct Stop {
+    /// The flag.
     requested: AtomicBool,
+    /// Protects nothing; `wake` needs it.
     lock: Lock<()>,
+    /// Notified when the flag is set.
     wake: Condvar,
 }
 
@@ -290,7 +282,7 @@ impl Default for Stop {
 }
 
 impl Stop {
-    /// Requests that the server stop, and wakes the threads that wait for that.
+    /// Sets the flag, and wakes the threads in [`Stop::wait`].
     pub fn request(&self) {
         let _guard = lock(&self.lock);
         self.requested.store(true, Relaxed);

@@ -1,26 +1,27 @@
 //! A client's output: everything that is sent to the client, in one order.
 //!
-//! Several threads send to a client: its own thread sends replies, a writer sends the reply of a wait that it served, and a
-//! publisher will send messages (there is no Pub/Sub yet). They all send through the client's [`Outbox`], which has one
-//! lock and one queue. So two messages never mix.
+//! Several threads send to a client: its own thread sends replies, and a writer sends the reply of a wait that it
+//! served. (Pub/Sub messages, which this server does not have yet, will be sent in the same way.) All of them send
+//! through the client's [`Outbox`], which has one lock and one queue. So two messages never mix.
 //!
 //! ```text
 //!   client's thread   send(replies) ──┐                 ┌──► socket, at once, if nothing is queued
-//!   a writer          push(reply)  ───┼──► lock, order ─┤
-//!   a publisher       push(message) ──┘                 └──► queue ──► drained by the client's thread while it
+//!   a writer          push(reply)  ───┴──► lock, order ─┤
+//!                                                       └──► queue ──► drained by the client's thread while it
 //!                                                                      sends, or by a thread made for that
 //! ```
 //!
-//! [`Outbox::push`] never waits: bytes that the socket does not take at once are queued, and a thread that is started for
-//! this purpose writes until the queue is empty. The client's own thread does wait, so that a client that does not read its
-//! replies gets no more of them; while the thread waits, it drains the queue itself.
+//! [`Outbox::push`] never waits: bytes that the socket does not take at once are queued, and a new thread, the
+//! *drainer*, writes until the queue is empty. The client's own thread does wait, so a client that does not read its
+//! replies gets no more of them. While that thread waits, it drains the queue itself.
 //!
 //! # Invariants
 //!
 //! * Bytes are written to the socket only under the queue's lock, and only if they are the oldest.
-//! * A queue that is not empty has a drainer, unless the connection is closed.
-//! * A push that makes the queue longer than the push's limit closes the connection, so a client that does not read costs
-//!   bounded memory. (The one reply of a served wait is pushed without a limit.)
+//! * A queue that is not empty is drained by the client's thread or by a drainer, unless the connection is closed.
+//! * A push that makes the queue longer than the push's limit closes the connection, so a client that does not read
+//!   costs bounded memory. (The reply of a served wait is pushed without a limit: it has at most [`UNCOUNTED_OUTPUT`]
+//!   bytes.)
 
 use std::collections::VecDeque;
 use std::io;
@@ -34,12 +35,12 @@ use super::config::Limit;
 use super::lock::{Lock, Rank, lock, may_wait};
 use crate::sys;
 
-/// The time since when a queue has been longer than its soft limit.
+/// When a queue grew longer than its soft limit; `None` if it is not longer.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Patience(Option<Instant>);
 
 impl Limit {
-    /// Whether `bytes` queued bytes are too many. `patience` keeps state between calls for the same queue.
+    /// Whether `bytes` queued bytes are too many. Calls for the same queue share one `patience`.
     pub fn is_exceeded(&self, bytes: u64, patience: &mut Patience) -> bool {
         if self.soft > 0 && bytes > self.soft {
             let since = *patience.0.get_or_insert_with(Instant::now);
@@ -53,31 +54,40 @@ impl Limit {
     }
 }
 
+/// Output that does not count for `client-output-buffer-limit normal`, in bytes: Redis does not count what fits into a
+/// client's first buffer.
+pub const UNCOUNTED_OUTPUT: usize = 16 * 1024;
+
 /// The output of one client.
 pub struct Outbox {
+    /// The connection.
     stream: Arc<TcpStream>,
     queue: Lock<OutputQueue>,
-    /// Bytes that are queued. A copy that can be read without the lock.
+    /// Bytes that are queued: a copy of [`OutputQueue::len`] that can be read without the lock.
     pending: AtomicUsize,
 }
 
+/// The queue of an [`Outbox`].
 #[derive(Default)]
 struct OutputQueue {
     /// Bytes that are not sent yet, oldest first.
     chunks: VecDeque<Vec<u8>>,
-    /// How much of the first chunk has been sent.
+    /// How many bytes of the first chunk have been sent.
     sent_of_first: usize,
-    /// All bytes that were ever queued, and how many of them were sent.
+    /// All bytes that were ever queued.
     queued: u64,
+    /// How many of them were sent.
     sent: u64,
-    /// A thread drains the queue.
+    /// A drainer runs.
     has_drainer: bool,
+    /// For the soft limit of pushes.
     patience: Patience,
+    /// The connection is closed; nothing is queued any more.
     closed: bool,
 }
 
 impl Outbox {
-    /// For the client at the other end of `stream`.
+    /// The output of the client at the other end of `stream`.
     pub fn new(stream: Arc<TcpStream>) -> Outbox {
         Outbox {
             stream,
@@ -86,13 +96,18 @@ impl Outbox {
         }
     }
 
-    /// Bytes that are queued.
+    /// Whether the connection is open at both ends. Checks the socket without waiting: one system call.
+    pub fn is_connected(&self) -> bool {
+        !sys::has_hung_up(&self.stream)
+    }
+
+    /// Bytes that are queued. Costs no lock.
     pub fn pending(&self) -> usize {
         self.pending.load(Relaxed)
     }
 
-    /// Sends replies of the client's own thread. Sends as much as the socket takes at once and queues the rest. Returns the
-    /// mark that [`Outbox::drain`] must reach, or `None` if everything is sent. `bytes` is empty afterwards.
+    /// Sends replies of the client's own thread. Sends as much as the socket takes at once and queues the rest. Returns
+    /// the mark that [`Outbox::drain`] must reach, or `None` if everything is sent. `bytes` is empty afterwards.
     ///
     /// # Errors
     ///
@@ -129,8 +144,8 @@ impl Outbox {
         Ok(queue.sent >= mark)
     }
 
-    /// Sends bytes on behalf of another thread, and never waits. Bytes that the socket does not take are queued and drained
-    /// in the background. If more than `limit` is queued, the connection is closed.
+    /// Sends bytes on behalf of another thread, and never waits. Bytes that the socket does not take are queued and
+    /// drained by a drainer. If more than `limit` is queued, the connection is closed.
     pub fn push(self: &Arc<Self>, bytes: &[u8], limit: Limit) {
         let mut queue = lock(&self.queue);
         if queue.closed {
@@ -211,6 +226,7 @@ impl Outbox {
 }
 
 impl OutputQueue {
+    /// Bytes that are queued and not sent.
     fn len(&self) -> usize {
         (self.queued - self.sent) as usize
     }
@@ -226,19 +242,20 @@ impl OutputQueue {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use std::io::Read;
     use std::net::TcpListener;
 
-    fn pair() -> (Arc<Outbox>, TcpStream) {
+    /// The output of a connected client, and the peer's end of the connection.
+    pub fn pair() -> (Arc<Outbox>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (stream, _) = listener.accept().unwrap();
         (Arc::new(Outbox::new(Arc::new(stream))), peer)
     }
 
-    /// Sends as a client's thread does, and waits until all is sent.
+    /// Sends as a client's thread does, and waits until everything is sent.
     fn send(outbox: &Outbox, mut bytes: Vec<u8>) {
         if let Some(mark) = outbox.send(&mut bytes).unwrap() {
             while !outbox.drain(mark).unwrap() {

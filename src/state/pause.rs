@@ -1,15 +1,15 @@
 //! Pausing writes.
 //!
-//! A hand-over and a shutdown wait until replicas have everything. That can only happen if nothing is written in the
+//! A failover and a shutdown wait until replicas have everything. That can only happen if nothing is written in the
 //! meantime, so clients whose commands write must wait. Reads go on.
 //!
 //! ```text
 //!   client's thread                                  the thread that pauses
 //!   ───────────────                                  ──────────────────────
 //!   take the store's write lock
-//!   is there a pause? no: write, append to the log
+//!   is there a pause? no: write, append to the journal
 //!   release the lock ............................... take the store's write lock
-//!                                                    begin the pause; the log's end is final
+//!                                                    begin the pause; the journal's end is final
 //!   take the lock again                              release the lock
 //!   is there a pause? yes: release the lock, sleep
 //!                                                    end the pause
@@ -20,7 +20,7 @@
 //!
 //! * A pause begins under the store's write lock, and a writer checks for it under the same lock. So no write is made
 //!   after a pause has begun.
-//! * While writes are paused, nothing else that this server does is a write either: keys do not expire, and replicas
+//! * While writes are paused, the server itself writes nothing either: it does not delete expired keys, and its replicas
 //!   get no PING.
 //! * Each reason begins and ends by itself; writes go on when none is left.
 
@@ -35,15 +35,17 @@ use super::lock::{Lock, Rank, lock};
 pub enum Reason {
     /// FAILOVER: a replica is about to take over.
     HandOver,
-    /// SHUTDOWN or a signal: replicas get what they do not have yet.
+    /// SHUTDOWN or a signal: replicas receive what they do not have yet.
     Shutdown,
 }
 
 /// Whether writes are paused.
 pub struct WritePause {
+    /// Why writes are paused; empty if they are not.
     reasons: Lock<Vec<Reason>>,
-    /// There is a reason. Every command that writes reads this, so it is not behind the lock.
+    /// Whether there is a reason. Readable without the lock, because every command that writes reads it.
     active: AtomicBool,
+    /// Notified when no reason is left.
     ended: Condvar,
 }
 
@@ -58,6 +60,7 @@ impl Default for WritePause {
 }
 
 impl WritePause {
+    /// Whether writes are paused.
     #[inline]
     pub fn is_active(&self) -> bool {
         self.active.load(Relaxed)
@@ -72,7 +75,7 @@ impl WritePause {
         self.active.store(true, Relaxed);
     }
 
-    /// Removes a reason; without any, writes go on.
+    /// Removes a reason. If none is left, writes go on.
     pub fn end(&self, reason: Reason) {
         let mut reasons = lock(&self.reasons);
         reasons.retain(|other| *other != reason);
@@ -82,7 +85,7 @@ impl WritePause {
         }
     }
 
-    /// Sleeps until writes are not paused, for `time` at most. Returns whether they are not.
+    /// Sleeps while writes are paused, for `time` at most. Returns whether writes can go on.
     pub fn wait(&self, time: Duration) -> bool {
         let reasons = lock(&self.reasons);
         let is_paused = |reasons: &mut Vec<Reason>| !reasons.is_empty();

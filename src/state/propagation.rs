@@ -1,39 +1,41 @@
-//! What a command adds to the log of changes.
+//! What a command adds to the journal.
 //!
-//! Replicas run the log again, so a command must be logged in a form that gives the same result there. Most commands do so
-//! in the form in which they were sent. The others say what to log in their place: XADD with the ID that it got, SET with
-//! `PXAT` for a relative expiry, one XCLAIM per entry for XREADGROUP.
+//! Replicas run the journal again, so a command must be recorded in a form that gives the same result there. Most
+//! commands do so in the form in which they were sent. The others say what to record in their place: XADD with the ID
+//! that it got, SET with `PXAT` for a relative expiry, one XCLAIM per entry for XREADGROUP.
 //!
-//! | the handler | what is logged |
+//! | the handler | what is recorded |
 //! |---|---|
 //! | changed nothing | nothing |
-//! | changed data and said nothing | the command as it was sent |
-//! | called [`Propagation::add`] once or more | those commands, as one unit |
+//! | changed data and called none of these methods | the command as it was sent |
+//! | called [`Propagation::add`] once or more | those requests, as one unit |
 //! | called [`Propagation::nothing`] | nothing |
+//!
+//! [`WriteTxn::propagate`](crate::write::WriteTxn::propagate) reads the `Propagation` and appends to the journal.
 //!
 //! # Invariants
 //!
 //! * `count` is the number of requests in `out`.
-//! * If there is no log, `out` stays empty.
-//!
-//! [`WriteTxn::propagate`](crate::write::WriteTxn::propagate) reads the record and appends to the log.
+//! * If no change is recorded, `out` stays empty.
 
 use crate::resp::{Args, push_request};
 
-/// What the running command has said about the log.
+/// What the running command adds to the journal.
 #[derive(Default)]
 pub struct Propagation {
-    /// Whether there is a log.
+    /// Whether changes are recorded.
     wanted: bool,
-    /// The command as it was sent is not logged.
+    /// The command as it was sent is not recorded.
     replaced: bool,
-    /// Requests to log, and their number.
+    /// The requests to record, in the form in which a client sends them.
     pub(crate) out: Vec<u8>,
+    /// How many requests there are in `out`.
     pub(crate) count: usize,
 }
 
 impl Propagation {
-    /// For a command that begins. `wanted` says whether there is a log.
+    /// For a command that begins. `wanted` says whether changes are recorded: the journal is active, and this server is
+    /// a primary.
     #[inline]
     pub fn new(wanted: bool) -> Propagation {
         Propagation {
@@ -42,13 +44,13 @@ impl Propagation {
         }
     }
 
-    /// Whether there is a log. A handler asks before it builds a request that is costly to build.
+    /// Whether changes are recorded. A handler asks before it builds a request that is costly to build.
     #[inline]
     pub fn is_wanted(&self) -> bool {
         self.wanted
     }
 
-    /// Logs this request, in place of the command as it was sent.
+    /// Records this request, in place of the command as it was sent.
     #[inline]
     pub fn add(&mut self, words: &[&[u8]]) {
         self.replaced = true;
@@ -58,7 +60,7 @@ impl Propagation {
         }
     }
 
-    /// Logs the command as it was sent, but with other words in some places: `changes` are positions and words.
+    /// Records the command as it was sent, but with other words in some places: `changes` are positions and words.
     pub fn add_edited(&mut self, args: &Args<'_>, changes: &[(usize, &[u8])]) {
         if self.wanted {
             let word = |i| {
@@ -70,13 +72,13 @@ impl Propagation {
         }
     }
 
-    /// Does not log the command as it was sent.
+    /// Does not record the command as it was sent.
     #[inline]
     pub fn nothing(&mut self) {
         self.replaced = true;
     }
 
-    /// Whether the command as it was sent is not logged.
+    /// Whether the command as it was sent is not recorded.
     #[inline]
     pub fn is_replaced(&self) -> bool {
         self.replaced

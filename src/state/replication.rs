@@ -1,21 +1,28 @@
-//! Who follows whom.
+//! The server's role: its replicas, or its primary.
 //!
 //! A server is a *primary*, or a *replica* of one; and either may have replicas of its own. What is replicated is the
-//! [journal](super::journal); here is who reads it and how far each has come ([`Replicas`]), the name of its
-//! history ([`History`]), and, on a replica, how the link to the primary is doing ([`Link`]).
+//! [journal](super::journal). This file has the replicas that read it ([`Replicas`]), the name of its history
+//! ([`History`]), and the link of a replica to its primary ([`Link`]).
 //!
 //! # Histories
 //!
-//! Offsets mean something only within one history, so each has a name of forty digits, the *replid*. A replica takes
-//! over the replid of its primary along with the data. When it is promoted, a new history begins, but it shares its
-//! past with the old one: the server remembers the old name too (*replid2*) and up to which offset it is good. So
-//! the other replicas of the lost primary can go on from the promoted one without copying everything again.
+//! An offset means something only within one history, so each history has a name of forty hexadecimal digits, the
+//! *replid*. A replica takes over the replid of its primary along with the data. When it is promoted, a new history
+//! begins that shares its past with the old one. So the server remembers the old replid too (*replid2*), and up to which
+//! offset both are the same. Then the other replicas of the lost primary can go on from the promoted one without a new
+//! copy:
 //!
 //! ```text
 //!   primary   replid A  ──────────────────────► ✗
-//!   replica 1 replid A  ───────────────────●  promoted: replid B, replid2 A good up to here
+//!   replica 1 replid A  ───────────────────●  promoted: replid B; replid2 A, the same up to here
 //!   replica 2 replid A  ───────────────●      asks replica 1 for A from here on, and gets the rest
 //! ```
+//!
+//! # Invariants
+//!
+//! * The role and the history change only under the store's write lock.
+//! * [`Replica::acked`] never goes down.
+//! * The bytes of the journal reach a replica in order, because [`Replica::sending`] is held while a part is sent.
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
@@ -23,22 +30,25 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU16, AtomicU64, O
 use std::sync::{Arc, Condvar};
 use std::time::{Duration, Instant};
 
-use super::blocking::{Outcome, Waiter};
+use super::blocking::{Acks, Outcome, Waiter};
 use super::clients::Client;
 use super::journal::{Journal, Lost};
 use super::lock::{Guard, Lock, Rank, lock};
 use crate::resp::Reply;
 
-/// The names of the history of the data.
+/// The names of the history of the data: at most two.
 #[derive(Clone, Debug, PartialEq)]
 pub struct History {
+    /// The name of this history.
     pub replid: String,
-    /// The history from which this one has branched off, and the first offset at which the two differ.
+    /// The name of the history from which this one has branched off; forty zeros if there is none.
     pub replid2: String,
+    /// The number of the first byte in which the two may differ, counted from one. INFO: `second_repl_offset`.
     pub second_offset: Option<u64>,
 }
 
 impl History {
+    /// A history that has branched off from no other.
     pub fn new(replid: String) -> History {
         History {
             replid,
@@ -47,13 +57,13 @@ impl History {
         }
     }
 
-    /// Begins a new history that shares its past up to `offset`.
+    /// Begins a new history that shares its past with this one, up to the byte before number `offset`.
     pub fn branch(&mut self, replid: String, offset: u64) {
         self.replid2 = std::mem::replace(&mut self.replid, replid);
         self.second_offset = Some(offset);
     }
 
-    /// Whether a server that has followed `replid` up to `offset` has a part of this history.
+    /// Whether a server that has the history `replid` and asks for byte number `offset` has a part of this history.
     pub fn includes(&self, replid: &str, offset: u64) -> bool {
         replid.eq_ignore_ascii_case(&self.replid)
             || replid.eq_ignore_ascii_case(&self.replid2)
@@ -61,22 +71,22 @@ impl History {
     }
 }
 
-/// Where a replica is on its way to following us, as INFO words it.
+/// The stage of a replica of this server.
 #[derive(Clone, Copy, PartialEq, Debug)]
 #[repr(u8)]
 pub enum Stage {
-    /// It has not asked for the data yet.
+    /// It has sent REPLCONF, and not asked for the data yet.
     Talking,
-    /// Its copy of the data is about to be made.
+    /// It has asked for the data, and waits for the copy or for the answer that it needs none.
     Waiting,
-    /// Its copy of the data is on the way.
+    /// Its copy of the data is being sent.
     Sending,
-    /// It follows.
+    /// It receives the journal.
     Online,
 }
 
 impl Stage {
-    /// As INFO words it.
+    /// The name in INFO.
     pub fn name(self) -> &'static str {
         match self {
             Stage::Talking | Stage::Waiting => "wait_bgsave",
@@ -86,31 +96,38 @@ impl Stage {
     }
 }
 
-/// A replica of ours.
+/// A replica of this server.
 pub struct Replica {
+    /// Its connection.
     pub client: Arc<Client>,
-    /// What it announced: 0 and nothing if it did not.
+    /// The port that it has announced; 0 if it has not.
     pub port: AtomicU16,
+    /// The address that it has announced; empty if it has not.
     pub ip: Lock<String>,
-    /// It understands a copy whose length is not told in advance, and a new replid in `+CONTINUE`.
+    /// It understands a copy that ends with a mark (REPLCONF capa eof), so its length need not be sent first.
     pub eof: AtomicBool,
+    /// It understands a new replid in `+CONTINUE` (REPLCONF capa psync2).
     pub psync2: AtomicBool,
     /// It wants the copy of the data and nothing after that.
     pub rdb_only: AtomicBool,
-    /// Its copy of the data shall have no keys.
+    /// It wants a copy of the data without keys.
     pub without_keys: AtomicBool,
+    /// Its [`Stage`].
     stage: AtomicU8,
-    /// The offset it has acknowledged, and when: Unix time in milliseconds.
+    /// The highest offset that it has acknowledged.
     pub acked: AtomicU64,
+    /// When it was last heard of: Unix time in milliseconds.
     pub acked_at: AtomicI64,
     /// Held by a thread while it sends a part of the journal to the replica.
     pub sending: Lock<()>,
-    /// Raised by its first acknowledgement after the copy.
+    /// Whether it has acknowledged anything since [`Replica::expect_ready`].
     ready: Lock<bool>,
+    /// Notified when `ready` becomes true.
     became_ready: Condvar,
 }
 
 impl Replica {
+    /// A client that has sent REPLCONF, PSYNC or SYNC.
     pub fn new(client: Arc<Client>) -> Replica {
         Replica {
             client,
@@ -129,6 +146,7 @@ impl Replica {
         }
     }
 
+    /// Its stage.
     pub fn stage(&self) -> Stage {
         match self.stage.load(Relaxed) {
             1 => Stage::Waiting,
@@ -138,15 +156,17 @@ impl Replica {
         }
     }
 
+    /// Changes its stage.
     pub fn set_stage(&self, stage: Stage) {
         self.stage.store(stage as u8, Relaxed);
     }
 
+    /// Whether it receives the journal.
     pub fn is_online(&self) -> bool {
         self.stage() == Stage::Online
     }
 
-    /// The address it is reached at, as it says itself.
+    /// The address and port that it has announced; in place of a missing address that of its connection.
     pub fn address(&self) -> (String, u16) {
         let announced = lock(&self.ip).clone();
         let ip = if announced.is_empty() {
@@ -162,12 +182,12 @@ impl Replica {
         (now - self.acked_at.load(Relaxed)).max(0)
     }
 
-    /// Sends a piece of the journal with `send`, which tells how many bytes it could send. The caller holds the lock on
-    /// [`Replica::sending`], so that the bytes keep their order.
+    /// Sends the next part of the journal with `send`, which returns how many bytes it has sent. Takes the guard of
+    /// [`Replica::sending`], so that the bytes keep their order. `piece` is a buffer that the caller uses again.
     ///
     /// # Errors
     ///
-    /// Those of `send`; and if the replica has fallen back too far.
+    /// Those of `send`; and [`lost()`] if the replica has fallen back too far.
     pub fn send_piece(
         &self,
         _sending: Guard<'_, ()>,
@@ -182,12 +202,13 @@ impl Replica {
         Ok(())
     }
 
-    /// Its copy of the data is about to be complete; what it has acknowledged so far does not say that it has it.
+    /// Forgets that the replica was ready. Called before the end of the copy is sent, so that an earlier acknowledgement
+    /// does not count.
     pub fn expect_ready(&self) {
         *lock(&self.ready) = false;
     }
 
-    /// It has all of its copy of the data.
+    /// Notes that the replica has its copy of the data.
     fn set_ready(&self) {
         let mut ready = lock(&self.ready);
         if !*ready {
@@ -196,35 +217,36 @@ impl Replica {
         }
     }
 
-    /// Waits until it has all of its copy of the data, for `time` at most; tells whether it has.
+    /// Waits until the replica has its copy of the data, for `time` at most. Returns whether it has.
     pub fn wait_ready(&self, time: Duration) -> bool {
         let ready = lock(&self.ready);
         *ready.wait_timeout_while(&self.became_ready, time, |ready| !*ready)
     }
 }
 
-/// Bytes of the journal that are sent at once.
+/// Bytes of the journal that are sent in one call.
 const PIECE: usize = 256 * 1024;
 
-/// Why a replica is disconnected that has fallen back too far.
+/// The error for a replica that has fallen back too far.
 pub fn lost() -> io::Error {
     io::Error::other("it has fallen back too far (client-output-buffer-limit)")
 }
 
-/// A client that waits until enough replicas have come up to an offset.
+/// A client that waits until enough replicas have acknowledged an offset (WAIT).
 struct AckWaiter {
     waiter: Arc<Waiter>,
-    offset: u64,
-    wanted: usize,
+    acks: Acks,
 }
 
 /// The replicas of this server, and the clients that wait for their acknowledgements.
 pub struct Replicas {
+    /// The replicas that have asked for the data, in the order in which they asked.
     list: Lock<Vec<Arc<Replica>>>,
+    /// The clients that wait for acknowledgements.
     waiters: Lock<Vec<AckWaiter>>,
-    /// When there was last one: for `repl-backlog-ttl`.
+    /// When a replica was last removed, for `repl-backlog-ttl`; `None` if there was none.
     last_seen: Lock<Option<Instant>>,
-    /// The offset after the last request for acknowledgements.
+    /// The offset after the last GETACK in the journal.
     asked_at: AtomicU64,
 }
 
@@ -240,25 +262,28 @@ impl Default for Replicas {
 }
 
 impl Replicas {
+    /// Adds a replica that asks for the data.
     pub fn add(&self, replica: &Arc<Replica>) {
         lock(&self.list).push(replica.clone());
     }
 
+    /// Removes the replica with this client ID.
     pub fn remove(&self, client: u64) {
         *lock(&self.last_seen) = Some(Instant::now());
         lock(&self.list).retain(|r| r.client.id != client);
     }
 
-    /// All that have asked for the data, in the order in which they came.
+    /// All replicas that have asked for the data, in the order in which they asked.
     pub fn all(&self) -> Vec<Arc<Replica>> {
         lock(&self.list).clone()
     }
 
+    /// Whether there is no replica.
     pub fn is_empty(&self) -> bool {
         lock(&self.list).is_empty()
     }
 
-    /// How long there has been none.
+    /// How long there has been no replica; zero if there is one or never was one.
     pub fn absent_for(&self) -> Duration {
         let last_seen = lock(&self.last_seen);
         match *last_seen {
@@ -267,7 +292,7 @@ impl Replicas {
         }
     }
 
-    /// How many follow and were heard of within so many seconds.
+    /// How many replicas are online and were heard of within `max_lag` seconds. `now` is Unix time in milliseconds.
     pub fn good(&self, max_lag: i64, now: i64) -> usize {
         let list = lock(&self.list);
         list.iter()
@@ -275,7 +300,7 @@ impl Replicas {
             .count()
     }
 
-    /// How many have acknowledged everything up to `offset`.
+    /// How many online replicas have acknowledged `offset`.
     pub fn count_acked(&self, offset: u64) -> usize {
         let list = lock(&self.list);
         list.iter()
@@ -283,8 +308,8 @@ impl Replicas {
             .count()
     }
 
-    /// A replica acknowledges what it has received, at Unix time `now` in milliseconds. Clients whose wish is
-    /// fulfilled by that are served.
+    /// Notes that a replica has acknowledged `offset` at `now`, Unix time in milliseconds. Serves the clients for which
+    /// enough replicas have acknowledged now.
     pub fn acknowledge(&self, replica: &Replica, offset: u64, now: i64) {
         replica.acked.fetch_max(offset, Relaxed);
         replica.acked_at.store(now, Relaxed);
@@ -292,6 +317,7 @@ impl Replicas {
         self.serve_waiters();
     }
 
+    /// Serves the clients for which enough replicas have acknowledged, and forgets those that wait no longer.
     fn serve_waiters(&self) {
         let mut waiters = lock(&self.waiters);
         if waiters.is_empty() {
@@ -299,8 +325,8 @@ impl Replicas {
         }
         let mut served = vec![];
         waiters.retain(|w| {
-            let count = self.count_acked(w.offset);
-            let enough = count >= w.wanted;
+            let count = self.count_acked(w.acks.offset);
+            let enough = count >= w.acks.replicas;
             if enough {
                 let mut reply = Reply::default();
                 reply.int(count as i64);
@@ -314,14 +340,11 @@ impl Replicas {
         served.iter().for_each(|waiter| waiter.deliver());
     }
 
-    /// Registers a client that waits until `wanted` replicas have acknowledged `offset`.
-    pub fn register(&self, waiter: &Arc<Waiter>, offset: u64, wanted: usize) {
-        lock(&self.waiters).push(AckWaiter {
-            waiter: waiter.clone(),
-            offset,
-            wanted,
-        });
-        // What was acknowledged before it was registered counts, too.
+    /// Registers a client that waits for acknowledgements.
+    pub fn register(&self, waiter: &Arc<Waiter>, acks: Acks) {
+        let waiter = waiter.clone();
+        lock(&self.waiters).push(AckWaiter { waiter, acks });
+        // Acknowledgements that came just before the registration count, too.
         self.serve_waiters();
     }
 
@@ -330,31 +353,31 @@ impl Replicas {
         lock(&self.waiters).retain(|w| !Arc::ptr_eq(&w.waiter, waiter));
     }
 
-    /// Whether the replicas must be asked how far they are, for a client that waits for `offset`. If the journal has a
-    /// question after that offset, they have been asked already. A caller that asks then calls [`Replicas::asked`].
+    /// Whether a GETACK must be sent for a client that waits for `offset`: not if the journal has a GETACK after that
+    /// offset, because its acknowledgement covers `offset`. A caller that sends one calls [`Replicas::asked`].
     pub fn must_ask(&self, offset: u64) -> bool {
         self.asked_at.load(Relaxed) <= offset
     }
 
-    /// Notes that a question ends at offset `at` of the journal.
+    /// Notes that a GETACK ends at offset `at` of the journal.
     pub fn asked(&self, at: u64) {
         self.asked_at.store(at, Relaxed);
     }
 
-    /// Sends what the journal has to all online replicas that no feeder is sending to at the moment. Never waits: the
-    /// feeders send the rest.
+    /// Sends the journal to all online replicas to which no other thread is sending at the moment. Never waits: the
+    /// feeders send the rest. `send` sends what a socket takes, and returns how many bytes.
     pub fn send_now(&self, journal: &Journal, send: fn(&TcpStream, &[u8]) -> usize) {
         let mut piece = vec![];
         for replica in self.all().iter().filter(|r| r.is_online()) {
             if let Some(sending) = replica.sending.try_lock() {
                 let send = |bytes: &[u8]| Ok(send(&replica.client.stream, bytes));
-                // Its feeder finds out what is wrong.
+                // The feeder meets the same error and handles it.
                 let _ = replica.send_piece(sending, journal, &mut piece, send);
             }
         }
     }
 
-    /// Ends all waits for acknowledgements, because the history has changed.
+    /// Ends all waits for acknowledgements with `outcome`.
     pub fn unblock_all(&self, outcome: &Outcome) {
         let waiters = std::mem::take(&mut *lock(&self.waiters));
         self.asked_at.store(0, Relaxed);
@@ -363,25 +386,29 @@ impl Replicas {
         }
     }
 
-    /// Closes the connections of all replicas: they come back and ask anew.
+    /// Closes the connections of all replicas. They reconnect, and ask for the data again.
     pub fn disconnect(&self) {
         self.all().iter().for_each(|r| r.client.kill());
     }
 }
 
-/// How far a replica is with its primary, as ROLE words it.
+/// The state of a replica's link to its primary. ROLE shows it.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum LinkState {
     /// Not connected, and about to try.
     Connect,
+    /// The connection is being made.
     Connecting,
+    /// Connected; the replica introduces itself, up to PSYNC.
     Handshake,
-    /// The copy of the data is coming in.
+    /// The replica receives its copy of the data.
     Sync,
+    /// The replica receives the journal.
     Connected,
 }
 
 impl LinkState {
+    /// The name in ROLE.
     pub fn name(self) -> &'static str {
         match self {
             LinkState::Connect => "connect",
@@ -396,28 +423,35 @@ impl LinkState {
 /// A replica's link to its primary, as INFO shows it.
 #[derive(Clone, Debug)]
 pub struct LinkStatus {
+    /// The state.
     pub state: LinkState,
-    /// When something was last heard.
+    /// When bytes last came from the primary.
     pub last_io: Option<Instant>,
-    /// When the connection was lost, if there has been one.
+    /// When the link was last lost; `None` if it was not lost since the primary last changed.
     pub down_since: Option<Instant>,
-    /// The copy of the data: how large it is, if that is known, and how much of it has come.
+    /// The size of the copy of the data in bytes, if it is known.
     pub sync_total: Option<u64>,
+    /// How many bytes of the copy have come.
     pub sync_read: u64,
 }
 
+/// What the lock of a [`Link`] protects.
 struct LinkInner {
     status: LinkStatus,
+    /// The connection to the primary, to be shut down when it is not wanted any more.
     socket: Option<TcpStream>,
 }
 
-/// The replica's side: whom to follow, and how that is going.
+/// The server's role, and the link to its primary if it is a replica.
 pub struct Link {
+    /// Whether this server is a replica.
     is_replica: AtomicBool,
-    /// Changes whenever the primary to follow changes. What the old primary still sends is ignored then.
+    /// Goes up whenever the primary to follow changes. What the old primary still sends is ignored then.
     generation: AtomicU64,
+    /// Whether the state is [`LinkState::Connected`]. Readable without the lock.
     connected: AtomicBool,
     inner: Lock<LinkInner>,
+    /// Notified when the generation changes.
     changed: Condvar,
 }
 
@@ -446,23 +480,26 @@ impl Default for Link {
 }
 
 impl Link {
+    /// Whether this server is a replica. Stable under the store's lock.
     #[inline]
     pub fn is_replica(&self) -> bool {
         self.is_replica.load(Relaxed)
     }
 
+    /// A number that goes up whenever the primary to follow changes.
     #[inline]
     pub fn generation(&self) -> u64 {
         self.generation.load(Relaxed)
     }
 
+    /// Whether the replica receives its primary's journal.
     #[inline]
     pub fn is_connected(&self) -> bool {
         self.connected.load(Relaxed)
     }
 
-    /// Becomes a replica or a primary, or follows another primary. The caller holds the store's write lock, and so no
-    /// write is under way.
+    /// Becomes a replica or a primary, or follows another primary. Closes the connection to the old primary. The caller
+    /// holds the store's write lock, so no write is under way.
     pub fn change(&self, replica: bool) {
         let mut inner = lock(&self.inner);
         self.is_replica.store(replica, Relaxed);
@@ -477,7 +514,7 @@ impl Link {
         self.changed.notify_all();
     }
 
-    /// Breaks the connection off, and wakes the link's thread if it sleeps: the server stops.
+    /// Closes the connection, and wakes the link's thread if it sleeps, because the server stops.
     pub fn interrupt(&self) {
         let mut inner = lock(&self.inner);
         self.generation.fetch_add(1, Relaxed);
@@ -487,7 +524,8 @@ impl Link {
         self.changed.notify_all();
     }
 
-    /// Notes the connection, so that it can be broken off; tells whether it is still wanted.
+    /// Stores the connection, so that another thread can close it. Returns whether it is still wanted: whether the
+    /// generation is still `generation`.
     pub fn set_socket(&self, socket: TcpStream, generation: u64) -> bool {
         let mut inner = lock(&self.inner);
         let wanted = self.generation() == generation;
@@ -497,11 +535,12 @@ impl Link {
         wanted
     }
 
+    /// The link's status.
     pub fn status(&self) -> LinkStatus {
         lock(&self.inner).status.clone()
     }
 
-    /// Changes what is known of the link, if it is still that of `generation`.
+    /// Changes the link's status, if the generation is still `generation`.
     pub fn update(&self, generation: u64, change: impl FnOnce(&mut LinkStatus)) {
         let mut inner = lock(&self.inner);
         if self.generation() != generation {
@@ -516,7 +555,7 @@ impl Link {
         self.connected.store(is, Relaxed);
     }
 
-    /// Sleeps for `time`, or until the primary to follow changes.
+    /// Sleeps for `time`, or until the generation is not `generation` any more.
     pub fn pause(&self, time: Duration, generation: u64) {
         let inner = lock(&self.inner);
         let same = |_: &mut LinkInner| self.generation() == generation;

@@ -1,45 +1,50 @@
 //! The state of a client that only the client's own thread uses.
 //!
 //! No other thread uses a [`Session`], so nothing in it is locked: the selected database, whether the client has
-//! authenticated, the commands that MULTI has queued. Figures that other threads read are copied into the [`Client`] when
-//! they change.
+//! authenticated, the commands that MULTI has queued. Figures that other threads read are copied into the [`Client`]
+//! when they change.
 
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::State;
 use super::clients::Client;
 use super::replication::{Replica, Stage};
-use super::watch::Flag;
+use super::watch::{Flag, Watches};
 use crate::resp::OwnedArgs;
 
 /// Whether replies are sent (CLIENT REPLY).
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub enum ReplyMode {
+    /// Replies are sent.
     #[default]
     On,
+    /// No reply is sent.
     Off,
-    /// The next command is not answered; then `On` again.
+    /// The reply to the next command is not sent (CLIENT REPLY SKIP).
     SkipNext,
-    /// This command is not answered.
+    /// The reply to the current command is not sent; then `On` again.
     Skipping,
 }
 
-/// A command that waits for EXEC: its number in the table of commands, and its arguments.
+/// A command that waits for EXEC.
 pub struct Queued {
+    /// Its number in the table of commands.
     pub command: usize,
+    /// Its arguments, the name included.
     pub args: OwnedArgs,
 }
 
 /// An open transaction.
 pub struct Multi {
+    /// The queued commands, in order.
     pub queue: Vec<Queued>,
     /// A command was refused instead of being queued, so EXEC refuses all.
     pub refused: bool,
-    /// The flags that at least one of them has, and those that all of them have: see `commands/command.rs`.
+    /// The flags that at least one queued command has (see [`crate::commands::command::flags`]).
     pub any_flags: u32,
+    /// The flags that all queued commands have.
     pub all_flags: u32,
 }
 
@@ -56,43 +61,54 @@ impl Default for Multi {
 
 /// A replica's request for the data and for the changes after them (PSYNC, SYNC).
 pub struct SyncRequest {
-    /// The history that the replica has a part of, and the first byte of it that the replica does not have, counted from
-    /// one. `?` if it asks for a copy.
+    /// The replid of the history of which the replica has a part; `?` if the replica asks for a copy.
     pub replid: String,
+    /// The number of the first byte of that history that the replica does not have, counted from one.
     pub next: i64,
-    /// It asked with PSYNC, and understands the answers to that.
+    /// It asked with PSYNC, so it understands `+CONTINUE` and `+FULLRESYNC`.
     pub psync: bool,
 }
 
 /// One client's state.
 pub struct Session {
+    /// The part that other threads use.
     pub client: Arc<Client>,
+    /// The number of the selected database.
     pub db: usize,
+    /// The client has given the password, or needs none.
     pub authenticated: bool,
+    /// The client gets its replies in RESP3 (HELLO 3).
     pub resp3: bool,
+    /// The open transaction, after MULTI.
     pub multi: Option<Multi>,
+    /// The keys that the client watches, each with its database.
     pub watched: HashSet<(usize, Vec<u8>)>,
-    /// Raised by a writer that modifies a watched key. The [`Client`] has it too.
+    /// Raised by a writer that modifies a watched key. The same flag is in the [`Client`].
     pub watch_flag: Flag,
+    /// Whether replies are sent.
     pub reply_mode: ReplyMode,
     /// The connection is closed after the replies so far are sent.
     pub close_after_reply: bool,
-    /// The client is this server's primary, so its commands are not checked and go to the log as they came.
+    /// The client is this server's primary, so its commands are not checked and go to the journal as they came.
     pub is_primary: bool,
-    /// What the client has said about itself as a replica (REPLCONF); and its PSYNC, until a feeder is started for it.
+    /// What the client has said about itself as a replica (REPLCONF).
     pub replica_info: Option<Arc<Replica>>,
+    /// The client's PSYNC or SYNC, until its feeder is started.
     pub sync: Option<SyncRequest>,
-    /// How far the journal was after the client's last write.
+    /// The offset in the journal after the client's last write. WAIT waits until replicas have acknowledged it.
     pub last_write_offset: u64,
-    /// Lookups by readers that found a key, and that did not, since they were last added to the statistics.
+    /// Lookups by readers that found a key, since they were last added to the statistics.
     pub hits: Cell<u64>,
+    /// Lookups by readers that found no key, since then.
     pub misses: Cell<u64>,
-    /// Bytes read and sent, since then.
+    /// Bytes received, since then.
     pub input_bytes: Cell<u64>,
+    /// Bytes of replies, since then.
     pub output_bytes: Cell<u64>,
 }
 
 impl Session {
+    /// The session of a client that has just connected.
     pub fn new(client: Arc<Client>, authenticated: bool) -> Session {
         Session {
             watch_flag: client.watch_flag.clone(),
@@ -115,24 +131,26 @@ impl Session {
         }
     }
 
-    /// Whether the client has asked for the data, and follows us from then on.
+    /// Whether the client has asked for the data, so that it is a replica of this server.
     pub fn is_replica(&self) -> bool {
         self.replica_info
             .as_ref()
             .is_some_and(|r| r.stage() != Stage::Talking || self.sync.is_some())
     }
 
+    /// Selects a database.
     pub fn select(&mut self, db: usize) {
         self.db = db;
         self.client.db.store(db, Relaxed);
     }
 
+    /// Chooses RESP3 or RESP2 for the replies.
     pub fn set_resp3(&mut self, yes: bool) {
         self.resp3 = yes;
         self.client.resp3.store(yes, Relaxed);
     }
 
-    /// Opens a transaction, or closes it and returns what was queued.
+    /// Opens a transaction, or closes it. Returns the transaction that was open.
     pub fn set_multi(&mut self, multi: Option<Multi>) -> Option<Multi> {
         self.client
             .queued
@@ -141,10 +159,10 @@ impl Session {
         std::mem::replace(&mut self.multi, multi)
     }
 
-    /// Watches nothing any more.
-    pub fn unwatch(&mut self, server: &State) {
+    /// Removes all watches of the client, and lowers its flag.
+    pub fn unwatch(&mut self, watches: &Watches) {
         for (db, key) in self.watched.drain() {
-            server.watches.remove(db, &key, &self.watch_flag);
+            watches.remove(db, &key, &self.watch_flag);
         }
         self.watch_flag.store(false, Relaxed);
         self.client.watching.store(false, Relaxed);

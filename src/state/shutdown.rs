@@ -4,42 +4,41 @@
 //!   SHUTDOWN ──► do all replicas have everything? ── yes ────────────────────────────► stop
 //!                  │ no                                                                 ▲
 //!                  ▼                                                                    │
-//!                writes are paused, replicas are asked how far they are ── they have everything,
-//!                  │                                                       or shutdown-timeout is over
+//!                writes are paused, replicas are asked to acknowledge ── they have everything,
+//!                  │                                                     or shutdown-timeout is over
 //!                  └── SHUTDOWN ABORT: writes go on, the clients that asked for the shutdown get an error
 //! ```
 //!
-//! What replicas must have is the log up to the moment when the pause begins. (The question how far they are comes after
+//! The replicas must have the journal up to the moment when the pause begins. (The GETACK that asks them comes after
 //! that moment, and nothing else does.) The cron checks several times per second whether they do.
 //!
-//! A client that has asked for a shutdown waits: it gets an error if the shutdown fails or is aborted, and otherwise its
-//! connection ends with the server. A second request while one waits changes nothing; its client waits, too.
+//! A client that has asked for a shutdown waits. It gets an error if the shutdown fails or is aborted, and otherwise its
+//! connection ends with the server. A second request while one waits changes nothing, and its client waits, too.
+//!
+//! This file has the data of a shutdown. The steps are in `shutdown_steps.rs`, because they use the whole
+//! [`State`](super::State).
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use super::blocking::{Outcome, Waiter};
+use super::blocking::Waiter;
 use super::lock::{Lock, Rank, lock};
-use super::pause::Reason;
-use super::{Shared, State};
-use crate::resp::Error;
-use crate::util::clock;
 
 /// The options of SHUTDOWN.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ShutdownOptions {
-    /// Save the data, even if the settings do not ask for that.
+    /// Save the data first (SAVE). This server cannot, so it refuses unless `force` is set.
     pub save: bool,
-    /// Do not wait for replicas.
+    /// Do not wait for replicas (NOW).
     pub now: bool,
-    /// Stop even if the data cannot be saved.
+    /// Stop even if the data cannot be saved (FORCE).
     pub force: bool,
 }
 
 /// The shutdown that waits for replicas, if there is one.
 pub struct Shutdown {
-    inner: Lock<ShutdownState>,
+    /// Only the steps use this.
+    pub(super) inner: Lock<ShutdownState>,
 }
 
 impl Default for Shutdown {
@@ -50,171 +49,43 @@ impl Default for Shutdown {
     }
 }
 
+/// What the lock of a [`Shutdown`] protects.
 #[derive(Default)]
-struct ShutdownState {
-    waiting: Option<ShutdownInProgress>,
-    /// The clients that asked for it.
-    clients: Vec<Arc<Waiter>>,
+pub(super) struct ShutdownState {
+    /// The shutdown that waits for replicas.
+    pub waiting: Option<ShutdownInProgress>,
+    /// The waiters of the clients that asked for it.
+    pub clients: Vec<Arc<Waiter>>,
 }
 
+/// A shutdown that waits for replicas.
 #[derive(Clone, Copy)]
-struct ShutdownInProgress {
-    options: ShutdownOptions,
+pub(super) struct ShutdownInProgress {
+    /// How to stop.
+    pub options: ShutdownOptions,
     /// The offset that every replica must acknowledge.
-    needed: u64,
-    deadline: Instant,
+    pub needed: u64,
+    /// When the server stops even if replicas lag behind.
+    pub deadline: Instant,
 }
 
 impl Shutdown {
-    /// How long the shutdown still waits at most. `None` if none waits.
+    /// How long the shutdown still waits at most. `None` if no shutdown waits.
     pub fn time_left(&self) -> Option<Duration> {
-        let waiting = lock(&self.inner).waiting;
+        let waiting = self.waiting();
         waiting.map(|w| w.deadline.saturating_duration_since(Instant::now()))
     }
 
-    fn waiting(&self) -> Option<ShutdownInProgress> {
+    /// The shutdown that waits.
+    pub(super) fn waiting(&self) -> Option<ShutdownInProgress> {
         lock(&self.inner).waiting
     }
 
-    /// Ends the waiting, and returns the clients that asked for this shutdown. Of two threads that try, one gets them.
-    fn take_waiting(&self) -> Option<Vec<Arc<Waiter>>> {
+    /// Ends the waiting, and returns the waiters of the clients that asked for this shutdown. Returns `None` if no
+    /// shutdown waits, so of two threads only one ends it.
+    pub(super) fn take_waiting(&self) -> Option<Vec<Arc<Waiter>>> {
         let mut inner = lock(&self.inner);
         inner.waiting.take()?;
         Some(std::mem::take(&mut inner.clients))
-    }
-}
-
-fn end_all(clients: &[Arc<Waiter>], outcome: &Outcome) {
-    clients.iter().for_each(|waiter| {
-        waiter.end(outcome.clone());
-    });
-}
-
-impl Shared {
-    /// Shuts the server down, now or when the replicas have everything. `client` is the waiter of the client that asks for
-    /// it. The caller holds no lock.
-    pub fn begin_shutdown(&self, options: ShutdownOptions, client: Option<&Arc<Waiter>>) {
-        let timeout = self.settings.current().shutdown_timeout;
-        let timeout = Duration::from_secs(timeout.into());
-        let needed;
-        let waits;
-        let mut clients = vec![];
-        {
-            // No write is under way while this lock is held.
-            let _store = self.write();
-            needed = self.journal.end();
-            let have = self.replicas_have(needed);
-            let mut inner = lock(&self.shutdown.inner);
-            // Under the lock under which the waiting begins, so that an earlier ABORT does not end this client's wait.
-            inner.clients.retain(|waiter| waiter.is_waiting());
-            inner.clients.extend(client.cloned());
-            if inner.waiting.is_some() || self.stop.is_requested() {
-                return;
-            }
-            waits = !options.now && !timeout.is_zero() && !have;
-            if waits {
-                self.write_pause.begin(Reason::Shutdown);
-                inner.waiting = Some(ShutdownInProgress {
-                    options,
-                    needed,
-                    deadline: Instant::now() + timeout,
-                });
-            } else {
-                clients = std::mem::take(&mut inner.clients);
-            }
-        }
-        self.log.warning("User requested shutdown...");
-        if waits {
-            self.log
-                .notice("Waiting for replicas before shutting down.");
-            self.ask_for_acks(needed);
-        } else {
-            self.finish_shutdown(options, needed, &clients);
-        }
-    }
-
-    /// Stops the server if a shutdown waits and need not wait any longer. The cron calls this.
-    pub fn advance_shutdown(&self) {
-        let Some(waiting) = self.shutdown.waiting() else {
-            return;
-        };
-        let is_over = Instant::now() >= waiting.deadline || self.replicas_have(waiting.needed);
-        if is_over && let Some(clients) = self.shutdown.take_waiting() {
-            self.finish_shutdown(waiting.options, waiting.needed, &clients);
-        }
-    }
-}
-
-impl State {
-    /// Whether every replica has acknowledged `offset`.
-    fn replicas_have(&self, offset: u64) -> bool {
-        let replicas = self.replicas.all();
-        replicas.iter().all(|r| r.acked.load(Relaxed) >= offset)
-    }
-
-    /// Gives up a shutdown that waits. Returns whether there was one.
-    pub fn abort_shutdown(&self) -> bool {
-        let Some(clients) = self.shutdown.take_waiting() else {
-            return false;
-        };
-        self.cancel_shutdown(&clients);
-        self.log.notice("Shutdown manually aborted.");
-        true
-    }
-
-    /// Lets writes go on, unless another shutdown has begun in the meantime: then the pause is that one's.
-    fn cancel_shutdown(&self, clients: &[Arc<Waiter>]) {
-        let inner = lock(&self.shutdown.inner);
-        if inner.waiting.is_none() {
-            self.write_pause.end(Reason::Shutdown);
-        }
-        drop(inner);
-        let text = "ERR Errors trying to SHUTDOWN. Check logs.";
-        end_all(clients, &Outcome::Failed(Error::text(text)));
-    }
-
-    /// Stops the server, unless it must save its data and cannot.
-    fn finish_shutdown(&self, options: ShutdownOptions, needed: u64, clients: &[Arc<Waiter>]) {
-        self.report_replicas(needed);
-        if options.save && !options.force {
-            let log = &self.log;
-            log.warning("SHUTDOWN SAVE refused: this server keeps its data in memory only");
-            log.warning(
-                "Errors trying to shut down the server. Check the logs for more information.",
-            );
-            return self.cancel_shutdown(clients);
-        }
-        self.stop.request();
-        end_all(clients, &Outcome::Gone);
-    }
-
-    /// Writes to the log which replicas do not have everything.
-    fn report_replicas(&self, needed: u64) {
-        let replicas = self.replicas.all();
-        let mut lagging = 0;
-        for replica in &replicas {
-            let behind = needed.saturating_sub(replica.acked.load(Relaxed));
-            if behind == 0 {
-                continue;
-            }
-            lagging += 1;
-            let (ip, port) = replica.address();
-            let lag = if replica.is_online() {
-                replica.lag_ms(clock::now_ms()) / 1000
-            } else {
-                0
-            };
-            self.log.warning(&format!(
-                "Lagging replica {ip}:{port} reported offset {behind} behind master, lag={lag}, state={}.",
-                replica.stage().name()
-            ));
-        }
-        if !replicas.is_empty() {
-            self.log.notice(&format!(
-                "{} of {} replicas are in sync when shutting down.",
-                replicas.len() - lagging,
-                replicas.len()
-            ));
-        }
     }
 }

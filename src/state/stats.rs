@@ -1,7 +1,8 @@
-//! What INFO counts.
+//! The figures of INFO.
 //!
-//! Counters are atomics. A client's thread counts in memory of its own, and adds its figures to these counters once per batch
-//! or per run of the same command, not once per command: see [`crate::execute`], `statistics.rs`.
+//! Counters are atomics. A client's thread counts in memory of its own, and adds its figures to these counters once per
+//! batch, or once per run of the same command, and not once per command: see [`crate::execute`], `statistics.rs`. So
+//! threads rarely write to the same memory.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -12,12 +13,15 @@ use crate::util::process::Figures;
 
 /// Figures of one command.
 pub struct CommandStats {
-    /// As INFO and CLIENT LIST show it.
+    /// The name that INFO and CLIENT LIST show.
     pub name: &'static str,
+    /// How often the command was run.
     pub calls: AtomicU64,
+    /// Nanoseconds that these calls took.
     pub nanos: AtomicU64,
-    /// Calls refused before the command began, and calls that answered with an error.
+    /// Calls that were refused before the command ran.
     pub rejected: AtomicU64,
+    /// Calls that ran and replied with an error.
     pub failed: AtomicU64,
 }
 
@@ -33,32 +37,47 @@ impl CommandStats {
     }
 }
 
-/// Figures of the whole server. Those that every batch adds to come first, and together: they are on one line of the
-/// processor's cache, which a thread then has to fetch but once.
+/// Figures of the whole server. The first six are those that batches add to. They share one cache line of 64 bytes, so a
+/// thread that adds to them fetches one line from another processor, and not six.
 #[repr(C, align(64))]
 pub struct Stats {
+    /// Requests that were processed.
     pub processed: AtomicU64,
+    /// Bytes received from clients.
     pub input_bytes: AtomicU64,
+    /// Bytes of replies to clients.
     pub output_bytes: AtomicU64,
+    /// Lookups by readers that found a key.
     pub hits: AtomicU64,
+    /// Lookups by readers that found no key.
     pub misses: AtomicU64,
     /// Changes to the data since the server started.
     pub dirty: AtomicU64,
+    /// Figures of each command, by its number in the table of commands.
     pub commands: Vec<CommandStats>,
+    /// Connections, those included that were refused.
     pub connections: AtomicU64,
+    /// Connections that were refused because of `maxclients` or `protected-mode`.
     pub rejected_connections: AtomicU64,
+    /// Keys that were deleted because they had expired.
     pub expired: AtomicU64,
+    /// Nanoseconds that the cron has spent on expired keys.
     pub expire_nanos: AtomicU64,
-    /// Full resyncs, partial resyncs, and partial resyncs that were asked for and not possible.
+    /// Replicas that were sent a full copy.
     pub sync_full: AtomicU64,
+    /// Partial resynchronizations.
     pub sync_partial_ok: AtomicU64,
+    /// Partial resynchronizations that were asked for and not possible.
     pub sync_partial_err: AtomicU64,
-    /// Bytes from our primary, and to our replicas.
+    /// Bytes received from the primary.
     pub repl_input_bytes: AtomicU64,
+    /// Bytes sent to replicas.
     pub repl_output_bytes: AtomicU64,
+    /// The most memory that was in use, in bytes.
     pub peak_memory: AtomicU64,
-    /// Error replies by their code.
+    /// The number of error replies by their code, the first word of the error.
     errors: Lock<BTreeMap<Vec<u8>, u64>>,
+    /// Recent rates.
     rates: Lock<Rates>,
     /// What the system said about this process the last time it was asked.
     process: Lock<Figures>,
@@ -66,12 +85,11 @@ pub struct Stats {
     pub executable: String,
 }
 
-/// How many codes of errors are counted separately. The bound keeps a client that causes ever new codes from filling the
-/// memory.
+/// How many codes of errors are counted. The bound keeps a client that causes ever new codes from filling the memory.
 const MAX_CODES: usize = 128;
 
 impl Stats {
-    /// No figures yet. `names` are those of the commands, by number.
+    /// All figures are 0. `names` are those of the commands, by number.
     pub fn new(names: impl Iterator<Item = &'static str>) -> Stats {
         Stats {
             commands: names.map(CommandStats::new).collect(),
@@ -146,7 +164,15 @@ impl Stats {
         *lock(&self.rates) = Rates::default();
     }
 
-    /// Counts an error reply.
+    /// Counts a call of the command with this number as failed. A call that waits is counted when the wait begins, so
+    /// only its failure is left to count when the wait ends.
+    pub fn count_failed_call(&self, command: usize) {
+        if let Some(command) = self.commands.get(command) {
+            command.failed.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Counts an error reply with this code.
     pub fn count_error(&self, code: &[u8]) {
         let mut errors = lock(&self.errors);
         if let Some(count) = errors.get_mut(code) {
@@ -156,12 +182,12 @@ impl Stats {
         }
     }
 
-    /// Error replies by code.
+    /// The number of error replies by code.
     pub fn errors(&self) -> BTreeMap<Vec<u8>, u64> {
         lock(&self.errors).clone()
     }
 
-    /// Takes a sample for the rates. The cron calls this several times per second.
+    /// Measures the rates since the last call. The cron calls this several times per second.
     pub fn sample(&self) {
         let now = [
             self.processed.load(Relaxed),
@@ -178,17 +204,22 @@ impl Stats {
     }
 }
 
+/// How many samples a rate is the average of.
 const SAMPLES: usize = 16;
 
 /// The latest measured rates, in a ring.
 #[derive(Default)]
 struct Rates {
+    /// When the last sample was taken, and the totals then: commands, bytes in, bytes out.
     last: Option<(Instant, [u64; 3])>,
+    /// Rates per second.
     samples: [[f64; 3]; SAMPLES],
+    /// Where the next sample goes.
     next: usize,
 }
 
 impl Rates {
+    /// Adds a sample, unless the last one was taken less than 50 ms ago.
     fn sample(&mut self, at: Instant, totals: [u64; 3]) {
         if let Some((then, before)) = self.last {
             let seconds = at.duration_since(then).as_secs_f64();

@@ -5,8 +5,8 @@
 //!
 //! # Keys that have expired
 //!
-//! A key that had already expired when it was watched does not exist for the client. When the server deletes it later,
-//! nothing has changed, so each watch remembers whether its key had expired. Worked example, as in Redis:
+//! A key that has expired and is not deleted yet does not exist for the client that watches it. When the server deletes
+//! it later, nothing has changed for the client. So each watch remembers whether its key had expired. As in Redis:
 //!
 //! | at WATCH | then | EXEC |
 //! |---|---|---|
@@ -31,8 +31,9 @@ pub type Flag = Arc<AtomicBool>;
 
 /// A client's watch of one key.
 struct Watch {
+    /// The client's flag.
     flag: Flag,
-    /// The key had expired when it was watched.
+    /// The key had expired already when the client watched it, and was not deleted since.
     expired: bool,
 }
 
@@ -41,7 +42,9 @@ type OfDb = HashMap<Vec<u8>, Vec<Watch>>;
 
 /// All watches of a server.
 pub struct Watches {
+    /// By the number of the database.
     by_db: Lock<HashMap<usize, OfDb>>,
+    /// How many watches there are.
     count: AtomicUsize,
 }
 
@@ -55,7 +58,7 @@ impl Default for Watches {
 }
 
 impl Watches {
-    /// Whether any key is watched. Writers ask this first, without the lock.
+    /// Whether any key is watched. Costs no lock, so writers ask this first.
     #[inline]
     pub fn any(&self) -> bool {
         self.count.load(Relaxed) > 0
@@ -71,7 +74,7 @@ impl Watches {
         self.count.fetch_add(1, Relaxed);
     }
 
-    /// Removes the watch with this flag.
+    /// Removes the watch of a key by the client with this flag.
     pub fn remove(&self, db: usize, key: &[u8], flag: &Flag) {
         let mut by_db = lock(&self.by_db);
         let Some(keys) = by_db.get_mut(&db) else {
@@ -104,7 +107,7 @@ impl Watches {
         }
     }
 
-    /// Whether the key of a client's watch had expired when it was watched, and has not been set since.
+    /// Whether the key had expired already when the client with this flag watched it, and was not deleted since.
     pub fn was_expired(&self, db: usize, key: &[u8], flag: &Flag) -> bool {
         let by_db = lock(&self.by_db);
         let watches = by_db.get(&db).and_then(|keys| keys.get(key));
@@ -116,9 +119,8 @@ impl Watches {
             .is_some_and(|watch| watch.expired)
     }
 
-    /// Raises the flags of clients that watch a key of a database whose contents were replaced, if the key was in `old` or
-    /// is in `new`. Costs a lookup per watched key. Mirrors
-    /// `touchAllWatchedKeysInDb`.
+    /// Raises the flags of clients that watch a key of a database whose keyspace `old` was replaced by `new`, if the key
+    /// was in `old` or is in `new`. Costs two lookups per watched key. Mirrors `touchAllWatchedKeysInDb`.
     pub fn modified_by_replacement(&self, db: usize, old: &Keyspace, new: &Keyspace, now: i64) {
         if !self.any() {
             return;

@@ -409,8 +409,8 @@ impl Db {
         removed
     }
 
-    /// Empties `own_volatile`.
-    fn forget_own_volatile(&mut self) {
+    /// Forgets which keys got an expiry from clients of this server while it was a writable replica.
+    pub fn forget_own_volatile(&mut self) {
         if !self.own_volatile.is_empty() {
             self.garbage.push(Garbage::Names(self.own_volatile.clear()));
         }

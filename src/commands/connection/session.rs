@@ -70,7 +70,7 @@ pub fn reset(ctx: &mut Context) -> CommandResult {
         return Err(Error::text("ERR can only reset normal client connections"));
     }
     session.set_multi(None);
-    session.unwatch(ctx.server);
+    session.unwatch(&ctx.server.watches);
     session.select(0);
     session.set_resp3(false);
     // As in Redis, CLIENT REPLY SKIP still takes this command's own reply.

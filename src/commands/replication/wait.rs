@@ -14,7 +14,7 @@ use crate::commands::command::flags::NOSCRIPT;
 use crate::commands::command::{Command, acl, cmd};
 use crate::commands::context::{Action, CommandResult, Context};
 use crate::resp::Error;
-use crate::state::blocking::Wait;
+use crate::state::blocking::{Acks, Wait};
 
 /// The commands of this file.
 #[rustfmt::skip]
@@ -51,11 +51,10 @@ pub fn wait(ctx: &mut Context) -> CommandResult {
         keys: vec![],
         timeout,
         service: None,
-        // When the time is over, the reply is the number of replicas that have acknowledged by then.
-        on_timeout: Some(Box::new(move |server, reply| {
-            reply.int(server.replicas.count_acked(offset) as i64);
-        })),
-        acks: Some((offset, usize::try_from(wanted).unwrap_or(0))),
+        acks: Some(Acks {
+            offset,
+            replicas: usize::try_from(wanted).unwrap_or(0),
+        }),
     }));
     Ok(())
 }

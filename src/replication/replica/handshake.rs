@@ -129,10 +129,10 @@ fn conclude_hand_over(wire: &Wire<'_>, answer: &str) -> io::Result<()> {
     let shared = wire.shared;
     let refused = answer.starts_with('-');
     {
-        let _store = shared.write();
+        let mut store = shared.write();
         wire.check()?;
         if refused {
-            shared.end_failover();
+            shared.end_failover(&mut store);
         } else {
             shared.set_failover(Phase::None);
         }

@@ -1,11 +1,16 @@
 //! CONFIG SET: several settings change at once, all of them or none.
 //!
-//! A change has three steps, and each looks at all settings before the next step begins: find the names, set the values in a
-//! copy of the settings, apply the effects on the running server. Only then is the copy put in force. If an effect fails,
-//! the effects before it are applied again with the old settings.
+//! A change has three steps, and each step looks at all settings before the next one begins:
 //!
-//! All of it happens under the lock of the settings, so effects are applied in the order in which the changes are put in
-//! force.
+//! 1. find the settings by name;
+//! 2. set the values in a copy of the settings;
+//! 3. apply the effects to the running server.
+//!
+//! Only then is the copy put in force. If an effect fails, the effects before it are applied again with the old
+//! settings.
+//!
+//! Steps 2 and 3 happen under the lock of the settings, so effects are applied in the order in which the changes are put
+//! in force.
 
 use super::kind::{Apply, Change, Setting};
 use super::table::find;
@@ -17,19 +22,29 @@ use crate::state::config::Config;
 pub enum Refusal {
     /// There is no setting with this name.
     Unknown(Vec<u8>),
-    /// The setting with this name does not take its value, or no value at all.
-    Failed { name: Vec<u8>, why: String },
+    /// The setting cannot be changed, or not to this value.
+    Failed {
+        /// The name as it was given.
+        name: Vec<u8>,
+        /// Redis's error text.
+        why: String,
+    },
 }
 
+/// The refusal because of one setting.
 fn failed(name: impl Into<Vec<u8>>, why: impl Into<String>) -> Refusal {
     let (name, why) = (name.into(), why.into());
     Refusal::Failed { name, why }
 }
 
-/// A setting, and the name that it was called by.
+/// A setting, and which of its names was given.
 type Named = (&'static Setting, &'static str);
 
-/// Changes the settings in these pairs of a name and a value.
+/// Changes settings, given as pairs of a name and a value.
+///
+/// # Errors
+///
+/// Why nothing was changed.
 pub fn change(server: &State, pairs: &[(&[u8], &[u8])]) -> Result<(), Refusal> {
     let settings = find_all(pairs)?;
     let changed = server.settings.update(|config| {
@@ -43,7 +58,8 @@ pub fn change(server: &State, pairs: &[(&[u8], &[u8])]) -> Result<(), Refusal> {
     changed.map(drop)
 }
 
-/// Finds the settings, and checks that each may change and comes once. A setting's old name counts as another setting.
+/// Finds the settings, and checks that each may change and is given once. A setting's old name counts as another
+/// setting.
 fn find_all(pairs: &[(&[u8], &[u8])]) -> Result<Vec<Named>, Refusal> {
     let mut found: Vec<Named> = vec![];
     for &(given, _) in pairs {

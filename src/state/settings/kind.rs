@@ -1,11 +1,11 @@
 //! What a row of the table of settings says.
 //!
-//! A [`Setting`] has a name, a [`Kind`] (which values it takes, and in which field of `Config` they are), and says whether
-//! CONFIG SET may change it and what must happen then. Text becomes a value in one place, [`Setting::set`], with the
-//! error texts of Redis; [`Setting::get`] is the way back.
+//! A [`Setting`] has a name and a [`Kind`], which says what values the setting takes and in which field of `Config` they
+//! are. It also says whether CONFIG SET may change the setting, and what must happen then. Text becomes a value in one
+//! place, `Setting::set`, with the error texts of Redis. [`Setting::get`] turns the value into text.
 //!
-//! A setting gets its text in two forms. In a line of a configuration file it is a list of words, and
-//! [`Setting::set_words`] takes it. CONFIG SET sends one argument, and [`Setting::set_text`] takes it. The difference shows
+//! A setting gets its text in two forms. In a line of a configuration file it is a list of words, which
+//! [`Setting::set_words`] takes. CONFIG SET sends one argument, which [`Setting::set_text`] takes. The difference shows
 //! only for settings of several words:
 //!
 //! ```text
@@ -14,7 +14,9 @@
 //!   CONFIG SET bind "127.0.0.1 ::1"  one argument, which is split at each blank
 //! ```
 //!
-//! Invariant: a value that `get` returns is accepted by `set`.
+//! # Invariants
+//!
+//! * A setting accepts the value that `get` returns for it.
 
 use std::io;
 
@@ -22,50 +24,69 @@ use crate::state::State;
 use crate::state::config::Config;
 use crate::util::{number, words};
 
-/// What values a setting takes, and where they are.
+/// What values a setting takes. `get` reads the field of `Config`, and `set` changes it.
 pub enum Kind {
-    /// An integer from `min` to `max`.
+    /// An integer.
     Int {
+        /// Reads the value.
         get: fn(&Config) -> i64,
+        /// Changes the value.
         set: fn(&mut Config, i64),
+        /// The smallest value that is accepted.
         min: i64,
+        /// The largest value that is accepted.
         max: i64,
     },
-    /// A number of bytes, at least `min`, that may have a unit, as `1gb`.
+    /// A number of bytes that may have a unit, as `1gb`.
     Memory {
+        /// Reads the value.
         get: fn(&Config) -> i64,
+        /// Changes the value.
         set: fn(&mut Config, i64),
+        /// The smallest value that is accepted, in bytes.
         min: i64,
     },
     /// `yes` or `no`.
     Bool {
+        /// Reads the value.
         get: fn(&Config) -> bool,
+        /// Changes the value.
         set: fn(&mut Config, bool),
     },
     /// Any bytes that `set` accepts.
     Text {
+        /// Reads the value.
         get: fn(&Config) -> Vec<u8>,
+        /// Changes the value, or returns Redis's error text.
         set: fn(&mut Config, &[u8]) -> Result<(), String>,
         /// An empty text means that there is no value; CONFIG REWRITE then writes no line.
         optional: bool,
     },
-    /// One of some words, in any case.
+    /// One of some words, in upper or lower case.
     Choice {
+        /// Reads the value.
         get: fn(&Config) -> &'static str,
+        /// Changes the value.
         set: fn(&mut Config, &'static str),
+        /// The words, in lower case.
         of: &'static [&'static str],
     },
     /// Several words.
     List {
+        /// The words, as CONFIG GET shows them.
         get: fn(&Config) -> String,
+        /// Changes the value, or returns Redis's error text.
         set: fn(&mut Config, &[&[u8]]) -> Result<(), String>,
         /// The values of the lines that CONFIG REWRITE writes.
         lines: fn(&Config) -> Vec<String>,
     },
-    /// One value only, which says what this server does anyway. Other values that Redis takes are refused with a reason.
+    /// Only the one value that says what this server does anyway. Other values that Redis takes are refused.
     Fixed {
+        /// The value.
         value: &'static str,
+        /// What values Redis takes.
         syntax: Syntax,
+        /// The error text for another value.
         why: &'static str,
     },
 }
@@ -80,32 +101,33 @@ pub enum Syntax {
     SavePoints,
 }
 
-/// What CONFIG SET may do to a setting.
+/// Whether CONFIG SET may change a setting.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Change {
-    /// Change it.
+    /// It may.
     Allowed,
-    /// Nothing: the server cannot change it while it runs.
+    /// It may not: the server cannot change the setting while it runs.
     Immutable,
-    /// Nothing: a client that could change it could harm the machine.
+    /// It may not: a client that could change the setting could harm the machine.
     Protected,
 }
 
-/// Brings the server in line with new settings. Fails, with Redis's words, if the system does not allow it. The caller
-/// holds the lock of the settings, so the function must use the `Config` that it gets.
+/// Applies new settings to the running server. Fails with Redis's error text if the system does not allow it. The caller
+/// holds the lock of the settings, so the function must use the `Config` that it gets and not ask for the current one.
 pub type Apply = fn(&State, &Config) -> Result<(), String>;
 
 /// A row of the table of settings.
 pub struct Setting {
-    /// In lower case.
+    /// The name, in lower case.
     pub name: &'static str,
-    /// What values it takes.
+    /// What values the setting takes.
     pub kind: Kind,
     /// Whether CONFIG SET may change it.
     pub change: Change,
-    /// The name it had in older versions. To CONFIG GET and SET it is a setting of its own.
+    /// The name in older versions of Redis. For CONFIG GET and SET it is a setting of its own.
     pub alias: Option<&'static str>,
-    /// What happens when CONFIG SET has changed it. Most settings need nothing: they are read where they are used.
+    /// Applies a change by CONFIG SET to the running server. Most settings need nothing: they are read where they are
+    /// used.
     pub apply: Option<Apply>,
 }
 
@@ -121,7 +143,7 @@ impl Setting {
         }
     }
 
-    /// Adds the name that the setting had before.
+    /// Adds the name in older versions.
     pub const fn alias(self, alias: &'static str) -> Setting {
         Setting {
             alias: Some(alias),
@@ -129,7 +151,7 @@ impl Setting {
         }
     }
 
-    /// Adds what happens when the setting has changed.
+    /// Adds what applies a change to the running server.
     pub const fn apply(self, apply: Apply) -> Setting {
         Setting {
             apply: Some(apply),
@@ -137,7 +159,7 @@ impl Setting {
         }
     }
 
-    /// The setting's name, and the name it had before.
+    /// The setting's name, and its name in older versions.
     pub fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
         [Some(self.name), self.alias].into_iter().flatten()
     }
@@ -165,7 +187,11 @@ impl Setting {
         }
     }
 
-    /// Sets the value from the argument of CONFIG SET. Fails with Redis's words.
+    /// Sets the value from the argument of CONFIG SET.
+    ///
+    /// # Errors
+    ///
+    /// Redis's error text if the value is not accepted.
     pub fn set_text(&self, config: &mut Config, text: &[u8]) -> Result<(), String> {
         if !self.takes_many() {
             return self.set(config, &[text]);
@@ -175,7 +201,11 @@ impl Setting {
         self.set(config, &words)
     }
 
-    /// Sets the value from the words of a line of a configuration file. Fails with Redis's words.
+    /// Sets the value from the words of a line of a configuration file.
+    ///
+    /// # Errors
+    ///
+    /// Redis's error text if the value is not accepted.
     pub fn set_words(&self, config: &mut Config, words: &[&[u8]]) -> Result<(), String> {
         match words {
             [one] if self.takes_many() && !one.is_empty() => {
@@ -199,7 +229,7 @@ impl Setting {
                 set(config, bounded(value, *min, *max)?);
             }
             Kind::Memory { set, min, .. } => {
-                // What does not fit 63 bits is out of bounds, whichever they are.
+                // A number that needs more than 63 bits is out of bounds: -1 is below every `min`.
                 let value = i64::try_from(parse_memory(text)?).unwrap_or(-1);
                 set(config, bounded(value, *min, i64::MAX)?);
             }
@@ -225,7 +255,7 @@ impl Setting {
 }
 
 impl Syntax {
-    /// Whether these words mean the one value that is accepted. Fails if Redis would not take them either.
+    /// Whether these words mean the one value that is accepted. Fails if Redis would refuse them too.
     fn means(&self, words: &[&[u8]], value: &str) -> Result<bool, String> {
         let text = words.first().copied().unwrap_or_default();
         match self {
@@ -236,12 +266,14 @@ impl Syntax {
     }
 }
 
+/// The value, if it is within the bounds.
 fn bounded(value: i64, min: i64, max: i64) -> Result<i64, String> {
     let fits = (min..=max).contains(&value);
     let error = || format!("argument must be between {min} and {max} inclusive");
     fits.then_some(value).ok_or_else(error)
 }
 
+/// Reads `yes` or `no`.
 fn parse_bool(text: &[u8]) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_slice() {
         b"yes" => Ok(true),
@@ -250,11 +282,12 @@ fn parse_bool(text: &[u8]) -> Result<bool, String> {
     }
 }
 
+/// Reads a number of bytes with or without a unit.
 fn parse_memory(text: &[u8]) -> Result<u64, String> {
     number::parse_memory(text).ok_or_else(|| "argument must be a memory value".into())
 }
 
-/// Pairs of seconds and changes. One empty word is none.
+/// Reads pairs of seconds and changes. One empty word means no pair.
 fn parse_save_points(words: &[&[u8]]) -> Result<Vec<(i64, i64)>, String> {
     let words = if words == [b""] { &[] } else { words };
     let point = |pair: &[&[u8]]| {
@@ -269,7 +302,7 @@ fn parse_save_points(words: &[&[u8]]) -> Result<Vec<(i64, i64)>, String> {
     points.ok_or_else(|| "Invalid save parameters".into())
 }
 
-/// The text of an error of the system, as C's `strerror` has it.
+/// The text of a system error, as C's `strerror` has it.
 pub fn system_text(error: &io::Error) -> String {
     let text = error.to_string();
     let end = text.find(" (os error").unwrap_or(text.len());

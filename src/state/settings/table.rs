@@ -1,11 +1,23 @@
 //! The table of settings: a row per setting.
 //!
-//! The command line, the configuration file, CONFIG GET, SET and REWRITE all read this table and nothing else. A setting
-//! of Redis that is not in the table is unknown here and gets Redis's error for an unknown one. Some are accepted only at
-//! the one value that says what this server does anyway (`save ""`).
+//! The command line, the configuration file, CONFIG GET, SET and REWRITE all read this table. A setting of Redis that is
+//! not in the table gets Redis's error for an unknown setting. Some settings are accepted only at the one value that
+//! says what this server does anyway (`save ""`).
 //!
-//! What a setting needs beyond its field (a text of its own, an effect on the running server) is a function below the
+//! A row has the name, whether CONFIG SET may change the setting, and the kind of its values. For most rows a macro
+//! makes the kind from the name of the field in `Config`:
+//!
+//! ```text
+//!   S::new("timeout", Allowed, int!(timeout, 0, INT))    CONFIG SET timeout 30  →  config.timeout = 30
+//! ```
+//!
+//! What a setting needs beyond its field (its own text form, an effect on the running server) is a function below the
 //! table.
+//!
+//! # Invariants
+//!
+//! * The rows are sorted by name.
+//! * Every default in `Config` is a value that its row accepts.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -19,12 +31,13 @@ use crate::state::config::{Config, Limit, LogLevel};
 use crate::sys;
 use crate::util::number;
 
-/// The setting with this name in any case, and which of its names that is.
+/// The setting with this name in upper or lower case, and which of its names that is.
 pub fn find(name: &[u8]) -> Option<(&'static Setting, &'static str)> {
     let mut named = SETTINGS.iter().flat_map(|s| s.names().map(move |n| (s, n)));
     named.find(|(_, n)| n.as_bytes().eq_ignore_ascii_case(name))
 }
 
+/// The kind of a setting whose field is an integer from `min` to `max`.
 macro_rules! int {
     ($field:ident, $min:expr, $max:expr) => {
         Kind::Int {
@@ -36,6 +49,7 @@ macro_rules! int {
     };
 }
 
+/// The kind of a setting whose field is a number of bytes, at least `min`.
 macro_rules! memory {
     ($field:ident, $min:expr) => {
         Kind::Memory {
@@ -46,6 +60,7 @@ macro_rules! memory {
     };
 }
 
+/// The kind of a setting whose field is a `bool`.
 macro_rules! boolean {
     ($field:ident) => {
         Kind::Bool {
@@ -55,6 +70,7 @@ macro_rules! boolean {
     };
 }
 
+/// The kind of a setting whose field is bytes; empty means no value.
 macro_rules! text {
     ($field:ident) => {
         Kind::Text {
@@ -68,6 +84,7 @@ macro_rules! text {
     };
 }
 
+/// The kind of a setting whose field is a path.
 macro_rules! path {
     ($field:ident, $set:expr) => {
         Kind::Text {
@@ -78,6 +95,7 @@ macro_rules! path {
     };
 }
 
+/// The kind of a setting whose field is one of some words.
 macro_rules! choice {
     ($field:ident, $of:expr) => {
         Kind::Choice {
@@ -144,8 +162,11 @@ pub static SETTINGS: &[Setting] = &[
     S::new("timeout", Allowed, int!(timeout, 0, INT)),
 ];
 
+/// Why `save` and `appendonly` cannot be turned on.
 const NO_FILES: &str = "this server keeps its data in memory only";
+/// The values of `enable-debug-command`.
 const YES_NO_LOCAL: &[&str] = &["no", "yes", "local"];
+/// The values of `maxmemory-policy`.
 const POLICIES: &[&str] = &[
     "volatile-lru",
     "volatile-lfu",
@@ -156,13 +177,15 @@ const POLICIES: &[&str] = &[
     "allkeys-random",
     "noeviction",
 ];
+/// The values of `loglevel`, in the order of [`LogLevel`].
 const LEVELS: &[&str] = &["debug", "verbose", "notice", "warning"];
 
-/// A word as text. Where text is needed (addresses, names of hosts), other bytes could not name anything.
+/// A word as text, for addresses and names of hosts. Bytes that are not UTF-8 are replaced; no address has them.
 fn text_of(word: &[u8]) -> String {
     String::from_utf8_lossy(word).into_owned()
 }
 
+/// `loglevel`.
 const LOG_LEVEL: Kind = Kind::Choice {
     get: |c| LEVELS[c.loglevel as usize],
     set: |c, v| {
@@ -176,15 +199,16 @@ const LOG_LEVEL: Kind = Kind::Choice {
     of: LEVELS,
 };
 
+/// The log keeps its level itself.
 fn apply_log_level(server: &State, config: &Config) -> Result<(), String> {
     server.log.set_level(config.loglevel);
     Ok(())
 }
 
-/// Files that are open beside the connections of clients.
+/// How many files may be open in addition to the connections of clients.
 const OTHER_FILES: u64 = 32;
 
-/// Each client is an open file, and the system limits their number.
+/// Raises the system's limit on open files, because each client is an open file.
 fn apply_maxclients(_: &State, config: &Config) -> Result<(), String> {
     let wanted = u64::from(config.maxclients) + OTHER_FILES;
     let possible = sys::raise_open_files(wanted);
@@ -197,6 +221,7 @@ fn apply_maxclients(_: &State, config: &Config) -> Result<(), String> {
     ))
 }
 
+/// `repl-backlog-size`, in bytes.
 const BACKLOG_SIZE: Kind = Kind::Memory {
     get: |c| c.repl_backlog_size,
     // Smaller values are raised to the smallest backlog, as in Redis.
@@ -204,12 +229,13 @@ const BACKLOG_SIZE: Kind = Kind::Memory {
     min: 1,
 };
 
+/// The journal keeps the size of the backlog itself.
 fn apply_backlog_size(server: &State, config: &Config) -> Result<(), String> {
     server.journal.set_backlog(config.repl_backlog_size as u64);
     Ok(())
 }
 
-/// Only a name: the file lies in `dir`.
+/// Accepts only a name, because the file lies in `dir`.
 fn set_dbfilename(config: &mut Config, name: &[u8]) -> Result<(), String> {
     if name.iter().any(|b| matches!(b, b'/' | b'\\')) {
         return Err("dbfilename can't be a path, just a filename".into());
@@ -218,8 +244,8 @@ fn set_dbfilename(config: &mut Config, name: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks the directory, but does not enter it: a server is a value, and the working directory belongs to the process. A
-/// relative path starts from the `dir` before.
+/// Checks the directory, but does not change the working directory, which belongs to the process and not to one server.
+/// A relative path starts from the old `dir`.
 fn set_dir(config: &mut Config, path: &[u8]) -> Result<(), String> {
     if path.is_empty() {
         return Err("No such file or directory".into());
@@ -233,12 +259,13 @@ fn set_dir(config: &mut Config, path: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
+/// Accepts any path. The file is opened when the server starts.
 fn set_logfile(config: &mut Config, path: &[u8]) -> Result<(), String> {
     config.logfile = PathBuf::from(OsStr::from_bytes(path));
     Ok(())
 }
 
-/// Addresses to listen on. One empty word is no address.
+/// `bind`: addresses to listen on. One empty word means no address.
 const BIND: Kind = Kind::List {
     get: |c| c.bind.join(" "),
     set: |c, words| {
@@ -259,7 +286,7 @@ const BIND: Kind = Kind::List {
     },
 };
 
-/// `host port`; `no one` is no primary.
+/// `replicaof host port`; `no one` means no primary.
 const REPLICAOF: Kind = Kind::List {
     get: |c| replicaof_lines(c).pop().unwrap_or_default(),
     set: |c, words| {
@@ -278,12 +305,13 @@ const REPLICAOF: Kind = Kind::List {
     lines: replicaof_lines,
 };
 
+/// The value of the line of `replicaof`; no line if there is no primary.
 fn replicaof_lines(config: &Config) -> Vec<String> {
     let line = |(host, port): &(String, u16)| format!("{host} {port}");
     config.replicaof.iter().map(line).collect()
 }
 
-/// `class hard soft seconds`, for any number of classes.
+/// `client-output-buffer-limit class hard soft seconds`, for any number of classes.
 const OUTPUT_LIMITS: Kind = Kind::List {
     get: |c| {
         let class = |name, l: Limit| format!("{name} {} {} {}", l.hard, l.soft, l.soft_seconds);
@@ -305,6 +333,7 @@ const OUTPUT_LIMITS: Kind = Kind::List {
     },
 };
 
+/// Sets the limits of the classes that are named.
 fn set_output_limits(config: &mut Config, words: &[&[u8]]) -> Result<(), String> {
     if !words.len().is_multiple_of(4) {
         return Err("Wrong number of arguments in buffer limit configuration.".into());

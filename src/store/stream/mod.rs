@@ -442,10 +442,7 @@ fn has_room(node: &Node, size: usize, limits: NodeLimits) -> bool {
         return false;
     }
     // Deleted entries count, because they still take memory.
-    limits.entries == 0 || {
-        let master = node.read_master();
-        master.count + master.deleted < limits.entries
-    }
+    limits.entries == 0 || node.count_with_deleted() < limits.entries
 }
 
 /// Entries in order, see [`Stream::range`].

@@ -124,12 +124,9 @@ impl Node {
         id: StreamId,
         fields: impl Iterator<Item = (&'f [u8], &'f [u8])> + Clone,
     ) {
-        let mut master = self.read_master();
-        let end = self.list.end();
-        self.list.replace_int(Listpack::first(), master.count + 1);
-        // If the count has become longer, the names have moved.
-        master.names = master.names + self.list.end() - end;
-        let (n, same) = self.compare_names(&master, fields.clone());
+        let (count, _) = self.list.int(Listpack::first());
+        self.list.replace_int(Listpack::first(), count + 1);
+        let (n, same) = self.compare_names(fields.clone());
         let ms = id.ms.wrapping_sub(self.master_id.ms) as i64;
         let seq = id.seq.wrapping_sub(self.master_id.seq) as i64;
         self.list.append(|w| {
@@ -153,19 +150,27 @@ impl Node {
     /// The number of `fields`, and whether their names are those of the master entry.
     fn compare_names<'f>(
         &self,
-        master: &Master,
         fields: impl Iterator<Item = (&'f [u8], &'f [u8])>,
     ) -> (usize, bool) {
-        let (mut n, mut same, mut at) = (0, true, master.names);
+        let deleted = self.list.next(Listpack::first());
+        let (wanted, mut at) = self.list.int(self.list.next(deleted));
+        let (mut n, mut same) = (0, true);
         for (name, _) in fields {
-            same = same && n < master.fields && {
+            same = same && n < wanted as usize && {
                 let (own, next) = self.list.get(at);
                 at = next;
                 own.equals(name)
             };
             n += 1;
         }
-        (n, same && n == master.fields)
+        (n, same && n == wanted as usize)
+    }
+
+    /// The number of entries, deleted ones included. O(1).
+    pub fn count_with_deleted(&self) -> i64 {
+        let (count, at) = self.list.int(Listpack::first());
+        let (deleted, _) = self.list.int(at);
+        count + deleted
     }
 
     /// Decodes the master entry. O(field names).
