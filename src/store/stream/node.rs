@@ -53,8 +53,6 @@ pub struct Node {
 pub struct Master {
     /// How many entries are not deleted.
     pub count: i64,
-    /// How many entries are deleted.
-    pub deleted: i64,
     /// How many field names there are.
     fields: usize,
     /// The position of the first field name.
@@ -176,12 +174,11 @@ impl Node {
     /// Decodes the master entry. O(field names).
     pub fn read_master(&self) -> Master {
         let (count, at) = self.list.int(Listpack::first());
-        let (deleted, at) = self.list.int(at);
+        let at = self.list.next(at);
         let (fields, names) = self.list.int(at);
         let fields = fields as usize;
         Master {
             count,
-            deleted,
             fields,
             names,
             entries: self.list.skip(names, fields + 1),
