@@ -173,6 +173,10 @@ impl Stream {
         if size > NodeLimits::MAX_BYTES {
             return Err(AddError::TooLarge);
         }
+        // XTRIM can leave a node whose entries are all deleted, and XSETID can then allow an ID below its first one.
+        while self.nodes.back().is_some_and(|node| id < node.master_id) {
+            self.nodes.pop_back();
+        }
         match self.nodes.back_mut() {
             Some(node) if has_room(node, size, limits) => node.append(id, fields),
             full => {

@@ -114,7 +114,7 @@ fn check(node: &Node) -> Option<(u64, Option<StreamId>)> {
             return None;
         };
         let id = StreamId {
-            ms: node.master_id.ms.checked_add_signed(int!())?,
+            ms: node.master_id.ms.wrapping_add(int!() as u64),
             seq: node.master_id.seq.wrapping_add(int!() as u64),
         };
         let (values, parts) = match flags & 2 {
@@ -143,7 +143,7 @@ fn check(node: &Node) -> Option<(u64, Option<StreamId>)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{NewId, NodeLimits};
+    use super::super::{NewId, NodeLimits, Trim};
     use super::*;
 
     fn parts(stream: &Stream) -> Parts {
@@ -174,6 +174,35 @@ mod tests {
         }
         stream.delete(StreamId::new(2, 15));
         stream
+    }
+
+    #[test]
+    fn a_stream_with_ids_far_apart_and_one_with_ids_below_a_trimmed_node_are_restored() {
+        let limits = NodeLimits {
+            bytes: 4096,
+            entries: 10,
+        };
+        let field: [(&[u8], &[u8]); 1] = [(b"f", b"v")];
+        let mut stream = Stream::default();
+        for ms in [1, u64::MAX - 1] {
+            let id = NewId::Exact(StreamId::new(ms, 1));
+            stream.add(id, 0, field.into_iter(), limits).unwrap();
+        }
+        assert!(Stream::restore(parts(&stream)).is_ok_and(|copy| copy.len() == 2));
+
+        let mut stream = Stream::default();
+        for ms in [5, 10] {
+            let id = NewId::Exact(StreamId::new(ms, 0));
+            stream.add(id, 0, field.into_iter(), limits).unwrap();
+        }
+        stream.delete(StreamId::new(10, 0));
+        stream.trim(Trim::MinId(StreamId::new(10, 0)), false, 0);
+        stream.last_id = StreamId::new(3, 0);
+        for seq in [0, 5] {
+            let id = NewId::Exact(StreamId::new(4, seq));
+            stream.add(id, 0, field.into_iter(), limits).unwrap();
+        }
+        assert!(Stream::restore(parts(&stream)).is_ok_and(|copy| copy.len() == 2));
     }
 
     #[test]
