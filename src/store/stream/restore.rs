@@ -108,7 +108,8 @@ fn check(node: &Node) -> Option<(u64, StreamId)> {
             return None;
         };
         let id = StreamId {
-            ms: node.master_id.ms.checked_add_signed(int!())?,
+            // A difference has 64 bits and wraps around: the largest ID differs from 0-0 by -1.
+            ms: node.master_id.ms.wrapping_add(int!() as u64),
             seq: node.master_id.seq.wrapping_add(int!() as u64),
         };
         let (values, parts) = match flags & 2 {
@@ -181,6 +182,21 @@ mod tests {
         };
         assert_eq!(ids(&restored), ids(&original));
         assert_eq!(restored.first_id, original.first_id);
+    }
+
+    #[test]
+    fn the_largest_id_comes_back() {
+        let mut original = stream();
+        let fields = [(&b"f"[..], &b"v"[..])].into_iter();
+        let limits = NodeLimits {
+            bytes: 0,
+            entries: 0,
+        };
+        let id = NewId::Exact(StreamId::MAX);
+        original.add(id, 0, fields, limits).unwrap();
+        let restored = Stream::restore(parts(&original)).unwrap();
+        assert_eq!(restored.last_id, StreamId::MAX);
+        assert_eq!(restored.len(), original.len());
     }
 
     #[test]
