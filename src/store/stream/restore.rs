@@ -114,6 +114,7 @@ fn check(node: &Node) -> Option<(u64, Option<StreamId>)> {
             return None;
         };
         let id = StreamId {
+            // A difference has 64 bits and wraps around: the largest ID differs from 0-0 by -1.
             ms: node.master_id.ms.wrapping_add(int!() as u64),
             seq: node.master_id.seq.wrapping_add(int!() as u64),
         };
