@@ -1,8 +1,8 @@
 //! A client's thread: reading requests, having them run, sending replies.
 //!
 //! The thread repeats four steps: read, parse the bytes that have arrived, run every complete request, send all the replies
-//! at once. So a batch of pipelined requests costs one
-//! `read` and one `write`, however many there are.
+//! at once. So all the requests that one `read` returns cost one `read` and one `write`, however many they are. Before a
+//! thread sleeps in `read`, it looks whether the next request is there already: see `look.rs`.
 //!
 //! # When the peer does not read
 //!
@@ -44,18 +44,19 @@ use crate::store::Db;
 use crate::sys;
 use crate::util::clock;
 
-/// The read buffer of a new or idle connection, and the size it reads at once when much comes.
+/// Bytes in the read buffer of a new or idle connection.
 const SMALL_BUFFER: usize = 1024;
+/// The read buffer doubles up to this many bytes while the client fills it. Only an unfinished request makes it larger.
 const LARGE_BUFFER: usize = 64 * 1024;
-/// Replies of this many bytes are sent at once, even in the middle of a batch.
+/// When the replies have this many bytes, they are sent in the middle of a batch.
 const SEND_AT: usize = 256 * 1024;
-/// An output buffer that grew beyond this is given back at once.
+/// An output buffer that grew beyond this many bytes is freed as soon as it is sent.
 const KEEP_OUTPUT: usize = 1 << 20;
-/// Fewer requests than this are not worth looking ahead at.
+/// In a batch with fewer requests left than this, the thread does not look ahead.
 const FEW: usize = 4;
 /// After this time without a request, buffers shrink.
 const IDLE: Duration = Duration::from_secs(2);
-/// How often a client whose write has to wait looks whether it is still wanted.
+/// How often the thread of a paused write checks whether its client and the server go on.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Serves a connection to its end.
@@ -83,29 +84,42 @@ pub fn serve(shared: &Handle, index: &'static Index, client: Arc<Client>) {
     let _ = connection.run();
 }
 
+/// A connection, as its own thread sees it.
 struct Connection<'a> {
+    /// What all threads of the server share.
     shared: &'a Handle,
+    /// The client's state.
     session: Session,
+    /// Runs the requests, and holds the store's lock while it does.
     executor: Executor<'a>,
+    /// Finds the requests in the read buffer.
     parser: Parser,
+    /// Waits for the next request.
     looker: Looker<'a>,
-    /// The read buffer, of which the first `filled` bytes have been read.
+    /// The read buffer. Its length is what it can hold.
     input: Vec<u8>,
+    /// How many bytes of the read buffer hold data.
     filled: usize,
-    /// The peer will send no more.
+    /// The peer has closed its sending side.
     at_end: bool,
-    /// A read timeout is set, and buffers shrink when it strikes.
+    /// A read timeout of [`IDLE`] is set, and the buffers shrink when it expires.
     shrinks: bool,
+    /// The replies that are not sent yet.
     reply: Reply,
-    /// How much of the reply is in the statistics already.
+    /// How many bytes of `reply` the statistics contain already.
     counted: usize,
     /// Since when the output has exceeded its soft limit.
     patience: Patience,
-    /// Once the client has become a replica: the thread that does all the writing.
+    /// The thread that writes to the client once it is a replica.
     feeder: Option<JoinHandle<()>>,
 }
 
 impl Connection<'_> {
+    /// Serves requests until the client or the server ends the connection.
+    ///
+    /// # Errors
+    ///
+    /// The peer has hung up, or exceeds a limit; no reply can be sent.
     fn run(&mut self) -> io::Result<()> {
         loop {
             let config = self.executor.config();
@@ -127,14 +141,14 @@ impl Connection<'_> {
             let before = self.filled;
             self.send()?;
             if self.filled != before {
-                continue; // what came in while the replies went out is looked at first
+                continue; // bytes came in while the replies were sent: parse them before reading more
             }
             match step {
                 Step::Broken(why) => return self.refuse(why),
                 Step::Big { at, len } => self.read_big(at, len)?,
                 Step::NeedMore if self.at_end => return Ok(()),
                 Step::NeedMore => {
-                    self.forget_requests(); // empty lines are no requests, and take room, too
+                    self.forget_requests(); // empty lines are no requests, but they fill the buffer
                     let unfinished = self.filled - self.parser.complete();
                     if self.parser.is_midway() {
                         self.check_input_limit(unfinished)?;
@@ -147,13 +161,7 @@ impl Connection<'_> {
 
     /// Runs all requests that have been parsed.
     fn run_requests(&mut self) -> io::Result<Next> {
-        let now = self.executor.begin_batch();
-        let client = self.session.client.clone();
-        client.last_seen.store(now, Relaxed);
-        client.input_used.store(self.filled, Relaxed);
-        client.input_capacity.store(self.input.len(), Relaxed);
-        let args_memory = self.parser.requests().last_size();
-        client.args_memory.store(args_memory, Relaxed);
+        self.begin_batch();
         let count = self.parser.requests().len();
         let mut i = 0;
         while i < count {
@@ -201,9 +209,9 @@ impl Connection<'_> {
             i += 1;
         }
         self.finish();
-        client
-            .output_capacity
-            .store(self.reply.out.capacity(), Relaxed);
+        let client = &self.session.client;
+        let capacity = self.reply.out.capacity();
+        client.output_capacity.store(capacity, Relaxed);
         Ok(if client.is_closing() {
             Next::Close
         } else {
@@ -211,7 +219,18 @@ impl Connection<'_> {
         })
     }
 
-    /// Waits until writes are not paused any more (FAILOVER, SHUTDOWN).
+    /// Begins a batch: reads the clock, and stores the figures that CLIENT LIST shows.
+    fn begin_batch(&mut self) {
+        let now = self.executor.begin_batch();
+        let client = &self.session.client;
+        client.last_seen.store(now, Relaxed);
+        client.input_used.store(self.filled, Relaxed);
+        client.input_capacity.store(self.input.len(), Relaxed);
+        let args_memory = self.parser.requests().last_size();
+        client.args_memory.store(args_memory, Relaxed);
+    }
+
+    /// Waits until writes are no longer paused. FAILOVER and SHUTDOWN pause them.
     fn wait_for_writes(&mut self) -> io::Result<Next> {
         self.finish();
         self.send()?;
@@ -228,7 +247,7 @@ impl Connection<'_> {
     fn become_replica(&mut self) -> io::Result<()> {
         self.finish();
         self.send()?;
-        // Its feeder checks the connection from time to time while the replica takes nothing.
+        // With a write timeout, the feeder can check from time to time whether the replica is still connected.
         let stream = &self.session.client.stream;
         stream.set_write_timeout(Some(Duration::from_millis(10)))?;
         if let (Some(request), Some(replica)) =
@@ -239,7 +258,7 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// Drops the reply to request `i`, because only the feeder writes to a replica: its connection is closed instead.
+    /// Drops the reply to request `i`, and logs that the connection is closed: only the feeder may write to a replica.
     #[cold]
     fn drop_rogue_replica(&mut self, i: usize) {
         self.reply.out.clear();
@@ -286,8 +305,8 @@ impl Connection<'_> {
         Next::Continue
     }
 
-    /// Removes the requests that were run. Their bytes stay in the read buffer until they fill half of it: so the
-    /// bytes moved are never more than the bytes used up, even if each call removes one small request.
+    /// Removes the requests that were run. Their bytes stay in the read buffer until they fill half of it. So each byte is
+    /// moved at most once on average, even if each call removes one small request.
     fn forget_requests(&mut self) {
         self.parser.forget();
         if self.parser.complete() * 2 < self.filled {
@@ -301,8 +320,8 @@ impl Connection<'_> {
         client.args_memory.store(0, Relaxed);
     }
 
-    /// Answers bytes that are no request, and ends the connection. (Kept apart, so that what it needs of the stack is not
-    /// taken from every thread.)
+    /// Replies to bytes that are no request, and ends the connection. Never inlined, so that its 4 KB buffer is not on the
+    /// stack of every client's thread.
     #[cold]
     #[inline(never)]
     fn refuse(&mut self, why: Vec<u8>) -> io::Result<()> {
@@ -317,7 +336,7 @@ impl Connection<'_> {
             self.reply.error(&error);
         }
         self.send()?;
-        // Closing a socket with unread bytes in it would cut the reply off; so the peer is let finish first.
+        // Closing a socket with unread bytes would discard the reply, so this thread reads until the peer has finished.
         self.session.client.stream.shutdown(Shutdown::Write)?;
         self.session
             .client
@@ -332,7 +351,7 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// Waits for bytes, and takes them in.
+    /// Waits for bytes, and reads them into the buffer.
     fn read(&mut self) -> io::Result<()> {
         if self.filled == self.input.len() {
             self.input
@@ -350,7 +369,7 @@ impl Connection<'_> {
         self.session.client.input_used.store(self.filled, Relaxed);
         self.session.input_bytes.update(|sum| sum + n as u64);
         if let Some(replica) = &self.session.replica_info {
-            // Any bytes show that the replica is alive: one that is busy with its copy sends empty lines.
+            // Any bytes show that the replica is alive. A replica that loads its copy sends empty lines.
             replica.acked_at.store(clock::now_ms(), Relaxed);
         }
         if self.filled == self.input.len() && self.input.len() < LARGE_BUFFER {
@@ -396,11 +415,11 @@ impl Connection<'_> {
                 Ok(n) => {
                     self.session.input_bytes.update(|sum| sum + n as u64);
                 }
-                Err(e) if is_timeout(&e) => {} // what came before is in the buffer
+                Err(e) if is_timeout(&e) => {} // the bytes that came before the timeout are in the buffer
                 Err(e) => return Err(e),
             }
         }
-        big.truncate(len); // the two bytes after an argument
+        big.truncate(len); // without the line end after the argument
         self.parser.put_big(big);
         Ok(())
     }
@@ -415,7 +434,7 @@ impl Connection<'_> {
         Err(ErrorKind::OutOfMemory.into())
     }
 
-    /// Sends all replies. While the peer does not take them, reads what it sends.
+    /// Sends all replies. While the socket takes nothing, reads what the peer sends.
     fn send(&mut self) -> io::Result<()> {
         if self.reply.out.is_empty() {
             return Ok(());
@@ -459,7 +478,8 @@ impl Connection<'_> {
         Err(ErrorKind::OutOfMemory.into())
     }
 
-    /// Waits until the peer takes more, and reads what it sends in the meantime, up to the limit of the query buffer.
+    /// Waits until the socket takes more, for a second at most, and reads what the peer sends in the meantime, up to the
+    /// limit of the query buffer.
     fn read_while_stuck(&mut self, client: &Client) -> io::Result<()> {
         let limit = self.executor.config().client_query_buffer_limit;
         let has_room = (self.filled as i64) < limit && !self.at_end;
@@ -474,19 +494,22 @@ impl Connection<'_> {
     }
 }
 
-/// What the thread does after a batch.
+/// What the thread does after a step.
 #[derive(PartialEq)]
 enum Next {
+    /// It goes on.
     Continue,
+    /// It sends what is left, and closes the connection.
     Close,
 }
 
+/// Whether a read ended because of the socket's read timeout.
 fn is_timeout(e: &io::Error) -> bool {
     matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
 impl Drop for Connection<'_> {
-    /// However the connection ends, a panic included, it leaves nothing behind.
+    /// Removes everything that the connection has registered. Runs after a panic, too.
     fn drop(&mut self) {
         // After a panic the lock may still be held, and the feeder may need it to end.
         self.executor.finish_batch(&self.session);
@@ -502,7 +525,7 @@ impl Drop for Connection<'_> {
             client.kill();
             self.shared.journal.remove_reader(client.id);
             self.shared.replicas.remove(client.id);
-            // Its feeder has nothing to read or write any more.
+            // The feeder ends now, because its journal position and its socket are gone.
             self.feeder.take().map(JoinHandle::join);
         }
     }

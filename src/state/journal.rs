@@ -173,29 +173,17 @@ impl Journal {
 
     /// Appends bytes, wakes the readers that sleep, and returns the offset after the bytes.
     pub fn append(&self, bytes: &[u8]) -> u64 {
-        let end = self.append_quietly(bytes);
-        self.wake_readers();
-        end
-    }
-
-    /// Appends bytes without waking the readers, and returns the offset after them. The caller wakes them later.
-    pub fn append_quietly(&self, bytes: &[u8]) -> u64 {
         let mut log = lock(&self.log);
         log.append(bytes);
         log.trim();
-        self.end.store(log.end, Relaxed);
-        log.end
-    }
-
-    /// Wakes the readers that sleep, if one of them has something to read.
-    pub fn wake_readers(&self) {
-        let mut log = lock(&self.log);
         let end = log.end;
+        self.end.store(end, Relaxed);
         if log.sleepers > 0 && log.readers.values().any(|r| r.position < end) {
             log.sleepers = 0;
             drop(log);
             self.grown.notify_all();
         }
+        end
     }
 
     /// The database that is selected at the end. It stays so while the caller holds the store's lock.

@@ -221,12 +221,11 @@ impl Shared {
         let mut question = vec![];
         let words = [&b"REPLCONF"[..], b"GETACK", b"*"];
         push_request(&mut question, 3, words.into_iter());
-        let end = self.journal.append_quietly(&question);
+        let end = self.journal.append(&question);
         self.replicas.asked(end);
         drop(store);
         // Sent at once by this thread, because a client waits. The feeders send what the sockets do not take.
         self.replicas.send_now(&self.journal, sys::send_now);
-        self.journal.wake_readers();
     }
 }
 
