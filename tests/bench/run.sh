@@ -3,8 +3,8 @@
 # Needs redis-server, redis-benchmark and redis-cli (Debian: redis-server, redis-tools).
 #
 #   tests/bench/run.sh            every row
-#   tests/bench/run.sh speed      only throughput; also: streams, memory, growth, replication, idle
-#   ROUNDS=5 SECONDS_EACH=2 tests/bench/run.sh speed
+#   tests/bench/run.sh speed      only throughput; also: light, streams, memory, growth, replication, idle
+#   ROUNDS=5 tests/bench/run.sh speed
 #
 # A row's figures come from rounds in which the servers take turns, so that a noisy moment hits all of them;
 # the median round counts. Only the ratios of one run mean anything.
@@ -143,6 +143,45 @@ workers() {
     done
 }
 
+# A light client, with a request every half millisecond, beside heavy clients: the times of its replies. (light.rs)
+light() {
+    echo
+    echo "| a light client beside | ours p50 | p99 | p99.9 | redis p50 | p99 | p99.9 | (ms)"
+    echo "|---|---|---|---|---|---|---|"
+    local name c p
+    for name in SET GET; do
+        for load in "50 1" "50 16" "20 256"; do
+            read -r c p <<<"$load"
+            : >"$work/o" && : >"$work/r"
+            for _ in $(seq "$ROUNDS"); do
+                beside "$ours" "$c" "$p" "$name" >>"$work/o"
+                beside "$real" "$c" "$p" "$name" >>"$work/r"
+            done
+            echo "| $name $c x $p | $(medians "$work/o") | $(medians "$work/r") |"
+        done
+    done
+}
+
+# beside PORT CLIENTS PIPELINE COMMAND: the light client's three percentiles while the heavy clients run.
+beside() {
+    local words=("$4" key:__rand_int__)
+    [ "$4" = SET ] && words+=(value:0123456789)
+    redis-benchmark -p "$1" -c "$2" -P "$3" -n 1000000000 -r 100000 "${words[@]}" >/dev/null 2>&1 &
+    local heavy=$!
+    sleep 0.5
+    "$root/target/release/examples/light" "$1" 3
+    kill "$heavy" && wait "$heavy" 2>/dev/null || true
+}
+
+# medians FILE: the median of each of three columns.
+medians() {
+    local column
+    for column in 1 2 3; do
+        [ "$column" = 1 ] || printf ' | '
+        printf %s "$(cut -d' ' -f"$column" "$1" | median)"
+    done
+}
+
 rss() { awk '/^VmRSS/ { print $2 * 1024 }' "/proc/$1/status"; }
 
 memory() {
@@ -196,7 +235,7 @@ replication() {
 }
 
 case $what in
-    all) speed && streams && memory && growth && replication && idle ;;
-    speed | streams | memory | growth | replication | idle) "$what" ;;
-    *) echo "usage: run.sh [speed|streams|memory|growth|replication|idle]" >&2 && exit 1 ;;
+    all) speed && light && streams && memory && growth && replication && idle ;;
+    speed | light | streams | memory | growth | replication | idle) "$what" ;;
+    *) echo "usage: run.sh [speed|light|streams|memory|growth|replication|idle]" >&2 && exit 1 ;;
 esac
