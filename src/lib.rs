@@ -31,7 +31,7 @@
 //!
 //! # The tour
 //!
-//! The modules are layers. Each uses the layers above it in this list, and none below it. Read them in this order:
+//! The modules are layers. Each uses only modules with a smaller number in this list. Read them in this order:
 //!
 //! 1. [`util`]: small tools. Begin with [`util::glob`], to see how a file is laid out here. [`sys`] declares the few system
 //!    calls that the standard library lacks.

@@ -4,7 +4,8 @@
 //! The numbers are those of Linux. The functions are for:
 //!
 //! * signals: SIGTERM and Ctrl-C start an orderly shutdown;
-//! * sockets without blocking: `poll` with a timeout, and `send` that never waits;
+//! * sockets without blocking: `poll` with a timeout, and `send` and `recv` that never wait;
+//! * the core that runs a thread;
 //! * options of sockets: keepalive probes, the backlog of a listener;
 //! * the limit on open files, and the priority of a thread;
 //! * a count of the allocated memory, for INFO ([`Counting`]).

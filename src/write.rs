@@ -318,8 +318,9 @@ impl<'a> WriteTxn<'a> {
         self.unlogged.flush()
     }
 
-    /// Ends the transaction, as dropping it does. Returns the offset in the log after the last change, or `None` if nothing
-    /// was added to the log since the last [`WriteTxn::flush`].
+    /// Appends to the log. Then `self` is dropped, which releases the lock and does the work that may happen without it.
+    /// Returns the offset in the log after the last change, or `None` if nothing was added to the log since the last
+    /// [`WriteTxn::flush`].
     pub fn finish(mut self) -> Option<u64> {
         self.flush()
     }

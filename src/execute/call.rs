@@ -51,7 +51,7 @@ impl Executor<'_> {
         self.prepare(session, handler, alone);
         self.lease.count(reply.out.len());
         let start = reply.out.len();
-        let (shared, index, origin) = (self.shared, session.db, origin_of(session));
+        let (shared, db, origin) = (self.shared, session.db, origin_of(session));
         let mut ctx = Context {
             server: shared,
             config: &self.config,
@@ -77,7 +77,7 @@ impl Executor<'_> {
         } = ctx;
         self.counter.dirty += dirty;
         if let (Some(txn), Handler::Write(_) | Handler::WriteAll(_)) = (self.lease.txn(), handler) {
-            txn.propagate(index, propagation, (dirty > 0).then_some(&args));
+            txn.propagate(db, propagation, (dirty > 0).then_some(&args));
         }
         let (result, waiter) = match (result, action) {
             (Ok(()), Some(action)) => match self.perform(session, action, reply) {

@@ -28,7 +28,7 @@
 //!
 //! * No code in these files compares a command's name. Each exception for a command is a flag in its row, or its handler's
 //!   type.
-//! * A request is refused, queued, put off while writes are paused, or run exactly once.
+//! * Each request is refused, queued, or run exactly once. While writes are paused, a write waits and is tried again.
 //! * When a batch has ended, the executor holds no lock.
 
 mod actions;

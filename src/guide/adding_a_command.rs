@@ -65,7 +65,8 @@
 //! //!
 //! //! # Invariant
 //! //!
-//! //! * No bit lies beyond `proto-max-bulk-len`. The primary is exempt: what it has done is done.
+//! //! * No bit lies beyond `proto-max-bulk-len`. The limit does not apply to the primary: a replica must
+//! //!   repeat what its primary did.
 //!
 //! use crate::commands::args::int;
 //! use crate::commands::command::Handler::Write;

@@ -32,7 +32,7 @@
 //! ```text
 //! main.rs                      command line -> Server::start            lib.rs  the guided tour
 //!    │
-//! server/        the threads   mod (start, accept, stop) · client (a client's thread) · cron · configure (files, flags)
+//! server/        the threads   mod (start, accept, stop) · client (a client's thread) · look · cron · configure
 //!    │
 //! replication/   primary (feeds a replica) · replica (follows a primary)
 //!    │
@@ -64,13 +64,15 @@
 //! | What keeps a handler from taking the store's lock? | It gets [`State`] and not [`Shared`]: the lock is a private field of [`Shared`]. | `state/mod.rs`, `commands/context.rs` |
 //! | Where does EX become an absolute time? | In [`Form::deadline`]. | `commands/expiry.rs` |
 //! | Why is no wake-up of XREAD BLOCK lost? | The reader registers under the lock under which it found nothing. See [`waiting_reader`]. | `execute/actions.rs`, `state/blocking.rs` |
-//! | Which thread sends its reply? | The writer's, after it has released the lock; the reader's own if it does not sleep yet. | `state/blocking.rs` ([`Waiter::deliver`]) |
+//! | Which thread sends its reply? | The writer's thread, after it has released the lock. The reader's own thread if it does not sleep yet, or if the reply is larger than 16 KB. | `state/blocking.rs` ([`Waiter::deliver`]) |
 //! | What happens to an expired key? | A primary deletes it and logs DEL. A replica hides it until that DEL comes. See [`expiry`]. | `store/db.rs` ([`ExpiryPolicy`]) |
 //! | What does SCAN promise? | It returns every key that exists from the beginning of the walk to its end, at least once. A key that comes or goes meanwhile may be missing; some keys may come twice. | `store/sharded.rs` ([`Sharded::scan`]), `store/dict.rs` |
 //! | In which order are locks taken? | In the order of [`Rank`]; `Store` is the first. Debug builds check it. | `state/lock.rs` |
 //! | What does a writer pay during a snapshot? | One copy of a shard, some 2,000 keys, at the first change of that shard. See [`replication`]. | `store/sharded.rs` |
 //! | How does WAIT know its offset? | The client's [`Executor`] keeps the offset that the end of its last write transaction returned. See [`replication`]. | `execute/mod.rs`, `execute/call.rs` |
 //! | How do I add a command, or a setting? | See [`adding_a_command`] and [`adding_a_setting`]. | |
+//! | Why does a client's thread not sleep at once after its reply? | A wake-up costs more than a small request, so the thread looks for the next request a few times first. | `server/look.rs` |
+//! | What may a thread hold while it waits for a peer? | Never the store's lock. | `state/lock.rs` ([`may_wait`]) |
 //! | What does a panic do? | It ends one connection. If data was being changed, replicas copy everything anew. See [`panics`]. | `write.rs` |
 //!
 //! [`Executor::look_up`]: crate::execute::Executor::look_up

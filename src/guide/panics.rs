@@ -7,7 +7,7 @@
 //! # In a command
 //!
 //! The panic unwinds the client's thread to the connection's destructor (`Drop for Connection` in `server/client.rs`).
-//! It ends the `Lease`, and with it the lock that the command had:
+//! The destructor ends the `Lease`, which releases the lock that the command had:
 //!
 //! 1. **The history is abandoned** if the command was changing data. A flag in the [`WriteTxn`] says so: the log may
 //!    not describe what was done. [`State::abandon_history`] runs while the lock is still held. The history gets a new

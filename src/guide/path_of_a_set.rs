@@ -36,31 +36,34 @@
 //! 5. says what to log in place of the request as it was sent ([`Propagation::add`]);
 //! 6. writes the reply.
 //!
-//! A SET of three words takes a shorter path: it has no options, so steps 1 to 3 and 5 fall away and the log gets the
-//! request as it was sent.
+//! A SET of three words takes a shorter path: it has no options, so the handler skips items 1, 2, 3 and 5 of this
+//! list, and the log gets the request as it was sent.
 //!
 //! # The lock is kept for a batch
 //!
 //! The lock is not released after each request. The `Lease` keeps it until
 //!
-//! * a request needs another lock or none;
+//! * a request needs no lock, or needs the write lock while the batch holds the read lock;
+//! * a transaction has run;
 //! * the batch ends, which is when all requests that had arrived have run;
 //! * the budget is used up: 256 commands, or 64 KB of replies;
 //! * a command has run that may take long: a handler over all databases, or a row in the category `dangerous`.
 //!
 //! So with a pipeline of 100 SETs the thread takes the write lock once and appends to the log once. Other clients wait
-//! for 256 commands of this client at most.
+//! for at most 256 commands of this client, or for one whole transaction.
 //!
 //! # What the reply means
 //!
 //! When the client reads `+OK`, the change is in the store and in the log, both in memory. No replica need have it:
-//! WAIT waits for that (see [`super::replication`]). While this server has never had a replica there is no log, and
-//! steps 12 and 15 do nothing.
+//! WAIT waits for that (see [`super::replication`]). The log becomes active when the first replica asks for a copy, and
+//! ends after `repl-backlog-ttl` seconds without a replica. While it is not active, step 12 does nothing and step 15
+//! appends nothing.
 //!
 //! # Other commands
 //!
-//! * **A GET** takes the read lock (`Lease::read`) just before its handler runs. Steps 6, 8, 10 to 13 and 15 fall away.
-//!   If the batch holds the write lock already, the GET runs under that lock.
+//! * **A GET** takes the read lock (`Lease::read`) just before its handler runs. (In a batch of four or more requests,
+//!   [`Executor::look_ahead`] may take the lock earlier.) Steps 6, 8, 10 to 13 and 15 of the table at the top do not
+//!   happen; the read lock is still released at the end of the batch. If the batch holds the write lock already, the GET runs under that lock.
 //! * **A command without data** (PING, CONFIG GET) is a [`Handler::Plain`]: the lease ends before it runs, so that it
 //!   never makes others wait.
 //! * **EXEC** takes the write lock, then runs each queued command by the same [`Executor::call`], and ends the unit

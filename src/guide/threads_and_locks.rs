@@ -48,10 +48,21 @@
 //!
 //! # How a server stops
 //!
-//! `drop` of a [`Server`] sets the [`Stop`] flag, which wakes the cron, and interrupts the link. It joins its own
-//! threads (`accept`, `cron`, `replica`). Replicas get 0.3 s to receive the rest of the log. Then no client can send
+//! `drop` of a [`Server`] sets the [`Stop`] flag, which wakes the cron. Then it closes the link to the
+//! primary, and joins its own threads (`accept`, `cron`, `replica`). Replicas get 0.3 s to receive the rest of the log. Then no client can send
 //! more: the read half of each socket is shut down, and a command that runs now ends and replies. After another 0.3 s
 //! connections are closed. Threads that have not ended after 5 s are left behind.
+//!
+//! # Words for readers who are new to threads in Rust
+//!
+//! * An `RwLock` admits many readers or one writer. A *guard* is the value that a thread gets when it takes a lock; the lock
+//!   is released when the guard is dropped. An `Arc` is a pointer that threads share; the last one frees the value.
+//! * A `Condvar` lets a thread sleep until another thread calls `notify`. It releases a lock and begins to sleep in one
+//!   step, so no notification falls between the two. After it has woken, the thread holds the lock again, and checks its
+//!   condition again, because it may have woken for another reason.
+//! * An *atomic* is a number that threads read and write without a lock. `Relaxed` means that the number orders no other
+//!   memory. That is enough here: either the value is only a figure, or the threads that use it also take a lock, which
+//!   orders their accesses. The one exception is the version of the settings (`state/config.rs`).
 //!
 //! # Locks
 //!
@@ -70,8 +81,8 @@
 //! * Nothing that may wait for a peer or a disk happens under the store's lock. Code that may wait says so with
 //!   [`may_wait`]. There are two exceptions: DEBUG SLEEP, and CONFIG REWRITE inside a transaction.
 //!
-//! Debug builds check all four and panic at the first violation, whether or not another thread is in the way. `cargo
-//! test` runs a debug build. To add a lock, add a [`Rank`] and a row to the table.
+//! Debug builds check the first three rules at every lock, and the fourth where the code calls [`may_wait`]. They panic at
+//! the first violation, whether or not another thread is in the way. `cargo test` runs a debug build. To add a lock, add a [`Rank`] and a row to the table.
 //!
 //! # Who takes the store's lock
 //!
@@ -83,7 +94,7 @@
 //! | feeder | | to take a copy, to decide on a partial resynchronisation |
 //! | any, for WAIT and SHUTDOWN | to ask the replicas how far they are | the beginning of a shutdown |
 //!
-//! Only a [`WriteTxn`] lends `&mut Store` to a change of the data. The others take the plain write lock so that no
+//! By rule, only a [`WriteTxn`] changes keys. The others take the plain write lock so that no
 //! write is under way while the role, the history or a pause changes.
 //!
 //! Read next: [`super::expiry`].

@@ -16,7 +16,7 @@
 //!                                                    write lock
 //!                                                      XADD: append the entry, report "s is ready"
 //!                                                      end of the unit: who waits for s?
-//!                                                        A: has s something for it? is A connected?
+//!                                                        does s have an entry for A? is A connected?
 //!                                                        run A's service: write A's reply into a buffer
 //!                                                      append to the log
 //!                                                    release the lock
@@ -64,8 +64,9 @@
 //! B holds its lock for a batch (see [`super::path_of_a_set`]), so A's reply leaves when B's `Lease` ends: after B's
 //! last request of the batch, or after 256 commands.
 //!
-//! There is one exception. If A's thread does not sleep yet, it may still have earlier replies to send. Then B only
-//! leaves the reply, and A's thread sends it ([`Outcome::Served`] with bytes in `unsent`).
+//! There are two exceptions, in which B only leaves the reply, and A's thread sends it ([`Outcome::Served`] with bytes
+//! in `unsent`). If A's thread does not sleep yet, it may still have earlier replies to send. And a reply of more than
+//! 16 KB may exceed `client-output-buffer-limit`, which A's thread checks.
 //!
 //! A reply that nobody served, such as the null of a timeout, is sent by A's thread.
 //!

@@ -18,9 +18,9 @@
 //!
 //! 1. [`Parser::parse`] finds requests, and the caller runs them.
 //! 2. [`Parser::forget`] drops those requests and leaves the buffer as it is, so that the caller can repeat step 1 with
-//!    the same buffer. This is for clients that have not authenticated: their requests are parsed one by one, because
-//!    AUTH changes the limits of the next request.
-//! 3. [`Parser::consume`] tells how many bytes at the start of the buffer are used up, and the caller removes them.
+//!    the same buffer. Requests before authentication are parsed one by one, because AUTH changes the limits.
+//! 3. [`Parser::consume`] tells how many bytes at the start of the buffer are used up, and the caller removes them. It
+//!    does so only when they fill half of the buffer, so each byte moves at most once on average.
 //!
 //! # Big arguments
 //!
@@ -66,7 +66,8 @@ pub struct Limits {
 /// Why [`Parser::parse`] returned.
 #[derive(Debug, PartialEq)]
 pub enum Step {
-    /// All complete requests were found, or as many as the caller asked for.
+    /// Every complete request was found, or as many as the caller asked for. Only in the first case more bytes are
+    /// needed.
     NeedMore,
     /// A big argument comes next, followed by two more bytes (`\r\n`). The buffer holds only its first bytes.
     Big {

@@ -18,7 +18,8 @@
 //!
 //! # Invariants
 //!
-//! * No lock is held while the thread reads, sends or sleeps.
+//! * The thread holds no lock while it waits for bytes or for room in the socket. (The outbox's lock is held during a
+//!   system call that sends, but that call does not wait.)
 //! * Replies are sent in the order of the requests.
 
 use std::io::{self, ErrorKind, Read};
@@ -357,6 +358,7 @@ impl Connection<'_> {
             self.input
                 .resize((self.input.len() * 2).max(SMALL_BUFFER), 0);
         }
+        may_wait("waited for a request");
         let stream = &self.session.client.stream;
         let n = match self.looker.read(stream, &mut self.input[self.filled..]) {
             Ok(n) => n,
@@ -403,6 +405,7 @@ impl Connection<'_> {
         let mut big = Vec::with_capacity(LARGE_BUFFER.min(len + 2));
         big.extend_from_slice(&self.input[at..self.filled]);
         self.filled = at;
+        may_wait("waited for an argument");
         while big.len() < len + 2 {
             self.check_input_limit(big.len())?;
             let piece = (len + 2 - big.len()).min(big.len().max(LARGE_BUFFER));

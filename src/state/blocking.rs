@@ -46,7 +46,7 @@
 //!
 //! * A wait ends once: a writer, the timeout, CLIENT UNBLOCK, CLIENT KILL, a change of the role and the server's stop
 //!   all end it under the waiter's own lock, and the first one wins. A service is never run after that.
-//! * `waiting` is the number of waiters whose wait has not ended.
+//! * `waiting` is the number of waiters in the step `Waiting`: nobody has served them or ended their wait.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -243,7 +243,7 @@ impl Waiter {
         self.waiting.fetch_sub(1, Relaxed);
     }
 
-    /// Whether the wait has not ended.
+    /// Whether nobody has served the waiter or ended its wait.
     pub fn is_waiting(&self) -> bool {
         matches!(lock(&self.state).step, WaitStep::Waiting(_))
     }
@@ -306,8 +306,8 @@ impl Waiter {
                 WaitStep::Ended(outcome) => return std::mem::replace(outcome, Outcome::Gone),
                 // The writer is about to deliver the reply.
                 WaitStep::Claimed { .. } => POLL_INTERVAL,
-                // Checked before the first nap, too: a thread that closed the connection before the client had this
-                // waiter could not end the wait.
+                // Checked before the first nap, too: CLIENT KILL may have closed the connection before the client had
+                // this waiter. Then it found no wait to end.
                 WaitStep::Waiting(_) if !self.client.outbox.is_connected() => {
                     self.change(&mut state, WaitStep::Ended(Outcome::Gone));
                     continue;
@@ -352,7 +352,8 @@ impl Default for Blocking {
 }
 
 impl Blocking {
-    /// Whether any client waits. Costs no lock, so writers ask this first.
+    /// Whether any client waits. Costs no lock, so writers ask this first. A writer that holds the write lock misses no
+    /// waiter: a client registers while it holds the store's lock.
     #[inline]
     pub fn any(&self) -> bool {
         self.len() > 0

@@ -83,7 +83,8 @@ struct LogState {
     backlog: u64,
     /// By the client ID of the replica.
     readers: HashMap<u64, LogReader>,
-    /// Greater than 0 while a reader sleeps until there is more to read. It may stay so afterwards.
+    /// A reader adds 1, under the lock, each time it finds nothing and is about to sleep. [`Journal::append`] sets it to 0
+    /// and wakes all sleepers; it releases the lock first, so that the woken threads need not wait for it.
     sleepers: usize,
 }
 
@@ -230,7 +231,7 @@ impl Journal {
         self.grown.notify_all();
     }
 
-    /// Whether there is no such reader, because it has fallen back too far.
+    /// Whether the journal has no such reader: it fell back too far or was removed, or the recording ended or began anew.
     pub fn is_lost(&self, id: u64) -> bool {
         !lock(&self.log).readers.contains_key(&id)
     }
@@ -250,7 +251,7 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// [`Lost`] if the reader has fallen back too far.
+    /// [`Lost`] if the journal has no such reader (see [`Journal::is_lost`]).
     pub fn wait(&self, id: u64, time: Duration) -> Result<bool, Lost> {
         let may_sleep = !time.is_zero();
         let has_nothing = |log: &mut LogState| {
@@ -269,7 +270,7 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// [`Lost`] if the reader has fallen back too far.
+    /// [`Lost`] if the journal has no such reader (see [`Journal::is_lost`]).
     pub fn read(&self, id: u64, into: &mut Vec<u8>, most: usize) -> Result<(), Lost> {
         into.clear();
         let log = lock(&self.log);

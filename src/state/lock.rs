@@ -55,7 +55,7 @@
 //!   [`Guard::wait_timeout_while`] check that.
 //! * Nothing that can wait for a peer or a disk happens under the lock of the store. The code that does such a thing
 //!   calls [`may_wait`], which checks that: the server's log, the drainers of outboxes, the client's thread while it
-//!   waits to send, the feeders of replicas.
+//!   waits to read or to send, the feeders of replicas.
 //!
 //! Two exceptions are intended: DEBUG SLEEP holds the store's lock, which stops the whole server for a while, and CONFIG
 //! REWRITE in a transaction writes its file under the transaction's lock.
@@ -114,7 +114,7 @@ pub enum Rank {
 /// A mutex with a rank.
 pub struct Lock<T> {
     /// The rank, in debug builds.
-    place: RankedLock,
+    rank: LockRank,
     mutex: Mutex<T>,
 }
 
@@ -122,7 +122,7 @@ impl<T> Lock<T> {
     /// A lock of this rank, free.
     pub fn new(rank: Rank, value: T) -> Lock<T> {
         Lock {
-            place: RankedLock::new(rank),
+            rank: LockRank::new(rank),
             mutex: Mutex::new(value),
         }
     }
@@ -130,7 +130,7 @@ impl<T> Lock<T> {
     /// Takes the lock if no thread holds it. This, too, must follow the order, because the thread may then wait for
     /// other locks.
     pub fn try_lock(&self) -> Option<Guard<'_, T>> {
-        let held = self.place.enter();
+        let held = self.rank.enter();
         let guard = match self.mutex.try_lock() {
             Ok(guard) => guard,
             Err(TryLockError::Poisoned(e)) => e.into_inner(),
@@ -198,7 +198,7 @@ impl<T> DerefMut for Guard<'_, T> {
 
 /// A read-write lock with a rank.
 pub struct ReadWriteLock<T> {
-    place: RankedLock,
+    rank: LockRank,
     lock: RwLock<T>,
 }
 
@@ -206,7 +206,7 @@ impl<T> ReadWriteLock<T> {
     /// A lock of this rank, free.
     pub fn new(rank: Rank, value: T) -> ReadWriteLock<T> {
         ReadWriteLock {
-            place: RankedLock::new(rank),
+            rank: LockRank::new(rank),
             lock: RwLock::new(value),
         }
     }
@@ -214,7 +214,7 @@ impl<T> ReadWriteLock<T> {
     /// Takes the lock for reading. Other readers may hold it at the same time.
     #[inline]
     pub fn read(&self) -> ReadGuard<'_, T> {
-        let held = self.place.enter();
+        let held = self.rank.enter();
         let guard = self.lock.read().unwrap_or_else(PoisonError::into_inner);
         ReadGuard { guard, _held: held }
     }
@@ -222,7 +222,7 @@ impl<T> ReadWriteLock<T> {
     /// Takes the lock for writing. No other thread holds it then.
     #[inline]
     pub fn write(&self) -> WriteGuard<'_, T> {
-        let held = self.place.enter();
+        let held = self.rank.enter();
         let guard = self.lock.write().unwrap_or_else(PoisonError::into_inner);
         WriteGuard { guard, _held: held }
     }
@@ -266,7 +266,7 @@ impl<T> DerefMut for WriteGuard<'_, T> {
 }
 
 pub use check::may_wait;
-use check::{HeldRank, RankedLock};
+use check::{HeldRank, LockRank};
 
 /// The check of debug builds.
 #[cfg(debug_assertions)]
@@ -281,12 +281,12 @@ mod check {
     }
 
     /// The rank of a lock.
-    pub struct RankedLock(Rank);
+    pub struct LockRank(Rank);
 
-    impl RankedLock {
+    impl LockRank {
         /// A lock of this rank.
-        pub fn new(rank: Rank) -> RankedLock {
-            RankedLock(rank)
+        pub fn new(rank: Rank) -> LockRank {
+            LockRank(rank)
         }
 
         /// Notes that this thread takes the lock. Panics if the thread holds a lock of the same or a higher rank.
@@ -346,12 +346,12 @@ mod check {
 mod check {
     use super::Rank;
 
-    pub struct RankedLock;
+    pub struct LockRank;
 
-    impl RankedLock {
+    impl LockRank {
         #[inline]
-        pub fn new(_: Rank) -> RankedLock {
-            RankedLock
+        pub fn new(_: Rank) -> LockRank {
+            LockRank
         }
 
         #[inline]

@@ -212,7 +212,7 @@ impl Shared {
     /// Sends REPLCONF GETACK to the replicas, unless a GETACK was sent after `offset` already: clients that wait for the
     /// same offset share one.
     fn ask_for_acks(&self, offset: u64) {
-        // Under the lock this server cannot become a replica, to whose journal only its primary may add.
+        // Only the primary's bytes may enter a replica's journal. The role cannot change while this thread holds the lock.
         let store = self.read();
         let asks = self.journal.is_active() && !self.link.is_replica();
         if !asks || !self.replicas.must_ask(offset) {
@@ -264,7 +264,8 @@ impl State {
 pub struct Stop {
     /// The flag.
     requested: AtomicBool,
-    /// Protects nothing; `wake` needs it.
+    /// [`Stop::request`] sets the flag and notifies while it holds this lock. So a thread in [`Stop::wait`] either sees the
+    /// flag before it sleeps, or sleeps already and is woken.
     lock: Lock<()>,
     /// Notified when the flag is set.
     wake: Condvar,

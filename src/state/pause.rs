@@ -60,7 +60,8 @@ impl Default for WritePause {
 }
 
 impl WritePause {
-    /// Whether writes are paused.
+    /// Whether writes are paused. Exact for a thread that holds the store's lock, because a pause begins under the write
+    /// lock.
     #[inline]
     pub fn is_active(&self) -> bool {
         self.active.load(Relaxed)

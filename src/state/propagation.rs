@@ -11,7 +11,8 @@
 //! | called [`Propagation::add`] once or more | those requests, as one unit |
 //! | called [`Propagation::nothing`] | nothing |
 //!
-//! [`WriteTxn::propagate`](crate::write::WriteTxn::propagate) reads the `Propagation` and appends to the journal.
+//! [`WriteTxn::propagate`](crate::write::WriteTxn::propagate) keeps these requests, and
+//! [`WriteTxn::flush`](crate::write::WriteTxn::flush) appends them to the journal before the lock is released.
 //!
 //! # Invariants
 //!

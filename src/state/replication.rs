@@ -446,7 +446,8 @@ struct LinkInner {
 pub struct Link {
     /// Whether this server is a replica.
     is_replica: AtomicBool,
-    /// Goes up whenever the primary to follow changes. What the old primary still sends is ignored then.
+    /// Goes up when the primary to follow changes, and when the server stops. What the old primary still sends is
+    /// ignored then.
     generation: AtomicU64,
     /// Whether the state is [`LinkState::Connected`]. Readable without the lock.
     connected: AtomicBool,
@@ -556,7 +557,7 @@ impl Link {
     }
 
     /// Sleeps for `time`, or until the generation is not `generation` any more.
-    pub fn pause(&self, time: Duration, generation: u64) {
+    pub fn sleep(&self, time: Duration, generation: u64) {
         let inner = lock(&self.inner);
         let same = |_: &mut LinkInner| self.generation() == generation;
         drop(inner.wait_timeout_while(&self.changed, time, same));

@@ -58,7 +58,8 @@ impl Default for Watches {
 }
 
 impl Watches {
-    /// Whether any key is watched. Costs no lock, so writers ask this first.
+    /// Whether any key is watched. Costs no lock, so writers ask this first. A writer that holds the write lock misses no
+    /// watch: WATCH runs under the store's lock.
     #[inline]
     pub fn any(&self) -> bool {
         self.count.load(Relaxed) > 0

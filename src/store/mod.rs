@@ -5,7 +5,8 @@
 //!
 //! # Sharing with snapshots
 //!
-//! A snapshot is the data as it was at one moment, for an RDB file or a replica, while clients continue to change it. Redis
+//! A snapshot is the data as they were at one moment. A full copy for a replica is made from it, while clients continue
+//! to change the data. Redis
 //! forks, and the kernel copies each page that is written to. Here all large things consist of parts, and the snapshot and
 //! the writers share the parts. If a snapshot still shares a part, a writer copies that part before it changes it. The rule
 //! is the same at each level:
@@ -18,7 +19,7 @@
 //!       group's PEL    leaves of 128 pending entries       shared_map
 //! ```
 //!
-//! For example: a snapshot is being written, and a client sends SET. The writer copies the shard of the key (0.2 ms), and
+//! For example: a snapshot is being written, and a client sends SET. The writer copies the shard of the key (about 0.1 ms), and
 //! the next SET to the same shard finds that the shard is no longer shared. An XADD copies the shard, the list of the
 //! stream's nodes (24 bytes per node) and the last node.
 //!

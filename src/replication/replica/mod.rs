@@ -68,7 +68,7 @@ pub fn run(shared: &Shared) {
             shared.log.notice("MASTER MODE enabled");
         }
         let Some((host, port)) = primary else {
-            link.pause(REST, generation);
+            link.sleep(REST, generation);
             continue;
         };
         let name = format!("{host}:{port}");
@@ -88,7 +88,7 @@ pub fn run(shared: &Shared) {
         if let Err(e) = followed {
             shared.log.warning(&format!("Link with MASTER {name}: {e}"));
         }
-        link.pause(RETRY, generation);
+        link.sleep(RETRY, generation);
     }
 }
 
