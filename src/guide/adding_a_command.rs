@@ -76,7 +76,7 @@
 //! use crate::commands::key_spec::flags::{ACCESS, RW, UPDATE};
 //! use crate::commands::key_spec::key;
 //! use crate::resp::Error;
-//! use crate::store::{Class, Db, Value};
+//! use crate::store::{Class, Db, StringValue, Type, Value};
 //!
 //! /// The commands of this file.
 //! #[rustfmt::skip]
@@ -109,12 +109,12 @@
 //!     };
 //!     let key = &ctx.args[1];
 //!     if ctx.find_mut(db, key).is_none() {
-//!         ctx.set(db, key, Value::Raw(Box::default()));
+//!         ctx.set(db, key, Value::string(b""));
 //!     }
 //!     let Some(object) = ctx.find_mut(db, key) else {
 //!         return Ok(()); // never: the key was just set
 //!     };
-//!     let string = object.value.as_raw_mut()?;
+//!     let string = StringValue::of_mut(&mut object.value)?.raw_mut();
 //!     let grows = string.len() <= at;
 //!     if grows {
 //!         string.resize(at + 1, 0);
@@ -138,7 +138,7 @@
 //! What it shows:
 //!
 //! * [`Context::find_mut`] counts as a use of the key, and deletes a key that has expired.
-//! * [`as_raw_mut`](crate::store::Value::as_raw_mut) fails with WRONGTYPE for a stream; `?` turns that into the reply.
+//! * [`of_mut`](crate::store::Type::of_mut) fails with WRONGTYPE for a stream; `?` turns that into the reply.
 //!   Nothing has changed by then.
 //! * The key is reported as modified only if a bit changed, and only then does the command go to the log. Redis 7.0
 //!   does the same.
@@ -228,7 +228,7 @@
 //!     }
 //!     let number = 1 + ctx.server.random.below(sides) as i64;
 //!     let key = &ctx.args[1];
-//!     ctx.set(db, key, Value::Int(number));
+//!     ctx.set(db, key, Value::int(number));
 //!     db.event(Class::String, "set", key);
 //!     ctx.dirty += 1;
 //!     let text = number.to_string();

@@ -72,7 +72,7 @@
 //! | How does WAIT know its offset? | The client's [`Executor`] keeps the offset that the end of its last write transaction returned. See [`replication`]. | `execute/mod.rs`, `execute/call.rs` |
 //! | How do I add a command, or a setting? | See [`adding_a_command`] and [`adding_a_setting`]. | |
 //! | Why does a client's thread not sleep at once after its reply? | A wake-up costs more than a small request, so the thread looks for the next request a few times first. | `server/look.rs` |
-//! | What may a thread hold while it waits for a peer? | Never the store's lock. | `state/lock.rs` ([`may_wait`]) |
+//! | What may a thread hold while it waits for a peer? | Never the store's lock. | `state/lock.rs` (`may_wait`) |
 //! | What does a panic do? | It ends one connection. If data was being changed, replicas copy everything anew. See [`panics`]. | `write.rs` |
 //!
 //! [`Executor::look_up`]: crate::execute::Executor::look_up

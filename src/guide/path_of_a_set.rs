@@ -62,7 +62,7 @@
 //! # Other commands
 //!
 //! * **A GET** takes the read lock (`Lease::read`) just before its handler runs. (In a batch of four or more requests,
-//!   [`Executor::look_ahead`] may take the lock earlier.) Steps 6, 8, 10 to 13 and 15 of the table at the top do not
+//!   `Executor::look_ahead` may take the lock earlier.) Steps 6, 8, 10 to 13 and 15 of the table at the top do not
 //!   happen; the read lock is still released at the end of the batch. If the batch holds the write lock already, the GET runs under that lock.
 //! * **A command without data** (PING, CONFIG GET) is a [`Handler::Plain`]: the lease ends before it runs, so that it
 //!   never makes others wait.

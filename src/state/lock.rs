@@ -143,7 +143,7 @@ impl<T> Lock<T> {
 /// Takes a lock, and waits until it is free. Ignores that a thread has panicked under it.
 #[inline]
 pub fn lock<T>(lock: &Lock<T>) -> Guard<'_, T> {
-    let held = lock.place.enter();
+    let held = lock.rank.enter();
     let guard = lock.mutex.lock().unwrap_or_else(PoisonError::into_inner);
     Guard { guard, held }
 }

@@ -1,6 +1,6 @@
 //! Strings as values and as replies: what the string commands share.
 //!
-//! A string that is the decimal form of an integer is stored as [`Value::Int`], and its reply is the same text. A big
+//! A string that is the decimal form of an integer is stored as [`StringValue::Int`], and its reply is the same text. A big
 //! argument becomes a value without being copied.
 
 use crate::commands::context::{CommandResult, Context};
