@@ -71,7 +71,7 @@
 //!
 //! A handler that reads takes `&Db`, a handler that writes takes `&mut Db`, and its row in the table says which. To get a
 //! `&mut Db`, the executor must hold the write lock. So a handler that reads cannot add, change or delete a key: that would
-//! not compile. (It can record that it used a key, for LRU and LFU, because that field is atomic.)
+//! not compile. (It can record that it used a key, for OBJECT IDLETIME and OBJECT FREQ, because that field is atomic.)
 //!
 //! # Invariants
 //!

@@ -29,7 +29,7 @@
 //! |---|---|---|
 //! | `apply` | XADD adds the entry; the Db reports that `s` became ready | |
 //! | `propagate` | | `XADD s 1-1 f v` |
-//! | `end_unit` | B is served: the entry enters the PEL of `c` | `XCLAIM s g c 0 1-1 TIME … RETRYCOUNT 1 FORCE JUSTID LASTID 1-1` |
+//! | `end_unit` | B is served: the entry enters the list of pending entries (PEL) of consumer `c` | `XCLAIM s g c 0 1-1 TIME … RETRYCOUNT 1 FORCE JUSTID LASTID 1-1` |
 //! | `drop` | the lock is released, and B's reply is sent | |
 //!
 //! # Panics

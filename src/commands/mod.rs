@@ -23,7 +23,7 @@
 //!     let (key, added) = (&ctx.args[1], &ctx.args[2]);
 //!     let len = match ctx.find_mut(db, key) {
 //!         Some(object) => {
-//!             let string = object.value.as_raw_mut()?;    // WRONGTYPE, if it is not a string
+//!             let string = StringValue::of_mut(&mut object.value)?.raw_mut();    // WRONGTYPE, if it is not a string
 //!             string.extend_from_slice(added);
 //!             let len = string.len();
 //!             db.modified(key);                           // (1)

@@ -39,9 +39,9 @@ impl Executor<'_> {
             return self.counter.count(&shared.stats, number, true, false);
         }
         self.write_txn(session);
-        let is_dirty = session.watch_flag.load(Relaxed) || self.watched_key_expired(session);
+        let must_abort = session.watch_flag.load(Relaxed) || self.watched_key_expired(session);
         session.unwatch(&shared.watches);
-        if is_dirty {
+        if must_abort {
             reply.null_array();
             return self.counter.count(&shared.stats, number, false, false);
         }

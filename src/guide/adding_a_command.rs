@@ -52,7 +52,7 @@
 //! Two more rules:
 //!
 //! * Check everything before the first change. An error takes back the reply, but not the data.
-//! * Do not read the clock: use [`Context::now`]. Do not take a lock or write to a socket: ask for an [`Action`].
+//! * Do not read the clock: use [`Context::now`]. Do not take the store's lock or write to a socket: ask for an [`Action`].
 //!
 //! # A command that Redis has: SETBIT
 //!

@@ -26,8 +26,8 @@
 //!
 //! * **A writer meets it.** [`Db::get_mut`] and [`Db::remove`] look whether the key has expired, and delete it first.
 //! * **A reader meets it.** A reader may change nothing. [`Context::peek`], by which readers look keys up, acts as if
-//!   the key did not exist, and notes its name. After the handler, [`Executor::call`] takes the write lock and deletes
-//!   it ([`Db::expire_if_due`], which looks again).
+//!   the key did not exist, and notes its name. After the handler, [`Executor::call`] on a primary takes the write
+//!   lock and deletes it ([`Db::expire_if_due`], which looks again).
 //! * **The cron sweeps.** Each shard of the keyspace knows a time before which none of its keys expires. The cron
 //!   visits the shards where that time has come ([`Db::sweep`]), in steps of a fraction of a millisecond under the
 //!   write lock, and uses a quarter of its period at most.

@@ -14,7 +14,7 @@
 //! | batch | The requests that a client's thread has found in its buffer and runs together, with one reading of the clock. |
 //! | handler | The function of a command. |
 //! | row | What the table says about a command: [`Command`]. |
-//! | arity | How many arguments a command takes; -n means n or more. |
+//! | arity | How many arguments a command has, its name included; −n means n or more; -n means n or more. |
 //! | key spec | Where a command's keys are among its arguments ([`KeySpec`]). |
 //! | container | A command that has only subcommands, such as CONFIG. |
 //! | [`Context`] | What a handler gets besides the data. |
@@ -31,7 +31,7 @@
 //! | lease | The store's lock that an executor keeps from one command to the next (`Lease`). |
 //! | [`WriteTxn`] | The write lock together with everything that must follow from a change. Not a transaction of a client. |
 //! | transaction | The commands between MULTI and EXEC. |
-//! | unit | What one command or one transaction adds to the log. Readers of the log see it as a whole. |
+//! | unit | What one command, one transaction or one served client adds to the log. Readers of the log see it as a whole. |
 //! | report | What a database says has happened to it: a key was modified, became ready, expired ([`Report`]). |
 //! | modified | A key's value changed, or the key came or went. WATCH needs that. |
 //! | ready | A client that waits for the key may find something. |
@@ -88,7 +88,7 @@
 //! | history, replid | A sequence of changes, and its name of 40 digits ([`History`]). |
 //! | replid2 | The name of the history that this one branched off, valid up to an offset. |
 //! | backlog | The end of the log that is kept for replicas that are away. |
-//! | feeder | The thread that writes to one replica. |
+//! | feeder | The thread that sends the copy and the log to one replica. |
 //! | link | A replica's connection to its primary ([`Link`]). |
 //! | generation | A number that changes when the server follows another primary or none. |
 //! | full copy, full resync | All data as an RDB, and the log from there on. |

@@ -47,14 +47,14 @@
 //! * a transaction has run;
 //! * the batch ends, which is when all requests that had arrived have run;
 //! * the budget is used up: 256 commands, or 64 KB of replies;
-//! * a command has run that may take long: a handler over all databases, or a row in the category `dangerous`.
+//! * a command has run that may take long: a handler over all databases, or a row that names the category `dangerous`.
 //!
 //! So with a pipeline of 100 SETs the thread takes the write lock once and appends to the log once. Other clients wait
 //! for at most 256 commands of this client, or for one whole transaction.
 //!
 //! # What the reply means
 //!
-//! When the client reads `+OK`, the change is in the store and in the log, both in memory. No replica need have it:
+//! When the client reads `+OK`, the change is in the store and in the log, both in memory. It may be that no replica has it yet:
 //! WAIT waits for that (see [`super::replication`]). The log becomes active when the first replica asks for a copy, and
 //! ends after `repl-backlog-ttl` seconds without a replica. While it is not active, step 12 does nothing and step 15
 //! appends nothing.

@@ -4,9 +4,11 @@
 //!
 //! ```text
 //!   main ─── Server::start ─┬─► accept     one per listening address ──► client   one per connection
-//!                           ├─► cron                                       ├─► feeder   one per replica
-//!                           └─► replica    the link to a primary           │     └─► copy   while it sends a full copy
-//!                                 └─► copy   while a full copy comes       └─► drain    while an outbox has a backlog
+//!                           ├─► cron                                       └─► feeder   one per replica
+//!                           └─► replica    the link to a primary                 └─► copy   while it sends a full copy
+//!                                 └─► copy   while a full copy comes
+//!
+//!   any thread that sends to a slow client ──► drain    while that client's outbox has a backlog
 //! ```
 //!
 //! # Threads
@@ -38,7 +40,8 @@
 //! **replica** follows the primary that `replicaof` names: handshake, full copy, and then the stream of commands, which
 //! it runs with an [`Executor`] of its own. On a primary it sleeps.
 //!
-//! **feeder** does all the writing to one replica. The client's thread of the same connection goes on reading the
+//! **feeder** writes the copy and the log to one replica. (A client in WAIT also sends the log to it, so that GETACK leaves
+//! at once; a lock keeps the bytes in order.) The client's thread of the same connection goes on reading the
 //! replica's acknowledgements.
 //!
 //! **copy** does the long work of a full copy at a lower priority. Its parent, the feeder or the link, waits for it.

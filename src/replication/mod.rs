@@ -11,7 +11,7 @@
 //!                            ─── +OK ──────────────►
 //!                            ◄── PSYNC <replid> <the first byte that the replica does not have>
 //!        ┌─ a feeder's thread starts (primary.rs)
-//!        ├─ either           ─── +CONTINUE <replid> ►                   its data are a part of this history
+//!        ├─ either           ─── +CONTINUE <replid> ►                   it has a part of this history
 //!        ├─ or               ─── +FULLRESYNC <replid> <offset> ►
 //!        │                   ─── $EOF:<mark> <RDB> <mark> ──►           the copy replaces its data
 //!        └─ then the journal ─── SET … XADD … PING … ►                  it runs the requests as they come

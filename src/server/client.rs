@@ -187,14 +187,14 @@ impl Connection<'_> {
                     continue;
                 }
                 Flow::Close => {
-                    self.finish();
+                    self.end_batch();
                     return Ok(Next::Close);
                 }
                 Flow::Block(waiter, deadline) => {
-                    self.finish();
+                    self.end_batch();
                     let outcome = self.send().map(|()| waiter.sleep(deadline));
                     let outcome = outcome.unwrap_or(Outcome::Gone);
-                    if self.wake(&waiter, outcome) == Next::Close {
+                    if self.write_outcome(&waiter, outcome) == Next::Close {
                         return Ok(Next::Close);
                     }
                     self.executor.begin_batch();
@@ -204,12 +204,12 @@ impl Connection<'_> {
                 self.become_replica()?;
             }
             if self.reply.out.len() > SEND_AT {
-                self.finish();
+                self.end_batch();
                 self.send()?;
             }
             i += 1;
         }
-        self.finish();
+        self.end_batch();
         let client = &self.session.client;
         let capacity = self.reply.out.capacity();
         client.output_capacity.store(capacity, Relaxed);
@@ -233,7 +233,7 @@ impl Connection<'_> {
 
     /// Waits until writes are no longer paused. FAILOVER and SHUTDOWN pause them.
     fn wait_for_writes(&mut self) -> io::Result<Next> {
-        self.finish();
+        self.end_batch();
         self.send()?;
         while !self.shared.write_pause.wait(POLL_INTERVAL) {
             if !self.session.client.is_connected() || self.shared.stop.is_requested() {
@@ -246,7 +246,7 @@ impl Connection<'_> {
 
     /// The client has sent PSYNC or SYNC. From now on a feeder thread writes to it, and this thread only reads.
     fn become_replica(&mut self) -> io::Result<()> {
-        self.finish();
+        self.end_batch();
         self.send()?;
         // With a write timeout, the feeder can check from time to time whether the replica is still connected.
         let stream = &self.session.client.stream;
@@ -263,7 +263,7 @@ impl Connection<'_> {
     #[cold]
     fn drop_rogue_replica(&mut self, i: usize) {
         self.reply.out.clear();
-        self.finish();
+        self.end_batch();
         let input = &self.input[..self.filled];
         let name = &self.parser.requests().args(i, input)[0];
         let name = String::from_utf8_lossy(name).to_lowercase();
@@ -275,7 +275,7 @@ impl Connection<'_> {
     }
 
     /// Ends a batch: releases the lock, and counts the bytes that are about to be sent.
-    fn finish(&mut self) {
+    fn end_batch(&mut self) {
         let new = self.reply.out.len() - self.counted;
         self.counted += new;
         self.session.output_bytes.update(|sum| sum + new as u64);
@@ -283,7 +283,7 @@ impl Connection<'_> {
     }
 
     /// Writes the result of a wait into the reply.
-    fn wake(&mut self, waiter: &Arc<Waiter>, outcome: Outcome) -> Next {
+    fn write_outcome(&mut self, waiter: &Arc<Waiter>, outcome: Outcome) -> Next {
         self.session.client.take_waiter();
         self.shared.forget_waiter(waiter);
         let start = self.reply.out.len();

@@ -14,7 +14,7 @@
 //!
 //! A key that has expired must be deleted even if no client asks for it. A cycle first finds, under the read lock, the
 //! databases with keys that are due: O(number of shards). Then it sweeps these databases in steps ([`Db::sweep`]). Each step
-//! takes the write lock for a fraction of a millisecond, and after it the lock is free for [`PAUSE`]. The cycle ends when no
+//! takes the write lock for a fraction of a millisecond, and after it the lock is free for [`REST_BETWEEN_STEPS`]. The cycle ends when no
 //! key is due, or when its steps have used a quarter of the period, as in Redis. The next cycle continues at the place where this one stopped. On a replica,
 //! a cycle sweeps only keys to which this server's own clients gave an expiry ([`Db::sweep_own`]).
 //!
@@ -35,7 +35,7 @@ use crate::util::clock;
 use crate::write::{Origin, Scope, WriteTxn};
 
 /// How long the cron leaves the lock to other threads after a step.
-const PAUSE: Duration = Duration::from_micros(50);
+const REST_BETWEEN_STEPS: Duration = Duration::from_micros(50);
 /// The steps of a cycle may use the period divided by this.
 const EXPIRY_SHARE: u32 = 4;
 
@@ -101,7 +101,7 @@ impl Sweep {
                 if used >= period / EXPIRY_SHARE || began.elapsed() >= period {
                     return used;
                 }
-                std::thread::sleep(PAUSE);
+                std::thread::sleep(REST_BETWEEN_STEPS);
                 if self.cursor == 0 {
                     break;
                 }

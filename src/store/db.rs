@@ -108,7 +108,8 @@ pub enum ExpiryPolicy {
     /// own clients. The primary may not know the keys that these clients set, so it does not delete them when they expire.
     /// Therefore the Db records each key that gets an expiry (`own_volatile`).
     DeleteHere,
-    /// The writer acts as if the key did not exist, and the key stays until the primary deletes it. On a replica.
+    /// The writer acts as if the key did not exist, and the key stays until the primary deletes it. On a read-only
+    /// replica, and on any server while writes are paused.
     Hide,
     /// The writer treats the key like any other key. On a replica, for the commands that come from its primary.
     Ignore,
@@ -141,7 +142,7 @@ impl Db {
         }
     }
 
-    /// Whether a key that gets the expiry `at` is deleted at once, because that time has passed. Never on a replica, which
+    /// Whether a key that gets the expiry `at` is deleted at once, because that time has passed. Only under [`ExpiryPolicy::Delete`], which
     /// waits until its primary deletes the key.
     pub fn goes_at_once(&self, at: i64, now: i64) -> bool {
         at <= now && self.expiry == ExpiryPolicy::Delete

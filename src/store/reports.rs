@@ -9,7 +9,7 @@
 //!
 //! | report | means | Redis's function | who needs it |
 //! |---|---|---|---|
-//! | [`Report::Modified`] | the key's value changed, or the key came or went | `signalModifiedKey` | WATCH, tracking |
+//! | [`Report::Modified`] | the key's value changed, or the key came or went | `signalModifiedKey` | WATCH |
 //! | [`Report::Ready`] | a client that waits for the key may find something | `signalKeyAsReady` | blocked clients |
 //!
 //! Examples: EXPIRE modifies a key and makes nothing ready. XGROUP DESTROY makes the stream ready, because
@@ -23,7 +23,8 @@
 //! the command it panics if the value differs and nothing was reported.
 //!
 //! For example, APPEND calls [`Db::get_mut`](super::Db::get_mut) (the audit takes the fingerprint), adds bytes, and calls
-//! `Db::modified`. If a client watches the key, the list of reports is then `[Modified("key")]`. If none does, it is empty.
+//! `Db::modified`. If some client watches any key, the list of reports is then `[Modified("key")]`. If no client watches a key, it
+//! is empty.
 //!
 //! # Cost
 //!

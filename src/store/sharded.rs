@@ -58,7 +58,7 @@
 //! | operation | time |
 //! |---|---|
 //! | `get` | O(1) |
-//! | `get_mut`, `insert`, `remove` | O(1) amortised; one step divides, joins or copies one shard: O(4096), some 0.2 ms |
+//! | `get_mut`, `insert`, `remove` | O(1) amortised; one step divides, joins or copies one shard: O(4096), about 0.1 ms |
 //! | `len` | O(1) |
 //! | `random` | O(1) expected |
 //! | `scan` | O(count), and O(1) for each shard that is empty |

@@ -15,7 +15,8 @@
 //! # How to add a type
 //!
 //! Write its file with an `impl Type`, add a variant to [`Value`], and an arm to the macro `with_type`. The compiler then
-//! demands an arm in `persistence/rdb/save.rs`, which writes the value to an RDB file.
+//! demands an arm in `persistence/rdb/save.rs`, which writes the value to an RDB. Then add the type's byte to
+//! `persistence/rdb/mod.rs`, and read it in `load.rs`: the compiler does not ask for that.
 //!
 //! # Invariants
 //!

@@ -1,14 +1,13 @@
 //! The string commands.
 //!
-//! A string is any sequence of bytes. It has three representations ([`Value`](crate::store::Value)), and a command may
+//! A string is any sequence of bytes. It has three forms ([`StringValue`](crate::store::StringValue)), and a command may
 //! change one into another:
 //!
 //! | after | value | OBJECT ENCODING |
 //! |---|---|---|
 //! | `SET n 10` | `Int(10)` | `int` |
-//! | `SET s hello` | `Str("hello")` | `embstr`, or `raw` if longer than 44 bytes |
+//! | `SET s hello` | `Bytes("hello")` | `embstr`, or `raw` if longer than 44 bytes |
 //! | `APPEND s !` | `Raw("hello!")` | `raw` |
-//!
 //!
 //! | file | commands |
 //! |---|---|

@@ -60,7 +60,7 @@ fn load_to_mark(wire: &mut Wire<'_>, mark: &str) -> io::Result<Loaded> {
     let log = &wire.shared.log;
     log.notice("MASTER <-> REPLICA sync: receiving streamed RDB from master");
     wire.begin_copy(None);
-    let (databases, fresh) = limits(wire);
+    let (databases, fresh) = load_parameters(wire);
     let loaded = load(wire, databases, fresh)?;
     let mut end = [0; ID_LEN];
     wire.read_exact(&mut end)?;
@@ -79,7 +79,7 @@ fn load_length(wire: &mut Wire<'_>, length: &str) -> io::Result<Loaded> {
         "MASTER <-> REPLICA sync: receiving {length} bytes from master"
     ));
     wire.begin_copy(Some(length));
-    let (databases, fresh) = limits(wire);
+    let (databases, fresh) = load_parameters(wire);
     let mut source = Read::take(&mut *wire, length);
     let loaded = load(&mut source, databases, fresh)?;
     io::copy(&mut source, &mut io::sink())?; // ignores the announced bytes after the end of the RDB, if any
@@ -87,7 +87,7 @@ fn load_length(wire: &mut Wire<'_>, length: &str) -> io::Result<Loaded> {
 }
 
 /// The number of databases, and the Unix time in seconds that counts as the last use of each key.
-fn limits(wire: &Wire<'_>) -> (usize, u32) {
+fn load_parameters(wire: &Wire<'_>) -> (usize, u32) {
     let databases = wire.shared.settings.current().databases;
     (databases, (clock::now_ms() / 1000) as u32)
 }
