@@ -119,7 +119,7 @@ impl Context<'_> {
     #[inline]
     pub fn peek<'d>(&self, db: &'d Db, key: &[u8]) -> Option<&'d Object> {
         let object = match db.get_any(key) {
-            Some(object) if object.is_expired(self.now) => {
+            Some(object) if self.is_expired(object) => {
                 self.expired.borrow_mut().push(key.to_vec());
                 None
             }
@@ -132,6 +132,13 @@ impl Context<'_> {
         };
         counter.set(counter.get() + 1);
         object
+    }
+
+    /// Whether an object counts as absent because it has expired. For the primary that this server follows nothing does:
+    /// only the primary decides when a key expires.
+    #[inline]
+    pub fn is_expired(&self, object: &Object) -> bool {
+        object.is_expired(self.now) && !self.session.is_primary
     }
 
     /// The value of type `T` at `key`, for a reader. Counts as a use of the key.

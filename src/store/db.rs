@@ -161,7 +161,13 @@ impl Db {
         self.get_any(key).filter(|o| !o.is_expired(now))
     }
 
-    /// The same for a change of the value. A key that has expired is deleted first.
+    /// The object at `key` as the writer sees it that has the write lock now: for the primary, no key has expired.
+    pub fn get_as_writer(&self, key: &[u8], now: i64) -> Option<&Object> {
+        let all = self.expiry == ExpiryPolicy::Ignore;
+        self.get_any(key).filter(|o| all || !o.is_expired(now))
+    }
+
+    /// The object at `key`, for a change of the value. A key that has expired is deleted first.
     pub fn get_mut(&mut self, key: &[u8], now: i64) -> Option<&mut Object> {
         let hash = self.hash(key);
         // Asked twice because of the expired case, which borrows the whole; the second time it is cached.

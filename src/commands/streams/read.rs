@@ -236,7 +236,7 @@ impl WaitingRead {
     /// The stream at `key`, and the ID after which to read from it.
     fn stream<'d>(&self, db: &'d Db, key: &[u8], now: i64) -> Option<(&'d Stream, StreamId)> {
         let (_, after) = self.wanted.iter().find(|(wanted, _)| wanted == key)?;
-        let object = db.get(key, now)?;
+        let object = db.get_as_writer(key, now)?;
         Some((Stream::of(&object.value).ok()?, *after))
     }
 }

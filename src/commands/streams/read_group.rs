@@ -296,7 +296,7 @@ impl WaitingConsumer {
 impl Service for WaitingConsumer {
     /// True also if the stream or the group no longer exists: then the client gets an error.
     fn can_serve(&self, db: &Db, key: &[u8], now: i64) -> bool {
-        let object = db.get(key, now);
+        let object = db.get_as_writer(key, now);
         let Some(Ok(stream)) = object.map(|object| Stream::of(&object.value)) else {
             return true;
         };
