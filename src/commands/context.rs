@@ -65,8 +65,10 @@ pub struct Context<'a> {
     pub reply: &'a mut Reply,
     /// Unix time in milliseconds, read once per batch, so no key expires between two commands of a batch.
     pub now: i64,
-    /// How the use of a key is recorded: for LRU, for LFU, or not at all.
+    /// How the use of a key is recorded: for LRU or for LFU.
     pub usage: AccessPolicy,
+    /// CLIENT NO-TOUCH: the client's uses of keys are not recorded, except by TOUCH. A new key gets its mark all the same.
+    pub no_touch: bool,
     /// The client may wait: the command is not in a transaction, and the client is not this server's primary.
     pub may_block: bool,
     /// Keys that a reader found expired. The executor deletes them after the handler, except on a replica and while
@@ -108,11 +110,9 @@ impl Context<'_> {
     /// The object at `key`, for a reader. Counts as a use of the key.
     #[inline]
     pub fn find<'d>(&self, db: &'d Db, key: &[u8]) -> Option<&'d Object> {
-        let object = self.peek(db, key);
-        if let Some(object) = object {
-            object.visit(self.usage);
-        }
-        object
+        let object = self.peek(db, key)?;
+        self.visit(object);
+        Some(object)
     }
 
     /// The object at `key`, for a reader that does not read the value. Does not count as a use of the key.
@@ -155,8 +155,16 @@ impl Context<'_> {
     #[inline]
     pub fn find_mut<'d>(&self, db: &'d mut Db, key: &[u8]) -> Option<&'d mut Object> {
         let object = db.get_mut(key, self.now)?;
-        object.visit(self.usage);
+        self.visit(object);
         Some(object)
+    }
+
+    /// Notes a use of the key, unless the client has asked for NO-TOUCH.
+    #[inline]
+    fn visit(&self, object: &Object) {
+        if !self.no_touch {
+            object.visit(self.usage);
+        }
     }
 
     /// The value of type `T` at `key`, for a writer. Counts as a use of the key.

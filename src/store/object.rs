@@ -280,8 +280,6 @@ impl Clone for Object {
 /// counter that grows ever more slowly and decays.
 #[derive(Clone, Copy, Debug)]
 pub enum AccessPolicy {
-    /// CLIENT NO-TOUCH: only the making of a key is.
-    Ignored { now: u32 },
     /// Seconds of Unix time.
     Lru { now: u32 },
     /// Bits 8 to 23 are minutes of Unix time, the low 8 the counter.
@@ -300,7 +298,6 @@ impl AccessPolicy {
     #[inline]
     fn visited(self, old: u32) -> u32 {
         match self {
-            AccessPolicy::Ignored { .. } => old,
             AccessPolicy::Lru { now } => now,
             AccessPolicy::Lfu {
                 minute,
@@ -323,7 +320,7 @@ impl AccessPolicy {
     /// The mark of a new key.
     pub fn fresh(self) -> u32 {
         match self {
-            AccessPolicy::Ignored { now } | AccessPolicy::Lru { now } => now,
+            AccessPolicy::Lru { now } => now,
             AccessPolicy::Lfu { minute, .. } => (u32::from(minute) << 8) | Self::LFU_INIT,
         }
     }
