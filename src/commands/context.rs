@@ -11,8 +11,9 @@
 //! | to read the value | [`Context::find`] | [`Context::get`] |
 //! | to read facts about the key (TTL, TYPE) | [`Context::peek`] | |
 //! | to change the value | [`Context::find_mut`] | [`Context::get_mut`], [`Context::get_or_create`] |
+//! | to read the value and perhaps change it | | [`Context::read_mut`] |
 //!
-//! The methods for reading also count keyspace hits and misses, and note keys that have expired. Example: GET of a key
+//! The methods for reading, [`Context::read_mut`] included, also count keyspace hits and misses, and note keys that have expired. Example: GET of a key
 //! that expired a second ago, on a primary:
 //!
 //! ```text
@@ -181,6 +182,23 @@ impl Context<'_> {
         Ok(object
             .map(|object| T::of_mut(&mut object.value))
             .transpose()?)
+    }
+
+    /// The value of type `T` at `key`, for a writer that Redis counts as a reader (it calls `lookupKeyRead`), as XACK. The
+    /// key is looked up twice.
+    ///
+    /// # Errors
+    ///
+    /// WRONGTYPE if the key holds a value of another type.
+    pub fn read_mut<'d, T: Type>(
+        &self,
+        db: &'d mut Db,
+        key: &[u8],
+    ) -> Result<Option<&'d mut T>, Error> {
+        match self.peek(db, key) {
+            Some(_) => self.get_mut(db, key),
+            None => Ok(None),
+        }
     }
 
     /// The value of type `T` at `key`, for a writer. If the key is absent, this creates it with an empty value.

@@ -174,10 +174,10 @@ pub fn xread(ctx: &mut Context, db: &Db) -> CommandResult {
     let start = ctx.reply.out.len();
     let mut served = 0;
     for (&(key, _), &after) in options.streams.iter().zip(&positions) {
-        let Some(object) = db.get(key, ctx.now) else {
+        // Redis looks the key up again too, which counts as another hit or miss.
+        let Some(stream) = ctx.get(db, key)? else {
             continue;
         };
-        let stream = Stream::of(&object.value)?;
         if has_entries_after(stream, after) {
             reply_stream(ctx.reply, key, stream, after, options.count);
             served += 1;
