@@ -12,6 +12,7 @@ mod client;
 mod configure;
 mod cron;
 mod look;
+mod survive;
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
@@ -32,6 +33,7 @@ use crate::state::config::Config;
 use crate::state::shutdown::ShutdownOptions;
 use crate::state::{Handle, Shared, lock};
 use crate::sys;
+use survive::survive;
 
 /// A client's thread needs little: no recursion, and buffers on the heap.
 const CLIENT_STACK: usize = 256 * 1024;
@@ -242,7 +244,9 @@ fn accept(listener: &TcpListener, shared: &Handle, index: &'static Index, live: 
             continue;
         }
         match listener.accept() {
-            Ok((stream, peer)) => welcome(stream, peer, shared, index, live),
+            Ok((stream, peer)) => survive(shared, "the start of a client", || {
+                welcome(stream, peer, shared, index, live);
+            }),
             Err(e) => {
                 // Most likely there are too many open files. Waiting connections are accepted when others are closed.
                 shared
