@@ -39,6 +39,7 @@ use crate::state::clients::Client;
 use crate::state::config::Config;
 use crate::state::failover;
 use crate::state::propagation::Propagation;
+use crate::state::replication::Replica;
 use crate::state::session::Session;
 use crate::state::shutdown;
 use crate::store::{AccessPolicy, Db, Object, Ttl, Type, WrongType};
@@ -89,6 +90,8 @@ pub struct Context<'a> {
 pub enum Action {
     /// Make the client wait for its reply.
     Wait(Wait),
+    /// Note that this replica has acknowledged an offset, and serve the clients that waited for that.
+    Acknowledge(Arc<Replica>, u64),
     /// Become a replica of this primary, or, with `None`, a primary. Only a handler with the write lock may ask for it.
     Follow(Option<failover::Address>),
     /// Begin to hand the role of primary over to a replica. Only a handler with the write lock may ask for it.

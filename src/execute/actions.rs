@@ -43,6 +43,10 @@ impl Executor<'_> {
     ) -> Result<Option<RegisteredWait>, Error> {
         match action {
             Action::Wait(wait) => return Ok(Some(self.register(session, wait, reply.resp3))),
+            Action::Acknowledge(replica, offset) => {
+                let replicas = &self.shared.replicas;
+                replicas.acknowledge(&replica, offset, self.now);
+            }
             Action::Follow(primary) => self.follow(session, primary),
             Action::HandOver(plan) => self.shared.set_failover(Phase::WaitingForSync(plan)),
             Action::AbortHandOver => self.shared.end_failover(),
