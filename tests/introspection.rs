@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -250,6 +251,50 @@ fn lookups_of_readers_are_counted() {
             assert_eq!(lookups.collect::<Vec<_>>(), expected, "{line}");
         }
     });
+}
+
+/// The complexity of each command and subcommand in COMMAND DOCS; empty if it has none.
+fn complexities(docs: Reply, found: &mut BTreeMap<String, String>) {
+    let pairs = |reply: Reply| match reply {
+        Reply::List(_, Some(items)) => {
+            let pair = |pair: &[Reply]| (text(pair[0].clone()), pair[1].clone());
+            items.chunks(2).map(pair).collect()
+        }
+        _ => vec![],
+    };
+    for (name, facts) in pairs(docs) {
+        found.insert(name.clone(), String::new());
+        for (fact, value) in pairs(facts) {
+            match fact.as_str() {
+                "complexity" => drop(found.insert(name.clone(), text(value))),
+                "subcommands" => complexities(value, found),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn complexities_are_those_of_redis() {
+    let Some(real) = RealRedis::start(&[]) else {
+        return;
+    };
+    let server = Server::start(Config::for_tests()).unwrap();
+    let [ours, real] = [server.address(), real.address].map(|address| {
+        let mut found = BTreeMap::new();
+        complexities(Client::connect(address).ask("COMMAND DOCS"), &mut found);
+        found
+    });
+    assert!(ours.len() > 100);
+    for (name, ours) in &ours {
+        // Redis's text goes on with explanations; ours is only the fact.
+        if let Some(real) = real.get(name) {
+            assert!(
+                real.contains(ours.as_str()) && real.is_empty() == ours.is_empty(),
+                "{name}: {ours}, {real}"
+            );
+        }
+    }
 }
 
 #[test]
