@@ -111,6 +111,29 @@ fn the_last_entry_can_be_read_again() {
 }
 
 #[test]
+fn a_client_with_no_touch_sees_the_use_of_keys_and_does_not_change_it() {
+    let server = start();
+    let mut c = connect(&server);
+    let mut ask = |line: &str| -> redis::Value {
+        let mut words = line.split(' ');
+        let mut command = redis::cmd(words.next().unwrap());
+        command.arg(words.collect::<Vec<_>>());
+        command.query(&mut c).unwrap()
+    };
+    ask("CONFIG SET maxmemory-policy allkeys-lfu lfu-log-factor 0");
+    ask("CLIENT NO-TOUCH ON");
+    ask("SET k v");
+    ask("GET k");
+    ask("APPEND k w");
+    assert_eq!(ask("OBJECT FREQ k"), redis::Value::Int(5));
+    ask("TOUCH k");
+    assert_eq!(ask("OBJECT FREQ k"), redis::Value::Int(6));
+    ask("CLIENT NO-TOUCH OFF");
+    ask("GET k");
+    assert_eq!(ask("OBJECT FREQ k"), redis::Value::Int(7));
+}
+
+#[test]
 fn transfers_between_accounts_lose_nothing() {
     // Four threads move money with WATCH, MULTI and EXEC. The sum must stay the same.
     let server = start();

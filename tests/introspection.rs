@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -190,6 +191,109 @@ impl Drop for Logged {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+/// Commands, each with the keyspace hits and misses that it counts. `k` is a string, `s` a stream with the group `g`, and
+/// `no` does not exist. Writers count too if they read the key as a reader does.
+const LOOKUPS: &[(&str, i64, i64)] = &[
+    ("GET k", 1, 0),
+    ("MGET k no s", 2, 1),
+    ("EXISTS k k no", 2, 1),
+    ("OBJECT ENCODING no", 0, 1),
+    ("SCAN 0 TYPE stream", 2, 0),
+    ("SET k 1", 0, 0),
+    ("SET k 1 GET", 1, 0),
+    ("SET no 1 XX GET", 0, 1),
+    ("GETSET k 1", 1, 0),
+    ("GETEX no", 0, 1),
+    ("GETDEL no", 0, 1),
+    ("INCR k", 0, 0),
+    ("APPEND k 1", 0, 0),
+    ("EXPIRE no 100", 0, 0),
+    ("COPY k k REPLACE DB 1", 1, 0),
+    ("COPY no k", 0, 1),
+    ("RENAME k k", 0, 0),
+    ("LCS k no", 1, 1),
+    ("XREAD STREAMS s no 0 0", 2, 2),
+    ("XREAD STREAMS k 0", 1, 0),
+    ("XREADGROUP GROUP g ann STREAMS s >", 2, 0),
+    ("XREADGROUP GROUP g ann STREAMS no >", 0, 1),
+    ("XACK s g 1-1", 1, 0),
+    ("XACK no g 1-1", 0, 1),
+    ("XCLAIM s g bob 0 1-1", 1, 0),
+    ("XCLAIM no g bob 0 1-1", 0, 1),
+    ("XAUTOCLAIM s g bob 0 0", 1, 0),
+    ("XAUTOCLAIM no g bob x 0", 0, 1),
+    ("XPENDING s g", 1, 0),
+    ("XADD s * f v", 0, 0),
+    ("XDEL s 1-1", 0, 0),
+    ("XGROUP SETID s g $", 0, 0),
+    ("XINFO GROUPS s", 1, 0),
+];
+
+#[test]
+fn lookups_of_readers_are_counted() {
+    on_both(|address| {
+        let mut c = Client::connect(address);
+        c.ask("SET k 1");
+        c.ask("XADD s 1-1 f v");
+        c.ask("XGROUP CREATE s g 0");
+        for &(line, hits, misses) in LOOKUPS {
+            c.ask("CONFIG RESETSTAT");
+            c.ask(line);
+            let info = text(c.ask("INFO stats"));
+            let lookups = info.lines().filter(|l| l.starts_with("keyspace_"));
+            let expected = [
+                format!("keyspace_hits:{hits}"),
+                format!("keyspace_misses:{misses}"),
+            ];
+            assert_eq!(lookups.collect::<Vec<_>>(), expected, "{line}");
+        }
+    });
+}
+
+/// The complexity of each command and subcommand in COMMAND DOCS; empty if it has none.
+fn complexities(docs: Reply, found: &mut BTreeMap<String, String>) {
+    let pairs = |reply: Reply| match reply {
+        Reply::List(_, Some(items)) => {
+            let pair = |pair: &[Reply]| (text(pair[0].clone()), pair[1].clone());
+            items.chunks(2).map(pair).collect()
+        }
+        _ => vec![],
+    };
+    for (name, facts) in pairs(docs) {
+        found.insert(name.clone(), String::new());
+        for (fact, value) in pairs(facts) {
+            match fact.as_str() {
+                "complexity" => drop(found.insert(name.clone(), text(value))),
+                "subcommands" => complexities(value, found),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn complexities_are_those_of_redis() {
+    let Some(real) = RealRedis::start(&[]) else {
+        return;
+    };
+    let server = Server::start(Config::for_tests()).unwrap();
+    let [ours, real] = [server.address(), real.address].map(|address| {
+        let mut found = BTreeMap::new();
+        complexities(Client::connect(address).ask("COMMAND DOCS"), &mut found);
+        found
+    });
+    assert!(ours.len() > 100);
+    for (name, ours) in &ours {
+        // Redis's text goes on with explanations; ours is only the fact.
+        if let Some(real) = real.get(name) {
+            assert!(
+                real.contains(ours.as_str()) && real.is_empty() == ours.is_empty(),
+                "{name}: {ours}, {real}"
+            );
+        }
     }
 }
 

@@ -860,6 +860,87 @@ fn offsets_at_their_extremes_do_no_harm() {
     }
 }
 
+/// What a primary may send for a key `k` or a stream `s` that has expired by the clock of its replica. Each line begins
+/// with both keys as they were.
+const FOR_EXPIRED_KEYS: &str = "COPY k copy\nCOPY k k DB 1\nCOPY s copy\nCOPY s k REPLACE\nRENAME k new\nRENAMENX s new\n\
+    MOVE k 1\nSET k w GET\nSET k w XX\nSET k w NX\nSET k w KEEPTTL\nSETNX k w\nGETSET k w\nGETDEL k\nGETEX k PERSIST\n\
+    APPEND k w\nSETRANGE k 5 w\nINCR k\nINCRBYFLOAT k 1\nMSETNX k 1 other 2\nPERSIST k\nEXPIRE k 100000 XX\n\
+    DEL k s\nUNLINK k\nXADD s NOMKSTREAM 7-1 f v\nXDEL s 1-1\nXTRIM s MAXLEN 1\nXSETID s 9-9\n\
+    XGROUP CREATE s h 0\nXGROUP DESTROY s g\nXGROUP SETID s g 2\nXGROUP CREATECONSUMER s g bob\n\
+    XREADGROUP GROUP g ann STREAMS s >\nXREADGROUP GROUP g ann STREAMS s 0\nXACK s g 1-1\n\
+    XCLAIM s g bob 0 1-1 JUSTID\nXCLAIM s g bob 0 2-1 FORCE TIME 1700000000000 RETRYCOUNT 3\n\
+    XAUTOCLAIM s g bob 0 0 JUSTID";
+
+#[test]
+fn for_the_primary_no_key_has_expired() {
+    let nodes: Vec<Node> = [Some(Node::ours()), Node::real()]
+        .into_iter()
+        .flatten()
+        .collect();
+    let mut contents = vec![];
+    for replica in &nodes {
+        let primary = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = primary.local_addr().unwrap().port();
+        replica.client().ask(&format!("REPLICAOF 127.0.0.1 {port}"));
+        let (mut stream, _) = primary.accept().unwrap();
+        shake_hands(&mut stream);
+        stream.write_all(&small_copy()).unwrap();
+        wait_for(|| replica.follows());
+        let mut send = |line: &str| {
+            let words = words::split(line.as_bytes()).unwrap();
+            stream.write_all(&encode(&words)).unwrap();
+        };
+        let mut all = vec![];
+        for (i, line) in FOR_EXPIRED_KEYS.lines().enumerate() {
+            for line in [
+                "FLUSHALL",
+                "SET k 1",
+                "XADD s 1-1 f v",
+                "XADD s 2-1 f v",
+                "XGROUP CREATE s g 0",
+                "XREADGROUP GROUP g ann COUNT 1 STREAMS s >",
+                "PEXPIREAT k 1",
+                "PEXPIREAT s 1",
+                line,
+                "PERSIST k",
+                "PERSIST s",
+                "PERSIST copy",
+                "PERSIST new",
+                "SELECT 1",
+                "PERSIST k",
+                "SELECT 0",
+            ] {
+                send(line);
+            }
+            let done = format!("done{i}");
+            send(&format!("SET done {done}"));
+            let mut client = replica.client();
+            wait_for(|| client.ask("GET done") == Reply::Bulk(Some(done.clone().into_bytes())));
+            // The times of deliveries are those of each server.
+            let facts = replica.contents();
+            all.push(format!("{line}: {}", without_times(&format!("{facts:?}"))));
+        }
+        // A client of the replica that waits for an entry gets it, although the stream has expired.
+        let mut reader = replica.client();
+        send("XADD s 5-1 f v");
+        send("PEXPIREAT s 1");
+        wait_for(|| replica.info("db0").contains("expires=1"));
+        reader.send(&words::split(b"XREAD BLOCK 0 STREAMS s 5-1").unwrap());
+        wait_for(|| replica.info("blocked_clients") == "1");
+        send("XADD s 6-1 f v");
+        let got = reader
+            .has_reply(Duration::from_secs(2))
+            .then(|| reader.reply().unwrap());
+        all.push(format!("{:?}", got.map(|reply| show(&reply))));
+        contents.push(all);
+    }
+    if let [ours, real] = &contents[..] {
+        for (ours, real) in ours.iter().zip(real) {
+            assert_eq!(ours, real);
+        }
+    }
+}
+
 #[test]
 fn a_replica_that_sends_a_command_with_a_reply_is_disconnected() {
     let commands = "SET a 1\nGET a\nQUIT\nPING\nNOSUCH\nMULTI\nSELECT 0\nROLE\nWAIT 1 0\n*1\nAUTH x\nRESET\n\

@@ -186,7 +186,7 @@ pub struct Command {
     pub group: &'static str,
     /// The version of Redis that introduced the command.
     pub since: &'static str,
-    /// The cost in O().
+    /// The cost in O(); empty if Redis does not say it.
     pub complexity: &'static str,
     /// The arguments after the name, in the notation that COMMAND DOCS parses: `key...` and `<key value>...` are
     /// repeated.

@@ -11,8 +11,9 @@
 //! | to read the value | [`Context::find`] | [`Context::get`] |
 //! | to read facts about the key (TTL, TYPE) | [`Context::peek`] | |
 //! | to change the value | [`Context::find_mut`] | [`Context::get_mut`], [`Context::get_or_create`] |
+//! | to read the value and perhaps change it | | [`Context::read_mut`] |
 //!
-//! The methods for reading also count keyspace hits and misses, and note keys that have expired. Example: GET of a key
+//! The methods for reading, [`Context::read_mut`] included, also count keyspace hits and misses, and note keys that have expired. Example: GET of a key
 //! that expired a second ago, on a primary:
 //!
 //! ```text
@@ -38,6 +39,7 @@ use crate::state::clients::Client;
 use crate::state::config::Config;
 use crate::state::failover;
 use crate::state::propagation::Propagation;
+use crate::state::replication::Replica;
 use crate::state::session::Session;
 use crate::state::shutdown;
 use crate::store::stream::InvalidId;
@@ -72,8 +74,10 @@ pub struct Context<'a> {
     pub reply: &'a mut Reply,
     /// Unix time in milliseconds, read once per batch, so no key expires between two commands of a batch.
     pub now: i64,
-    /// How the use of a key is recorded: for LRU, for LFU, or not at all.
+    /// How the use of a key is recorded: for LRU or for LFU.
     pub usage: AccessPolicy,
+    /// CLIENT NO-TOUCH: the client's uses of keys are not recorded, except by TOUCH. A new key gets its mark all the same.
+    pub no_touch: bool,
     /// The client may wait: the command is not in a transaction, and the client is not this server's primary.
     pub may_block: bool,
     /// Keys that a reader found expired. The executor deletes them after the handler, except on a replica and while
@@ -93,6 +97,8 @@ pub struct Context<'a> {
 pub enum Action {
     /// Make the client wait for its reply.
     Wait(Wait),
+    /// Note that this replica has acknowledged an offset, and serve the clients that waited for that.
+    Acknowledge(Arc<Replica>, u64),
     /// Become a replica of this primary, or, with `None`, a primary. Only a handler with the write lock may ask for it.
     Follow(Option<failover::Address>),
     /// Begin to hand the role of primary over to a replica. Only a handler with the write lock may ask for it.
@@ -115,18 +121,16 @@ impl Context<'_> {
     /// The object at `key`, for a reader. Counts as a use of the key.
     #[inline]
     pub fn find<'d>(&self, db: &'d Db, key: &[u8]) -> Option<&'d Object> {
-        let object = self.peek(db, key);
-        if let Some(object) = object {
-            object.visit(self.usage);
-        }
-        object
+        let object = self.peek(db, key)?;
+        self.visit(object);
+        Some(object)
     }
 
     /// The object at `key`, for a reader that does not read the value. Does not count as a use of the key.
     #[inline]
     pub fn peek<'d>(&self, db: &'d Db, key: &[u8]) -> Option<&'d Object> {
         let object = match db.get_any(key) {
-            Some(object) if object.is_expired(self.now) => {
+            Some(object) if self.is_expired(object) => {
                 self.expired.borrow_mut().push(key.to_vec());
                 None
             }
@@ -139,6 +143,13 @@ impl Context<'_> {
         };
         counter.set(counter.get() + 1);
         object
+    }
+
+    /// Whether an object counts as absent because it has expired. For the primary that this server follows nothing does:
+    /// only the primary decides when a key expires.
+    #[inline]
+    pub fn is_expired(&self, object: &Object) -> bool {
+        object.is_expired(self.now) && !self.session.is_primary
     }
 
     /// The value of type `T` at `key`, for a reader. Counts as a use of the key.
@@ -155,8 +166,16 @@ impl Context<'_> {
     #[inline]
     pub fn find_mut<'d>(&self, db: &'d mut Db, key: &[u8]) -> Option<&'d mut Object> {
         let object = db.get_mut(key, self.now)?;
-        object.visit(self.usage);
+        self.visit(object);
         Some(object)
+    }
+
+    /// Notes a use of the key, unless the client has asked for NO-TOUCH.
+    #[inline]
+    fn visit(&self, object: &Object) {
+        if !self.no_touch {
+            object.visit(self.usage);
+        }
     }
 
     /// The value of type `T` at `key`, for a writer. Counts as a use of the key.
@@ -173,6 +192,23 @@ impl Context<'_> {
         Ok(object
             .map(|object| T::of_mut(&mut object.value))
             .transpose()?)
+    }
+
+    /// The value of type `T` at `key`, for a writer that Redis counts as a reader (it calls `lookupKeyRead`), as XACK. The
+    /// key is looked up twice.
+    ///
+    /// # Errors
+    ///
+    /// WRONGTYPE if the key holds a value of another type.
+    pub fn read_mut<'d, T: Type>(
+        &self,
+        db: &'d mut Db,
+        key: &[u8],
+    ) -> Result<Option<&'d mut T>, Error> {
+        match self.peek(db, key) {
+            Some(_) => self.get_mut(db, key),
+            None => Ok(None),
+        }
     }
 
     /// The value of type `T` at `key`, for a writer. If the key is absent, this creates it with an empty value.

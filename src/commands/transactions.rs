@@ -43,7 +43,7 @@ pub static COMMANDS: &[Command] = &[
         .doc("transactions", "1.2.0", "O(1)", "",
              "Opens a transaction: commands are queued from here on."),
     cmd("exec", 1, Exec, NOSCRIPT | LOADING | STALE | SKIP_SLOWLOG | NOT_QUEUED, acl::TRANSACTION, &[])
-        .doc("transactions", "1.2.0", "O(1)", "",
+        .doc("transactions", "1.2.0", "Depends on commands in the transaction", "",
              "Runs the queued commands, with nothing in between."),
     cmd("discard", 1, Plain(discard), NOSCRIPT | LOADING | STALE | FAST | ALLOW_BUSY | NOT_QUEUED, acl::TRANSACTION, &[])
         .doc("transactions", "2.0.0", "O(N)", "",

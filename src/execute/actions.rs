@@ -47,6 +47,10 @@ impl Executor<'_> {
     ) -> Result<Option<RegisteredWait>, Error> {
         match action {
             Action::Wait(wait) => return Ok(Some(self.register(session, wait, reply.resp3))),
+            Action::Acknowledge(replica, offset) => {
+                let replicas = &self.shared.replicas;
+                replicas.acknowledge(&replica, offset, self.now);
+            }
             Action::Follow(primary) => {
                 let shared = self.shared;
                 self.change_role(session, |store| match primary {

@@ -55,7 +55,8 @@ impl Executor<'_> {
         let mut ctx = Context {
             server: shared,
             config: &self.config,
-            usage: usage(&self.config, session, self.now, shared),
+            usage: usage(&self.config, self.now, shared),
+            no_touch: session.client.no_touch.load(Relaxed),
             may_block: alone && !session.is_primary,
             session: &mut *session,
             args,
@@ -189,13 +190,9 @@ fn run_handler(
     }
 }
 
-/// How the command's uses of keys are recorded: for LRU, for LFU, or not at all (CLIENT NO-TOUCH).
+/// How this command's uses of keys are recorded: for LRU or for LFU.
 #[inline]
-fn usage(config: &Config, session: &Session, now: i64, shared: &Shared) -> AccessPolicy {
-    let seconds = (now / 1000) as u32;
-    if session.client.no_touch.load(Relaxed) {
-        return AccessPolicy::Ignored { now: seconds };
-    }
+fn usage(config: &Config, now: i64, shared: &Shared) -> AccessPolicy {
     if config.is_lfu() {
         return AccessPolicy::Lfu {
             minute: (now / 60_000) as u16,
@@ -204,5 +201,7 @@ fn usage(config: &Config, session: &Session, now: i64, shared: &Shared) -> Acces
             dice: (shared.random.next() >> 32) as u32,
         };
     }
-    AccessPolicy::Lru { now: seconds }
+    AccessPolicy::Lru {
+        now: (now / 1000) as u32,
+    }
 }

@@ -61,8 +61,9 @@
 //! * **On a writable replica** a client's write deletes it. The replica also gives expiries to keys that the primary
 //!   does not know; nobody else would delete those. The database remembers their names, and the replica's cron sweeps
 //!   only them ([`Db::sweep_own`]).
-//! * **The primary's stream** may change a key that has expired by the replica's clock only. [`Db::get_mut`] finds it
-//!   then: otherwise an APPEND of the primary would give another result here.
+//! * **The primary's stream** may use a key that has expired by the replica's clock only. [`Context::peek`] and
+//!   [`Db::get_mut`] find it then: otherwise a COPY or an APPEND of the primary would give another result here. A client
+//!   of the replica that waits for a stream is served in that case too ([`Db::get_as_writer`]).
 //!
 //! A replica that becomes a primary deletes expired keys from then on.
 //!
@@ -81,6 +82,7 @@
 //! [`Context::peek`]: crate::commands::context::Context::peek
 //! [`Executor::call`]: crate::execute::Executor::call
 //! [`Db::get_mut`]: crate::store::Db::get_mut
+//! [`Db::get_as_writer`]: crate::store::Db::get_as_writer
 //! [`Db::remove`]: crate::store::Db::remove
 //! [`Db::expire_if_due`]: crate::store::Db::expire_if_due
 //! [`Db::sweep`]: crate::store::Db::sweep

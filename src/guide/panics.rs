@@ -36,7 +36,8 @@
 //! | the link to a primary | [`replica::run`] catches it. If a command of the primary was under way, the history is abandoned; the replica connects again and gets a full copy. |
 //! | a full copy (`copy`) | The copy fails with an error. The replica tries again. |
 //! | a writer that serves a blocked client | It is the writer's panic: the writer's connection ends. The blocked client goes on waiting. |
-//! | `cron`, `accept`, `feeder`, `drain` | Nothing restarts the thread. The cron's sweep changes data in a [`WriteTxn`], so replicas are safe there too. |
+//! | `cron`, `accept` | The thread logs it, waits a second, and goes on with the next task or connection ([`server::survive`]). The cron's sweep changes data in a [`WriteTxn`], so replicas are safe there too. |
+//! | `feeder`, `drain` | Nothing restarts the thread. |
 //!
 //! # Assertions of debug builds
 //!
@@ -52,10 +53,12 @@
 //! Whatever a peer sends or a disk refuses is an `Err`, never a panic. A peer that hangs up ends its thread in order; a
 //! log line that cannot be written is lost; a thread that cannot be started means that the client is refused.
 //!
-//! The tests of these rules are in `write.rs` (`a_panic_in_a_change_abandons_the_history`) and in `state/mod.rs`.
+//! The tests of these rules are in `write.rs` (`a_panic_in_a_change_abandons_the_history`), in `state/mod.rs` and in
+//! `server/cron.rs`.
 //!
 //! Read next: [`super::adding_a_command`].
 //!
+//! [`server::survive`]: mod@crate::server::survive
 //! [`WriteTxn`]: crate::write::WriteTxn
 //! [`State::abandon_history`]: crate::state::State::abandon_history
 //! [`Shared::read`]: crate::state::Shared::read

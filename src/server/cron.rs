@@ -14,17 +14,19 @@
 //!
 //! A key that has expired must be deleted even if no client asks for it. A cycle first finds, under the read lock, the
 //! databases with keys that are due: O(number of shards). Then it sweeps these databases in steps ([`Db::sweep`]). Each step
-//! takes the write lock for a fraction of a millisecond, and after it the lock is free for [`REST_BETWEEN_STEPS`]. The cycle ends when no
-//! key is due, or when its steps have used a quarter of the period, as in Redis. The next cycle continues at the place where this one stopped. On a replica,
-//! a cycle sweeps only keys to which this server's own clients gave an expiry ([`Db::sweep_own`]).
+//! takes the write lock for a fraction of a millisecond, and after it the lock is free for [`REST_BETWEEN_STEPS`]. The
+//! cycle ends when no key is due, or when its steps have used a quarter of the period, as in Redis. The next cycle continues
+//! at the place where this one stopped. On a replica, a cycle sweeps only keys to which this server's own clients gave an expiry ([`Db::sweep_own`]).
 //!
 //! # Invariants
 //!
 //! * The cron deletes no key and adds no PING to the log while writes are paused.
+//! * A task that panics does not end the thread: the other tasks run, and the task runs again in the next round.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use super::survive::survive;
 use crate::resp::push_request;
 use crate::state::Shared;
 use crate::state::lock;
@@ -39,39 +41,109 @@ const REST_BETWEEN_STEPS: Duration = Duration::from_micros(50);
 /// The steps of a cycle may use the period divided by this.
 const EXPIRY_SHARE: u32 = 4;
 
+/// A task of the cron.
+type Task = fn(&mut Cron, &Shared, period: Duration);
+
+/// What the cron does in each round, with names for the log.
+const TASKS: &[(&str, Task)] = &[
+    ("the sampling of rates", |_, shared, _| {
+        shared.stats.sample()
+    }),
+    ("a failover", |_, shared, _| shared.advance_failover()),
+    ("a shutdown", |_, shared, _| shared.advance_shutdown()),
+    ("the expiry cycle", Cron::expire),
+    ("the closing of idle clients", |cron, shared, _| {
+        if cron.is_slow_round {
+            close_idle_clients(shared);
+        }
+    }),
+    ("the freeing of the backlog", |cron, shared, _| {
+        if cron.is_slow_round {
+            free_backlog(shared);
+        }
+    }),
+    ("the PING to replicas", Cron::ping),
+    ("the sampling of memory", |cron, shared, _| {
+        if cron.is_slow_round {
+            sample_memory(shared);
+        }
+    }),
+];
+
 /// The body of the cron's thread: runs until the server stops.
 pub fn run(shared: &Shared) {
-    let mut last_slow = Instant::now();
-    let mut last_ping = Instant::now();
-    let mut sweep = Sweep::default();
+    run_tasks(shared, TASKS);
+}
+
+/// Runs these tasks in each round, until the server stops.
+fn run_tasks(shared: &Shared, tasks: &[(&str, Task)]) {
+    let mut cron = Cron::new();
     loop {
         let period = Duration::from_secs(1) / shared.settings.current().hz.max(1);
         if shared.stop.wait(period) {
             return;
         }
-        shared.stats.sample();
-        shared.advance_failover();
-        shared.advance_shutdown();
-        if !shared.write_pause.is_active() && shared.active_expire.load(Relaxed) {
-            let nanos = sweep.cycle(shared, period).as_nanos() as u64;
-            shared.stats.expire_nanos.fetch_add(nanos, Relaxed);
-        }
-        if last_slow.elapsed() >= Duration::from_secs(1) {
-            last_slow = Instant::now();
-            close_idle_clients(shared);
-            free_backlog(shared);
-            let period = shared.settings.current().repl_ping_replica_period;
-            if last_ping.elapsed() >= Duration::from_secs(period.into()) {
-                last_ping = Instant::now();
-                ping_replicas(shared);
-            }
-            shared.stats.sample_process();
-            shared
-                .stats
-                .peak_memory
-                .fetch_max(sys::allocated_bytes(), Relaxed);
+        cron.begin_round();
+        for (name, task) in tasks {
+            survive(shared, name, || task(&mut cron, shared, period));
         }
     }
+}
+
+/// What the cron remembers from one round to the next.
+struct Cron {
+    /// Whether the tasks that run once per second run in this round.
+    is_slow_round: bool,
+    /// When they ran last.
+    last_slow: Instant,
+    /// When the last PING was appended to the log.
+    last_ping: Instant,
+    /// How far the sweep for expired keys has come.
+    sweep: Sweep,
+}
+
+impl Cron {
+    /// Nothing is due yet.
+    fn new() -> Cron {
+        Cron {
+            is_slow_round: false,
+            last_slow: Instant::now(),
+            last_ping: Instant::now(),
+            sweep: Sweep::default(),
+        }
+    }
+
+    /// Begins a round: decides whether it is one of those once per second.
+    fn begin_round(&mut self) {
+        self.is_slow_round = self.last_slow.elapsed() >= Duration::from_secs(1);
+        if self.is_slow_round {
+            self.last_slow = Instant::now();
+        }
+    }
+
+    /// One cycle of expiry.
+    fn expire(&mut self, shared: &Shared, period: Duration) {
+        if !shared.write_pause.is_active() && shared.active_expire.load(Relaxed) {
+            let nanos = self.sweep.cycle(shared, period).as_nanos() as u64;
+            shared.stats.expire_nanos.fetch_add(nanos, Relaxed);
+        }
+    }
+
+    /// Pings the replicas if it is time.
+    fn ping(&mut self, shared: &Shared, _: Duration) {
+        let every = shared.settings.current().repl_ping_replica_period;
+        if self.is_slow_round && self.last_ping.elapsed() >= Duration::from_secs(every.into()) {
+            self.last_ping = Instant::now();
+            ping_replicas(shared);
+        }
+    }
+}
+
+/// Samples the figures of the process.
+fn sample_memory(shared: &Shared) {
+    shared.stats.sample_process();
+    let peak = &shared.stats.peak_memory;
+    peak.fetch_max(sys::allocated_bytes(), Relaxed);
 }
 
 /// How far the sweep for expired keys has come.
@@ -191,5 +263,33 @@ fn close_idle_clients(shared: &Shared) {
             shared.log.verbose("Closing idle client");
             client.kill();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::config::Config;
+
+    #[test]
+    fn a_task_that_panics_holds_up_no_other() {
+        let shared = Shared::new(Config::for_tests(), std::iter::empty()).unwrap();
+        let bug: Task = |_, shared, _| {
+            let _store = shared.write();
+            shared.active_expire.store(false, Relaxed);
+            panic!("on purpose");
+        };
+        let after: Task = |_, shared, _| {
+            drop(shared.write());
+            if !shared.active_expire.swap(true, Relaxed) {
+                // Counts the rounds.
+                shared.stats.expired.fetch_add(1, Relaxed);
+            }
+            if shared.stats.expired.load(Relaxed) == 2 {
+                shared.stop.request();
+            }
+        };
+        run_tasks(&shared, &[("a test", bug), ("another test", after)]);
+        assert_eq!(shared.stats.expired.load(Relaxed), 2);
     }
 }

@@ -26,6 +26,7 @@ mod client;
 mod configure;
 mod cron;
 mod look;
+mod survive;
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
@@ -46,6 +47,7 @@ use crate::state::config::Config;
 use crate::state::shutdown::ShutdownOptions;
 use crate::state::{Handle, Shared, lock};
 use crate::sys;
+use survive::survive;
 
 /// The stack of a client's thread, in bytes. It is small because the code does not recurse and buffers are on the heap.
 const CLIENT_STACK: usize = 256 * 1024;
@@ -266,7 +268,9 @@ fn accept(listener: &TcpListener, shared: &Handle, index: &'static Index, live: 
             continue;
         }
         match listener.accept() {
-            Ok((stream, peer)) => welcome(stream, peer, shared, index, live),
+            Ok((stream, peer)) => survive(shared, "the start of a client", || {
+                welcome(stream, peer, shared, index, live);
+            }),
             Err(e) => {
                 // Most likely too many files are open. The system keeps the connection until another one is closed.
                 shared

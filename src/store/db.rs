@@ -169,6 +169,12 @@ impl Db {
         self.get_any(key).filter(|o| !o.is_expired(now))
     }
 
+    /// The object at `key`, as the writer sees it that holds the write lock: for the primary, no key has expired.
+    pub fn get_as_writer(&self, key: &[u8], now: i64) -> Option<&Object> {
+        let all = self.expiry == ExpiryPolicy::Ignore;
+        self.get_any(key).filter(|o| all || !o.is_expired(now))
+    }
+
     /// The object at `key`, for a writer. If the key has expired, the policy decides ([`ExpiryPolicy`]).
     pub fn get_mut(&mut self, key: &[u8], now: i64) -> Option<&mut Object> {
         let hash = self.hash(key);

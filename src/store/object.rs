@@ -86,11 +86,6 @@ impl Clone for Object {
 /// more slowly the higher it is, and decreases while the key is not used.
 #[derive(Clone, Copy, Debug)]
 pub enum AccessPolicy {
-    /// Uses are not recorded (CLIENT NO-TOUCH). Only a new key gets the time of its creation.
-    Ignored {
-        /// Unix time in seconds.
-        now: u32,
-    },
     /// The time of the last use.
     Lru {
         /// Unix time in seconds.
@@ -117,7 +112,6 @@ impl AccessPolicy {
     #[inline]
     fn visited(self, old: u32) -> u32 {
         match self {
-            AccessPolicy::Ignored { .. } => old,
             AccessPolicy::Lru { now } => now,
             AccessPolicy::Lfu {
                 minute,
@@ -140,7 +134,7 @@ impl AccessPolicy {
     /// The record of a new key.
     pub fn fresh(self) -> u32 {
         match self {
-            AccessPolicy::Ignored { now } | AccessPolicy::Lru { now } => now,
+            AccessPolicy::Lru { now } => now,
             AccessPolicy::Lfu { minute, .. } => (u32::from(minute) << 8) | Self::LFU_INIT,
         }
     }

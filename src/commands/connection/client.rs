@@ -187,7 +187,7 @@ pub fn no_evict(ctx: &mut Context) -> CommandResult {
 }
 
 /// `CLIENT NO-TOUCH <ON | OFF>`: with ON, this connection's lookups do not count as uses of keys (LRU, LFU). Storing a
-/// value still sets the key's time of use. Replies OK. O(1).
+/// value still sets the key's time of use, and TOUCH counts all the same. Replies OK. O(1).
 pub fn no_touch(ctx: &mut Context) -> CommandResult {
     let on = on_off(&ctx.args[2])?;
     ctx.session.client.no_touch.store(on, Relaxed);

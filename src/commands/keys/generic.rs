@@ -66,10 +66,12 @@ pub fn exists(ctx: &mut Context, db: &Db) -> CommandResult {
     Ok(())
 }
 
-/// `TOUCH key [key ...]`: marks keys as used now. Replies with the number of keys that exist. O(N) for N keys.
+/// `TOUCH key [key ...]`: marks keys as used now, even by a client with NO-TOUCH. Replies with the number of keys that
+/// exist. O(N) for N keys.
 pub fn touch(ctx: &mut Context, db: &Db) -> CommandResult {
-    let found = (ctx.args.iter_from(1)).filter(|key| ctx.find(db, key).is_some());
-    ctx.reply.int(found.count() as i64);
+    let objects = (ctx.args.iter_from(1)).filter_map(|key| ctx.peek(db, key));
+    let found = objects.inspect(|object| object.visit(ctx.usage)).count();
+    ctx.reply.int(found as i64);
     Ok(())
 }
 

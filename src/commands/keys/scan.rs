@@ -2,8 +2,8 @@
 //!
 //! # Keys that have expired
 //!
-//! These commands do not return a key that has expired, with two exceptions that Redis has too: SCAN with `TYPE none`,
-//! and RANDOMKEY on a replica (see [`random_key`]). What else they do with such a key differs:
+//! These commands do not return a key that has expired, with two exceptions that Redis has too: SCAN with `TYPE none`
+//! on a primary, and RANDOMKEY on a replica (see [`random_key`]). What else they do with such a key differs:
 //!
 //! | command | an expired key that it meets |
 //! |---|---|
@@ -87,10 +87,12 @@ impl ScanFilter<'_> {
             }
             return !is_expired;
         };
-        // As in Redis on a primary, an expired key has the type `none` here, so TYPE none returns it.
-        let object = ctx.peek(db, key);
-        let type_name = object.map_or("none", |o| o.value.as_type().name());
-        wanted.eq_ignore_ascii_case(type_name.as_bytes())
+        let found = ctx.peek(db, key);
+        let type_name = found.map_or("none", |o| o.value.as_type().name());
+        // Redis looks up the type first, which deletes an expired key, and then whether the key has expired. So TYPE none
+        // returns the key, unless this server may not delete it.
+        let stays = ctx.server.link.is_replica() || ctx.server.write_pause.is_active();
+        wanted.eq_ignore_ascii_case(type_name.as_bytes()) && (found.is_some() || !stays)
     }
 }
 

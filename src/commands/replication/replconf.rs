@@ -19,7 +19,7 @@ use crate::commands::args::{Cursor, c_text, int};
 use crate::commands::command::Handler::Plain;
 use crate::commands::command::flags::{ADMIN, ALLOW_BUSY, LOADING, NOSCRIPT, STALE};
 use crate::commands::command::{Command, cmd};
-use crate::commands::context::{CommandResult, Context};
+use crate::commands::context::{Action, CommandResult, Context};
 use crate::resp::Error;
 use crate::state::lock::lock;
 use crate::state::replication::Replica;
@@ -48,9 +48,8 @@ pub fn replica_of(session: &mut Session) -> &Arc<Replica> {
 
 /// `REPLCONF [option value [option value ...]]`
 ///
-/// Stores what a replica says about itself. Replies OK; to ACK and GETACK there is no reply. O(N) for N options. ACK
-/// serves the clients that wait for acknowledgements, and sends their replies; it needs no data for that, so the handler
-/// does not leave it to the executor. ACK is O(W × R) for W waiting clients and R replicas.
+/// Stores what a replica says about itself. Replies OK; to ACK and GETACK there is no reply. O(N) for N options. After
+/// ACK the executor serves the clients that wait for acknowledgements: O(W × R) for W waiting clients and R replicas.
 pub fn replconf(ctx: &mut Context) -> CommandResult {
     if ctx.args.len().is_multiple_of(2) {
         return Err(Error::SYNTAX);
@@ -69,7 +68,8 @@ pub fn replconf(ctx: &mut Context) -> CommandResult {
             b"ack" => {
                 if let (true, Some(offset)) = (follows, number::parse_i64(value)) {
                     let offset = u64::try_from(offset).unwrap_or(0);
-                    ctx.server.replicas.acknowledge(replica, offset, ctx.now);
+                    let replica = replica.clone();
+                    ctx.action = Some(Action::Acknowledge(replica, offset));
                 }
                 return Ok(());
             }

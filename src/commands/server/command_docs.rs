@@ -39,15 +39,17 @@ struct Argument {
 /// Writes the entry of COMMAND DOCS for a command.
 pub fn reply_docs(reply: &mut Reply, command: &Command) {
     let arguments = parse(command.syntax);
-    let fields =
-        4 + usize::from(!arguments.is_empty()) + usize::from(!command.subcommands.is_empty());
-    reply.map(fields);
-    for (name, text) in [
+    // As in Redis, PSYNC and SYNC have no complexity.
+    let texts = [
         ("summary", command.summary),
         ("since", command.since),
         ("group", command.group),
         ("complexity", command.complexity),
-    ] {
+    ];
+    let texts: Vec<_> = texts.iter().filter(|(_, text)| !text.is_empty()).collect();
+    let lists = [!arguments.is_empty(), !command.subcommands.is_empty()];
+    reply.map(texts.len() + lists.into_iter().filter(|is_there| *is_there).count());
+    for (name, text) in texts {
         reply.bulk(name.as_bytes());
         reply.bulk(text.as_bytes());
     }

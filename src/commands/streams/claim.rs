@@ -283,7 +283,7 @@ fn min_idle(ctx: &Context, error: &'static str) -> Result<i64, Error> {
 /// NOGROUP if the key or the group does not exist, or WRONGTYPE.
 fn stream_with_group<'d>(ctx: &Context, db: &'d mut Db) -> Result<&'d mut Stream, Error> {
     let missing = || no_group(&ctx.args[1], &ctx.args[2]);
-    let stream: &mut Stream = ctx.get_mut(db, &ctx.args[1])?.ok_or_else(missing)?;
+    let stream: &mut Stream = ctx.read_mut(db, &ctx.args[1])?.ok_or_else(missing)?;
     stream.group(&ctx.args[2]).ok_or_else(missing)?;
     Ok(stream)
 }

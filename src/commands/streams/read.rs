@@ -174,10 +174,10 @@ pub fn xread(ctx: &mut Context, db: &Db) -> CommandResult {
     let start = ctx.reply.out.len();
     let mut served = 0;
     for (&(key, _), &after) in options.streams.iter().zip(&positions) {
-        let Some(object) = db.get(key, ctx.now) else {
+        // Redis looks the key up again too, which counts as another hit or miss.
+        let Some(stream) = ctx.get(db, key)? else {
             continue;
         };
-        let stream = Stream::of(&object.value)?;
         if has_entries_after(stream, after) {
             reply_stream(ctx.reply, key, stream, after, options.count);
             served += 1;
@@ -236,7 +236,7 @@ impl WaitingRead {
     /// The stream at `key`, and the ID after which to read from it.
     fn stream<'d>(&self, db: &'d Db, key: &[u8], now: i64) -> Option<(&'d Stream, StreamId)> {
         let (_, after) = self.wanted.iter().find(|(wanted, _)| wanted == key)?;
-        let object = db.get(key, now)?;
+        let object = db.get_as_writer(key, now)?;
         Some((Stream::of(&object.value).ok()?, *after))
     }
 }

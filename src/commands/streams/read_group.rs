@@ -87,10 +87,9 @@ pub fn xreadgroup(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let start = ctx.reply.out.len();
     let mut served = 0;
     for (&(key, _), &from) in options.streams.iter().zip(&wanted) {
-        let Some(object) = db.get_mut(key, ctx.now) else {
+        let Some(stream) = ctx.read_mut(db, key)? else {
             continue;
         };
-        let stream = Stream::of_mut(&mut object.value)?;
         if from == ReadFrom::New && !request.has_new_entries(stream) {
             continue;
         }
@@ -135,7 +134,7 @@ fn read_from(
          specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set.",
     );
     let missing = || no_group_to_read(key, group);
-    let stream: &mut Stream = ctx.get_mut(db, key)?.ok_or_else(missing)?;
+    let stream: &mut Stream = ctx.read_mut(db, key)?.ok_or_else(missing)?;
     stream.group(group).ok_or_else(missing)?;
     match id {
         b">" => Ok(ReadFrom::New),
@@ -296,7 +295,7 @@ impl WaitingConsumer {
 impl Service for WaitingConsumer {
     /// True also if the stream or the group no longer exists: then the client gets an error.
     fn can_serve(&self, db: &Db, key: &[u8], now: i64) -> bool {
-        let object = db.get(key, now);
+        let object = db.get_as_writer(key, now);
         let Some(Ok(stream)) = object.map(|object| Stream::of(&object.value)) else {
             return true;
         };
@@ -334,7 +333,7 @@ impl Service for WaitingConsumer {
 pub fn xack(ctx: &mut Context, db: &mut Db) -> CommandResult {
     let key = &ctx.args[1];
     let mut acknowledged = 0;
-    if let Some(stream) = ctx.get_mut::<Stream>(db, key)?
+    if let Some(stream) = ctx.read_mut::<Stream>(db, key)?
         && let Some(group) = stream.group_mut(&ctx.args[2])
     {
         let ids = ids(&ctx.args, 3)?;
