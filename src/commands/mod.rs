@@ -64,8 +64,7 @@
 //! # Invariants
 //!
 //! * A handler reads and changes data, and writes its reply. It does not take the store's lock, write to a socket or
-//!   wake a thread: the executor does that (see [`context`]). The exception is REPLCONF ACK, which serves the clients
-//!   in WAIT.
+//!   wake a thread: the executor does that (see [`context`]).
 //! * The files above the families in this list import no family, except [`table`], which imports all of them.
 //!
 //! Read [`command`] and [`context`] next, then [`strings::get`] for a family's simplest handlers.
