@@ -2,9 +2,9 @@
 //!
 //! * **Expiry.** A key that has expired must be deleted even if no client asks for it. The cron looks, under the read lock,
 //!   which databases have shards with keys that are due, and sweeps those in steps ([`Db::sweep`]). A step holds the write
-//!   lock for a fraction of a millisecond. After each step the lock is free for a moment. A cycle ends when its steps have
-//!   used a quarter of the period, as in Redis, and the next cycle goes on where it ended. On a replica, the cron sweeps only
-//!   keys to which its own clients gave an expiry ([`Db::sweep_own`]).
+//!   lock for a fraction of a millisecond. After each step the lock is free for a moment, and the cron drops what the step
+//!   removed. A cycle ends when its steps have used a quarter of the period, as in Redis, and the next cycle goes on where it
+//!   ended. On a replica, the cron sweeps only keys to which its own clients gave an expiry ([`Db::sweep_own`]).
 //! * **Idle clients** are closed after `timeout` seconds.
 //! * **Replicas** that follow us hear a PING now and then, so that they know we are there. When there has been none
 //!   for `repl-backlog-ttl`, nothing is recorded for them any more.

@@ -37,7 +37,7 @@
 //! # What a change leaves behind
 //!
 //! The Db reports what happened to it ([`super::reports`]). A large value that was removed takes long to drop, so it is kept
-//! as [`Garbage`] until the lock is released.
+//! as [`Garbage`] until the lock is released. So are all keys and values that a step of a sweep removed.
 //!
 //! # Invariants
 //!
@@ -56,6 +56,7 @@ use super::small_bytes::SmallBytes;
 #[allow(dead_code, reason = "kept to be dropped")]
 pub enum Garbage {
     Value(Value),
+    Entries(Vec<Entry<Object>>),
     Keyspace(Keyspace),
     Names(Sharded<()>),
 }
@@ -473,8 +474,8 @@ impl Db {
         shards.any(|shard| shard.summary().next_expiry <= now)
     }
 
-    /// What one step of a sweep may do at most. Measured, a step takes some 0.2 ms if every key that it looks at has
-    /// expired, and 0.1 ms if none has.
+    /// What one step of a sweep may do at most. Measured while 5,000,000 keys expired, a step held the lock for 0.1 ms
+    /// (median), and 0.2 ms (99.9th percentile).
     pub const SWEEP_STEP: Work = Work {
         looks: 4096,
         removals: 512,
@@ -482,13 +483,18 @@ impl Db {
 
     /// Deletes expired keys: one step of a walk through the shards in which keys are due. Returns the cursor to go on
     /// with; 0 begins a walk and ends it.
+    ///
+    /// All that it removes becomes garbage, small values too: 512 values of 1 KB take 0.3 to 0.9 ms to drop. With them, a step
+    /// held the lock for 0.4 to 1.4 ms; without them, for 0.06 ms (median) and 0.12 ms (longest).
     pub fn sweep(&mut self, cursor: u64, now: i64, mut work: Work) -> u64 {
         let is_due = |expiries: &Expiries| expiries.next_expiry <= now;
         let goes = |entry: &Entry<Object>| entry.value.is_expired(now);
         let (removed, next) = self.keys.0.remove_if(cursor, &mut work, is_due, goes);
-        for Entry { key, value } in removed {
-            self.report_expiry(&key, &value.value);
-            self.discard(value.value);
+        for Entry { key, value } in &removed {
+            self.report_expiry(key, &value.value);
+        }
+        if !removed.is_empty() {
+            self.garbage.push(Garbage::Entries(removed));
         }
         next
     }
