@@ -474,8 +474,8 @@ impl Db {
         shards.any(|shard| shard.summary().next_expiry <= now)
     }
 
-    /// What one step of a sweep may do at most. Measured while 5,000,000 keys expired, a step held the lock for 0.1 ms
-    /// (median), and 0.2 ms (99.9th percentile).
+    /// What one step of a sweep may do at most. Measured while 2,000,000 keys expired and 50 clients were busy, a step held
+    /// the lock for 0.08 ms (median), and 0.2 ms (99.9th percentile).
     pub const SWEEP_STEP: Work = Work {
         looks: 4096,
         removals: 512,
