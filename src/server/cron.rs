@@ -14,9 +14,10 @@
 //!
 //! A key that has expired must be deleted even if no client asks for it. A cycle first finds, under the read lock, the
 //! databases with keys that are due: O(number of shards). Then it sweeps these databases in steps ([`Db::sweep`]). Each step
-//! takes the write lock for a fraction of a millisecond, and after it the lock is free for [`REST_BETWEEN_STEPS`]. The
-//! cycle ends when no key is due, or when its steps have used a quarter of the period, as in Redis. The next cycle continues
-//! at the place where this one stopped. On a replica, a cycle sweeps only keys to which this server's own clients gave an expiry ([`Db::sweep_own`]).
+//! takes the write lock for a fraction of a millisecond, and after it the lock is free for [`REST_BETWEEN_STEPS`]; the
+//! cron drops then what the step removed. The cycle ends when no key is due, or when its steps have used a quarter of the
+//! period, as in Redis. The next cycle continues at the place where this one stopped. On a replica, a cycle sweeps only keys
+//! to which this server's own clients gave an expiry ([`Db::sweep_own`]).
 //!
 //! # Invariants
 //!

