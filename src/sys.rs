@@ -212,10 +212,14 @@ pub fn current_core() -> usize {
 
 /// Moves the calling thread to another core, if it may use another one. Afterwards it may use the same cores as before: the
 /// function forbids `core` for a moment, in which the system moves the thread.
+///
+/// A thread whose set was chosen by nobody gets all cores back, and not only those that it can use now. So it follows when
+/// the system gives the process more cores later: a larger cpuset of its container, or a core that comes back.
 pub fn leave_core(core: usize) {
     const CALLER: c_int = 0;
     const SIZE: usize = size_of::<CoreSet>();
-    let mut allowed: CoreSet = [0; 16];
+    const ALL: CoreSet = [u64::MAX; 16];
+    let (mut allowed, mut usable): (CoreSet, CoreSet) = ([0; 16], [0; 16]);
     // SAFETY: the call writes at most `SIZE` bytes into the set.
     if unsafe { sched_getaffinity(CALLER, SIZE, &mut allowed) } < 0 {
         return;
@@ -224,9 +228,15 @@ pub fn leave_core(core: usize) {
     if let Some(word) = others.get_mut(core / 64) {
         *word &= !(1 << (core % 64));
     }
-    // SAFETY: the calls read `SIZE` bytes, which live through them. The system refuses an empty set.
+    // SAFETY: the calls read or write at most `SIZE` bytes, which live through them. The system refuses an empty set.
     unsafe {
-        if sched_setaffinity(CALLER, SIZE, &others) == 0 {
+        if sched_setaffinity(CALLER, SIZE, &others) != 0 {
+            return;
+        }
+        sched_setaffinity(CALLER, SIZE, &ALL);
+        // The system takes those of all cores that the process can use at all. If the thread had fewer, it gets them back.
+        sched_getaffinity(CALLER, SIZE, &mut usable);
+        if usable != allowed {
             sched_setaffinity(CALLER, SIZE, &allowed);
         }
     }
@@ -396,6 +406,33 @@ mod tests {
         drop(near);
         std::thread::sleep(std::time::Duration::from_millis(50));
         assert!(has_hung_up(&far));
+    }
+
+    #[test]
+    fn a_thread_that_leaves_a_core_may_use_the_same_cores_as_before() {
+        const SIZE: usize = size_of::<CoreSet>();
+        let allowed = || {
+            let mut cores: CoreSet = [0; 16];
+            // SAFETY: the call writes at most `SIZE` bytes into the set.
+            assert!(unsafe { sched_getaffinity(0, SIZE, &mut cores) } >= 0);
+            cores
+        };
+        let before = allowed();
+        let core = current_core();
+        leave_core(core);
+        assert_eq!(allowed(), before);
+        // A core that no set has.
+        leave_core(usize::MAX);
+        assert_eq!(allowed(), before);
+
+        // A thread that may use one core only stays there.
+        let mut one: CoreSet = [0; 16];
+        let core = current_core();
+        one[core / 64] = 1 << (core % 64);
+        // SAFETY: the call reads `SIZE` bytes, which live through it.
+        assert_eq!(unsafe { sched_setaffinity(0, SIZE, &one) }, 0);
+        leave_core(core);
+        assert_eq!((allowed(), current_core()), (one, core));
     }
 
     #[test]

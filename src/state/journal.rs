@@ -179,7 +179,7 @@ impl Journal {
         log.trim();
         let end = log.end;
         self.end.store(end, Relaxed);
-        if log.sleepers > 0 && log.readers.values().any(|r| r.position < end) {
+        if log.sleepers > 0 {
             log.sleepers = 0;
             drop(log);
             self.grown.notify_all();
@@ -396,5 +396,26 @@ mod tests {
         assert_eq!(read, Err(Lost));
         journal.remove_reader(2);
         assert!(journal.memory() <= BLOCK * 2);
+    }
+
+    #[test]
+    fn a_reader_that_sleeps_is_woken_when_it_is_lost() {
+        let journal = Journal::default();
+        journal.begin(0, 0, 1000);
+        let limit = Limit {
+            hard: 2000,
+            ..NO_LIMIT
+        };
+        journal.add_reader(1, 0, limit);
+        let began = Instant::now();
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| journal.wait(1, Duration::from_secs(60)));
+            while lock(&journal.log).sleepers == 0 {
+                std::thread::yield_now();
+            }
+            journal.append(&[0; 2001]);
+            assert_eq!(reader.join().unwrap(), Err(Lost));
+        });
+        assert!(began.elapsed() < Duration::from_secs(30));
     }
 }
