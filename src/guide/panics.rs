@@ -36,7 +36,7 @@
 //! | the link to a primary | [`replica::run`] catches it. If a command of the primary was under way, the history is abandoned; the replica connects again and gets a full copy. |
 //! | a full copy (`copy`) | The copy fails with an error. The replica tries again. |
 //! | a writer that serves a blocked client | It is the writer's panic: the writer's connection ends. The blocked client goes on waiting. |
-//! | `cron`, `accept` | The thread logs it, waits a second, and goes on with the next task or connection ([`server::survive`]). The cron's sweep changes data in a [`WriteTxn`], so replicas are safe there too. |
+//! | `cron`, `accept` | The thread logs it, waits a second, and goes on with the next task or connection (`server/survive.rs`). The cron's sweep changes data in a [`WriteTxn`], so replicas are safe there too. |
 //! | `feeder`, `drain` | Nothing restarts the thread. |
 //!
 //! # Assertions of debug builds
@@ -58,7 +58,6 @@
 //!
 //! Read next: [`super::adding_a_command`].
 //!
-//! [`server::survive`]: mod@crate::server::survive
 //! [`WriteTxn`]: crate::write::WriteTxn
 //! [`State::abandon_history`]: crate::state::State::abandon_history
 //! [`Shared::read`]: crate::state::Shared::read
