@@ -8,6 +8,7 @@
 //! are used only to estimate the lag of groups, and any value is harmless there ([`super::group`]). The ID of the first entry
 //! is computed from the nodes.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::node::Node;
@@ -42,15 +43,18 @@ impl Stream {
         let mut stream = Stream::default();
         let (mut previous, mut newest) = (None, None);
         for (master_id, bytes) in parts.nodes {
-            if previous.is_some_and(|previous| master_id <= previous) {
+            let list = Listpack::from_bytes(bytes).ok_or("a stream node is no listpack")?;
+            let mut node = Node { master_id, list };
+            let live = check(&node).ok_or("a stream node is inconsistent")?;
+            if live.first.is_some_and(|first| first < master_id) {
+                node = without_deleted(&node).unwrap_or(node);
+            }
+            if previous.is_some_and(|previous| node.master_id <= previous) {
                 return Err("stream nodes are not in order");
             }
-            let list = Listpack::from_bytes(bytes).ok_or("a stream node is no listpack")?;
-            let node = Node { master_id, list };
-            let (live, last) = check(&node).ok_or("a stream node is inconsistent")?;
-            previous = Some(last.unwrap_or(master_id));
-            newest = last.or(newest);
-            stream.len += live;
+            previous = Some(live.last.unwrap_or(node.master_id));
+            newest = live.last.or(newest);
+            stream.len += live.count;
             stream.nodes.push_back(node);
         }
         if stream.len != parts.len {
@@ -83,9 +87,20 @@ impl Stream {
     }
 }
 
-/// Checks a node. Returns how many entries it has that are not deleted, and the ID of the last of them. `None` if the node is
+/// The entries of a node that are not deleted.
+#[derive(Default)]
+struct Live {
+    /// How many there are.
+    count: u64,
+    /// The ID of the first of them.
+    first: Option<StreamId>,
+    /// The ID of the last of them.
+    last: Option<StreamId>,
+}
+
+/// Checks a node, except that IDs may be less than the master ID. Returns which entries it has. `None` if the node is
 /// inconsistent.
-fn check(node: &Node) -> Option<(u64, Option<StreamId>)> {
+fn check(node: &Node) -> Option<Live> {
     let list = &node.list;
     let mut at = Listpack::first();
     let mut next = || {
@@ -108,7 +123,7 @@ fn check(node: &Node) -> Option<(u64, Option<StreamId>)> {
     if names < 0 || int!() != 0 {
         return None;
     }
-    let (mut live, mut dead, mut last) = (0, 0, None);
+    let (mut live, mut dead) = (Live::default(), 0);
     while let Some(first) = next() {
         let Element::Int(flags @ 0..=3) = first else {
             return None;
@@ -126,20 +141,50 @@ fn check(node: &Node) -> Option<(u64, Option<StreamId>)> {
             _ => (names, names + 3),
         };
         (0..values).try_for_each(|_| next().map(drop))?;
-        if values < 0 || int!() != parts || id < node.master_id {
+        if values < 0 || int!() != parts {
             return None;
         }
         if flags & 1 != 0 {
             dead += 1;
             continue; // after XSETID a deleted entry can have a larger ID than those after it
         }
-        if last.is_some_and(|last| id <= last) {
+        if live.last.is_some_and(|last| id <= last) {
             return None;
         }
-        last = Some(id);
-        live += 1;
+        live.first.get_or_insert(id);
+        live.last = Some(id);
+        live.count += 1;
     }
-    ((live, dead) == (count, deleted)).then_some((live as u64, last))
+    let claimed = (u64::try_from(count).ok()?, deleted);
+    ((live.count, dead) == claimed).then_some(live)
+}
+
+/// The node without its deleted entries, and with the ID of the first other entry as the master ID. `None` if all entries
+/// are deleted.
+///
+/// Redis keeps a node whose entries were all deleted by XTRIM MINID. If XSETID then sets a smaller last ID, XADD can add an
+/// entry to that node whose ID is less than the master ID. All other code here trusts that no ID is.
+fn without_deleted(node: &Node) -> Option<Node> {
+    let master = node.read_master();
+    let mut rest: Option<Node> = None;
+    for place in node.places(&master).filter(|p| !p.is_deleted()) {
+        let fields = place.entry.iter();
+        let fields: Vec<_> = fields.map(|(n, v)| (bytes(n), bytes(v))).collect();
+        let fields = fields.iter().map(|(n, v)| (&n[..], &v[..]));
+        match &mut rest {
+            Some(rest) => rest.append(place.entry.id, fields),
+            None => rest = Some(Node::new(place.entry.id, fields, 0)),
+        }
+    }
+    rest
+}
+
+/// The element as a string.
+fn bytes(element: Element<'_>) -> Cow<'_, [u8]> {
+    match element {
+        Element::Str(bytes) => Cow::Borrowed(bytes),
+        Element::Int(n) => Cow::Owned(n.to_string().into_bytes()),
+    }
 }
 
 #[cfg(test)]
@@ -204,6 +249,36 @@ mod tests {
             stream.add(id, 0, field.into_iter(), limits).unwrap();
         }
         assert!(Stream::restore(parts(&stream)).is_ok_and(|copy| copy.len() == 2));
+    }
+
+    #[test]
+    fn ids_below_the_master_id_are_accepted() {
+        let fields = [(&b"f"[..], &b"1"[..]), (&b"g"[..], &b"v"[..])].into_iter();
+        let mut node = Node::new(StreamId::new(5, 0), fields.clone(), 0);
+        node.append(StreamId::new(10, 0), fields.clone());
+        let master = node.read_master();
+        let places: Vec<usize> = node.places(&master).map(|p| p.at).collect();
+        places.iter().for_each(|&at| node.delete(at));
+        node.count_deleted(2);
+        node.append(StreamId::new(4, 0), fields.clone().take(1));
+        node.append(StreamId::new(4, 7), fields.clone());
+        let mut stream = Stream::restore(Parts {
+            nodes: vec![(node.master_id, node.list.as_bytes().to_vec())],
+            len: 2,
+            last_id: StreamId::new(4, 7),
+            max_deleted_id: StreamId::new(10, 0),
+            entries_added: None,
+        })
+        .unwrap();
+        let ids = [StreamId::new(4, 0), StreamId::new(4, 7)];
+        let all = || stream.range(StreamId::MIN, StreamId::MAX);
+        assert!(all().map(|e| e.id).eq(ids));
+        assert!(all().map(|e| e.fields).eq([1, 2]));
+        let back = stream.range_backwards(StreamId::MIN, ids[1]);
+        assert!(back.map(|e| e.id).eq([ids[1], ids[0]]));
+        assert_eq!(stream.first_id, ids[0]);
+        assert!(stream.delete(ids[0]) && stream.delete(ids[1]));
+        assert_eq!(stream.node_count(), 0);
     }
 
     #[test]
