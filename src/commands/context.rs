@@ -13,8 +13,8 @@
 //! | to change the value | [`Context::find_mut`] | [`Context::get_mut`], [`Context::get_or_create`] |
 //! | to read the value and perhaps change it | | [`Context::read_mut`] |
 //!
-//! The methods for reading, [`Context::read_mut`] included, also count keyspace hits and misses, and note keys that have expired. Example: GET of a key
-//! that expired a second ago, on a primary:
+//! The methods for reading, [`Context::read_mut`] included, also count keyspace hits and misses, and note keys that
+//! have expired. Example: GET of a key that expired a second ago, on a primary:
 //!
 //! ```text
 //!   find       the object is there, but expired: the key is added to `expired`, a miss is counted

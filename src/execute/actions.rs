@@ -1,7 +1,7 @@
 //! What handlers ask for and may not do themselves.
 //!
-//! A handler does not take the store's lock, writes to no socket and wakes no thread. It leaves an [`Action`] in its context, and the executor
-//! performs the action right after the handler, under the lock that the handler had, if any.
+//! A handler does not take the store's lock, writes to no socket and wakes no thread. It leaves an [`Action`] in its
+//! context, and the executor performs the action right after the handler, under the lock that the handler had, if any.
 //!
 //! Example: `XREAD BLOCK 0 STREAMS s $` finds no entry, and asks for [`Action::Wait`]. The executor registers the waiter
 //! under the same read lock. XADD needs the write lock, so an XADD by another client happens either before XREAD looked, and
@@ -10,7 +10,8 @@
 //! # Invariants
 //!
 //! * An action is performed at most once per call, and only if the handler succeeded.
-//! * The lock that the handler had is held until the action is done. (Outside a transaction, WAIT, SHUTDOWN, CLIENT and CONFIG REWRITE have none.)
+//! * The lock that the handler had is held until the action is done. (Outside a transaction, WAIT, SHUTDOWN, CLIENT and
+//!   CONFIG REWRITE have none.)
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;

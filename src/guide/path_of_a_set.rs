@@ -54,16 +54,17 @@
 //!
 //! # What the reply means
 //!
-//! When the client reads `+OK`, the change is in the store and in the log, both in memory. It may be that no replica has it yet:
-//! WAIT waits for that (see [`super::replication`]). The log becomes active when the first replica asks for a copy, and
-//! ends after `repl-backlog-ttl` seconds without a replica. While it is not active, step 12 does nothing and step 15
-//! appends nothing.
+//! When the client reads `+OK`, the change is in the store and in the log, both in memory. It may be that no replica
+//! has it yet: WAIT waits for that (see [`super::replication`]). The log becomes active when the first replica asks for
+//! a copy, and ends after `repl-backlog-ttl` seconds without a replica. While it is not active, step 12 does nothing
+//! and step 15 appends nothing.
 //!
 //! # Other commands
 //!
 //! * **A GET** takes the read lock (`Lease::read`) just before its handler runs. (In a batch of four or more requests,
 //!   `Executor::look_ahead` may take the lock earlier.) Steps 6, 8, 10 to 13 and 15 of the table at the top do not
-//!   happen; the read lock is still released at the end of the batch. If the batch holds the write lock already, the GET runs under that lock.
+//!   happen; the read lock is still released at the end of the batch. If the batch holds the write lock already, the
+//!   GET runs under that lock.
 //! * **A command without data** (PING, CONFIG GET) is a [`Handler::Plain`]: the lease ends before it runs, so that it
 //!   never makes others wait.
 //! * **EXEC** takes the write lock, then runs each queued command by the same [`Executor::call`], and ends the unit

@@ -51,10 +51,10 @@
 //!
 //! # How a server stops
 //!
-//! `drop` of a [`Server`] sets the [`Stop`] flag, which wakes the cron. Then it closes the link to the
-//! primary, and joins its own threads (`accept`, `cron`, `replica`). Replicas get 0.3 s to receive the rest of the log. Then no client can send
-//! more: the read half of each socket is shut down, and a command that runs now ends and replies. After another 0.3 s
-//! connections are closed. Threads that have not ended after 5 s are left behind.
+//! `drop` of a [`Server`] sets the [`Stop`] flag, which wakes the cron. Then it closes the link to the primary, and
+//! joins its own threads (`accept`, `cron`, `replica`). Replicas get 0.3 s to receive the rest of the log. Then no
+//! client can send more: the read half of each socket is shut down, and a command that runs now ends and replies. After
+//! another 0.3 s connections are closed. Threads that have not ended after 5 s are left behind.
 //!
 //! # Words for readers who are new to threads in Rust
 //!
@@ -84,8 +84,9 @@
 //! * Nothing that may wait for a peer or a disk happens under the store's lock. Code that may wait says so with
 //!   [`may_wait`]. There are two exceptions: DEBUG SLEEP, and CONFIG REWRITE inside a transaction.
 //!
-//! Debug builds check the first three rules at every lock, and the fourth where the code calls [`may_wait`]. They panic at
-//! the first violation, whether or not another thread is in the way. `cargo test` runs a debug build. To add a lock, add a [`Rank`] and a row to the table.
+//! Debug builds check the first three rules at every lock, and the fourth where the code calls [`may_wait`]. They panic
+//! at the first violation, whether or not another thread is in the way. `cargo test` runs a debug build. To add a lock,
+//! add a [`Rank`] and a row to the table.
 //!
 //! # Who takes the store's lock
 //!

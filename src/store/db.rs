@@ -144,8 +144,8 @@ impl Db {
         }
     }
 
-    /// Whether a key that gets the expiry `at` is deleted at once, because that time has passed. Only under [`ExpiryPolicy::Delete`], which
-    /// waits until its primary deletes the key.
+    /// Whether a key that gets the expiry `at` is deleted at once, because that time has passed. Only under
+    /// [`ExpiryPolicy::Delete`]: a replica waits until its primary deletes the key.
     pub fn goes_at_once(&self, at: i64, now: i64) -> bool {
         at <= now && self.expiry == ExpiryPolicy::Delete
     }

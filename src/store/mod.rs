@@ -38,9 +38,10 @@
 //!
 //! Then, what a key holds:
 //!
-//! * [`value`]: the types of values, and what each type must offer.
+//! * [`contents`]: what each type of values must offer.
 //! * [`string`]: strings, in three forms.
 //! * [`stream`]: the log of entries and its consumer groups.
+//! * [`value`]: a value of one of these types.
 //! * [`object`]: a value with its expiry and its last use.
 //!
 //! And all together:
@@ -49,6 +50,7 @@
 //! * [`reports`]: what a change reports to the rest of the server.
 //! * [`db`]: a database, with expiry, reports and scanning.
 
+pub mod contents;
 pub mod db;
 pub mod dict;
 pub mod keyspace;

@@ -13,8 +13,9 @@
 
 use std::borrow::Cow;
 
+use super::contents::Contents;
 use super::small_bytes::SmallBytes;
-use super::value::{Type, Value, WrongType};
+
 use crate::util::number;
 
 /// Strings up to this length are `embstr` to OBJECT ENCODING, longer ones `raw`.
@@ -91,28 +92,7 @@ impl From<Vec<u8>> for StringValue {
     }
 }
 
-impl Type for StringValue {
-    #[inline]
-    fn of(value: &Value) -> Result<&StringValue, WrongType> {
-        match value {
-            Value::String(string) => Ok(string),
-            _ => Err(WrongType),
-        }
-    }
-
-    #[inline]
-    fn of_mut(value: &mut Value) -> Result<&mut StringValue, WrongType> {
-        match value {
-            Value::String(string) => Ok(string),
-            _ => Err(WrongType),
-        }
-    }
-
-    #[inline]
-    fn into_value(self) -> Value {
-        Value::String(self)
-    }
-
+impl Contents for StringValue {
     fn name(&self) -> &'static str {
         "string"
     }

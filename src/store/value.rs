@@ -1,11 +1,11 @@
-//! What a key holds, and what every type of values must offer.
+//! What a key holds.
 //!
 //! [`Value`] has one variant per Redis type. The rest of the server uses a value in two ways:
 //!
 //! * A command of a certain type asks for that type: [`Type::of`] and [`Type::of_mut`] return the value as its own Rust
 //!   type, or [`WrongType`].
 //! * Code for all types (OBJECT ENCODING, MEMORY USAGE, the reports of changes) calls [`Value::as_type`], and then
-//!   methods of the trait [`Type`].
+//!   methods of the trait [`Contents`], which each type implements in its own file.
 //!
 //! ```text
 //!   XLEN key               Stream::of(&value)           Ok(&Stream), or Err(WrongType) if the key holds a string
@@ -14,9 +14,9 @@
 //!
 //! # How to add a type
 //!
-//! Write its file with an `impl Type`, add a variant to [`Value`], and an arm to the macro `with_type`. The compiler then
-//! demands an arm in `persistence/rdb/save.rs`, which writes the value to an RDB. Then add the type's byte to
-//! `persistence/rdb/mod.rs`, and read it in `load.rs`: the compiler does not ask for that.
+//! Write its file with an `impl Contents`. Here, add a variant to [`Value`], an `impl Type`, and an arm to the macro
+//! `with_type`. The compiler then demands an arm in `persistence/rdb/save.rs`, which writes the value to an RDB. Then add the
+//! type's byte to `persistence/rdb/mod.rs`, and read it in `load.rs`: the compiler does not ask for that.
 //!
 //! # Invariants
 //!
@@ -27,6 +27,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::contents::Contents;
 use super::stream::Stream;
 use super::string::StringValue;
 
@@ -43,53 +44,67 @@ pub enum Value {
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct WrongType;
 
-/// What every type of values offers.
-pub trait Type {
+/// A Rust type that is one of the variants of [`Value`].
+pub trait Type: Contents + Sized {
     /// The value as this type.
     ///
     /// # Errors
     ///
     /// [`WrongType`] if the value is of another type.
-    fn of(value: &Value) -> Result<&Self, WrongType>
-    where
-        Self: Sized;
+    fn of(value: &Value) -> Result<&Self, WrongType>;
 
     /// The value as this type, to be changed. If a snapshot shares the value, it is copied first.
     ///
     /// # Errors
     ///
     /// [`WrongType`] if the value is of another type.
-    fn of_mut(value: &mut Value) -> Result<&mut Self, WrongType>
-    where
-        Self: Sized;
+    fn of_mut(value: &mut Value) -> Result<&mut Self, WrongType>;
 
     /// A value that holds `self`.
-    fn into_value(self) -> Value
-    where
-        Self: Sized;
+    fn into_value(self) -> Value;
+}
 
-    /// The name of the type. TYPE replies this.
-    fn name(&self) -> &'static str;
+impl Type for StringValue {
+    #[inline]
+    fn of(value: &Value) -> Result<&StringValue, WrongType> {
+        match value {
+            Value::String(string) => Ok(string),
+            _ => Err(WrongType),
+        }
+    }
 
-    /// The name of the representation in memory. OBJECT ENCODING replies this.
-    fn encoding(&self) -> &'static str;
+    #[inline]
+    fn of_mut(value: &mut Value) -> Result<&mut StringValue, WrongType> {
+        match value {
+            Value::String(string) => Ok(string),
+            _ => Err(WrongType),
+        }
+    }
 
-    /// Bytes allocated for the value, without the 24 bytes of [`Value`] itself.
-    fn memory(&self) -> usize;
+    #[inline]
+    fn into_value(self) -> Value {
+        Value::String(self)
+    }
+}
 
-    /// About how many bytes the value takes in an RDB file. DEBUG OBJECT shows this.
-    fn serialized_len(&self) -> usize;
+impl Type for Stream {
+    fn of(value: &Value) -> Result<&Stream, WrongType> {
+        match value {
+            Value::Stream(stream) => Ok(stream),
+            _ => Err(WrongType),
+        }
+    }
 
-    /// Whether a blocking command can wait for keys of this type.
-    fn can_be_awaited(&self) -> bool;
+    fn of_mut(value: &mut Value) -> Result<&mut Stream, WrongType> {
+        match value {
+            Value::Stream(stream) => Ok(Arc::make_mut(stream)),
+            _ => Err(WrongType),
+        }
+    }
 
-    /// Whether dropping the value takes so long that it is done after the lock is released.
-    fn is_costly_to_drop(&self) -> bool;
-
-    /// Feeds `hasher` with what identifies the contents, so that debug builds notice unreported changes. It need not read
-    /// all of a large value.
-    #[cfg(debug_assertions)]
-    fn fingerprint(&self, hasher: &mut dyn std::hash::Hasher);
+    fn into_value(self) -> Value {
+        Value::Stream(Arc::new(self))
+    }
 }
 
 /// Evaluates an expression with the value as its own Rust type. This is the only `match` over all types in the store.
@@ -108,17 +123,17 @@ macro_rules! with_type {
 impl Value {
     /// The value as what all types have in common.
     #[inline]
-    pub fn as_type(&self) -> &dyn Type {
+    pub fn as_type(&self) -> &dyn Contents {
         with_type!(self, typed => typed)
     }
 
-    /// [`Type::can_be_awaited`]. Called for each SET, so without a dynamic call.
+    /// [`Contents::can_be_awaited`]. Called for each SET, so without a dynamic call.
     #[inline]
     pub fn can_be_awaited(&self) -> bool {
         with_type!(self, typed => typed.can_be_awaited())
     }
 
-    /// [`Type::is_costly_to_drop`]. Called for each SET, so without a dynamic call.
+    /// [`Contents::is_costly_to_drop`]. Called for each SET, so without a dynamic call.
     #[inline]
     pub fn is_costly_to_drop(&self) -> bool {
         with_type!(self, typed => typed.is_costly_to_drop())

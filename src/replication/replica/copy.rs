@@ -16,8 +16,7 @@
 
 use std::io::{self, Read};
 
-use super::ID_LEN;
-use super::wire::{Wire, failed};
+use super::wire::{ID_LEN, Wire, failed};
 use crate::persistence::rdb::load::{Loaded, load};
 use crate::state::lock;
 use crate::state::replication::{History, LinkState};

@@ -16,8 +16,7 @@
 
 use std::io;
 
-use super::ID_LEN;
-use super::wire::{Wire, failed, superseded};
+use super::wire::{ID_LEN, Wire, failed, superseded};
 use crate::state::config::Config;
 use crate::state::failover::Phase;
 use crate::state::lock;

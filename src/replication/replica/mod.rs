@@ -52,10 +52,6 @@ const REST: Duration = Duration::from_secs(60);
 /// The niceness of the link's thread while it runs the primary's stream. It runs alone what many threads of clients have run
 /// on the primary, so the system should prefer it. Without privileges the system refuses this, and the niceness stays 0.
 const STREAM_NICE: i32 = -10;
-/// Digits of a replid, and of the mark that ends a copy.
-const ID_LEN: usize = 40;
-/// Bytes that the read buffer has room for at first; it grows for a larger request.
-const PIECE: usize = 64 * 1024;
 
 /// The body of the link's thread: follows the primary that the settings name, until the server stops.
 pub fn run(shared: &Shared) {

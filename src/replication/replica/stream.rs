@@ -30,8 +30,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use super::PIECE;
-use super::wire::{Wire, failed, superseded};
+use super::wire::{PIECE, Wire, failed, superseded};
 use crate::commands::table::INDEX;
 use crate::execute::Executor;
 use crate::resp::request::Step;

@@ -17,13 +17,16 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use super::PIECE;
 use crate::resp::push_request;
 use crate::state::Shared;
 use crate::state::replication::LinkState;
 
 /// How long to wait for a connection to one address.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Digits of a replid, and of the mark that ends a copy.
+pub const ID_LEN: usize = 40;
+/// Bytes that the read buffer has room for at first; it grows for a larger request.
+pub const PIECE: usize = 64 * 1024;
 /// How long to wait for bytes before the next check of the link.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// How often this server sends an empty line while it receives a copy, so that the primary knows that it is alive.

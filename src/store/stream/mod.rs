@@ -47,8 +47,8 @@ pub mod restore;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use super::contents::Contents;
 pub use super::listpack::Element;
-use super::value::{Type, Value, WrongType};
 pub use group::{Group, Nack};
 pub use id::{InvalidId, NewId, StreamId};
 pub use node::EntryRef;
@@ -338,25 +338,7 @@ impl Stream {
     }
 }
 
-impl Type for Stream {
-    fn of(value: &Value) -> Result<&Stream, WrongType> {
-        match value {
-            Value::Stream(stream) => Ok(stream),
-            _ => Err(WrongType),
-        }
-    }
-
-    fn of_mut(value: &mut Value) -> Result<&mut Stream, WrongType> {
-        match value {
-            Value::Stream(stream) => Ok(Arc::make_mut(stream)),
-            _ => Err(WrongType),
-        }
-    }
-
-    fn into_value(self) -> Value {
-        Value::Stream(Arc::new(self))
-    }
-
+impl Contents for Stream {
     fn name(&self) -> &'static str {
         "stream"
     }
