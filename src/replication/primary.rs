@@ -51,7 +51,6 @@ use crate::state::replication::{History, Replica, Stage, lost};
 use crate::state::session::SyncRequest;
 use crate::state::{Handle, Shared, lock};
 use crate::store::{Db, Store};
-use crate::sys;
 use crate::util::clock;
 use crate::write::{Origin, WriteTxn};
 
@@ -247,7 +246,7 @@ fn take_copy(shared: &Shared, store: &Store, members: &[Arc<Replica>]) -> FullCo
 fn send_copy(out: &mut Outlet<'_>, copy: Arc<FullCopy>) -> io::Result<()> {
     let notes = Notes {
         taken_at: copy.taken_at,
-        used_memory: sys::allocated_bytes(),
+        used_memory: out.shared.stats.used_memory(),
         lfu: out.shared.settings.current().is_lfu(),
         replid: &copy.replid,
         offset: copy.offset,

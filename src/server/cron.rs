@@ -33,7 +33,6 @@ use crate::state::Shared;
 use crate::state::lock;
 use crate::state::replication::History;
 use crate::store::Db;
-use crate::sys;
 use crate::util::clock;
 use crate::write::{Origin, Scope, WriteTxn};
 
@@ -144,7 +143,7 @@ impl Cron {
 fn sample_memory(shared: &Shared) {
     shared.stats.sample_process();
     let peak = &shared.stats.peak_memory;
-    peak.fetch_max(sys::allocated_bytes(), Relaxed);
+    peak.fetch_max(shared.stats.used_memory(), Relaxed);
 }
 
 /// How far the sweep for expired keys has come.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use super::lock::{Lock, Rank, lock};
+use crate::sys;
 use crate::util::process::Figures;
 
 /// Figures of one command.
@@ -128,6 +129,12 @@ impl Stats {
     /// What the system said about this process the last time it was asked.
     pub fn process(&self) -> Figures {
         *lock(&self.process)
+    }
+
+    /// Bytes of memory that the process uses: the allocated bytes, or the resident ones in a program without the allocator
+    /// that counts. Reads no file, because INFO asks under the store's lock.
+    pub fn used_memory(&self) -> u64 {
+        sys::allocated_bytes().unwrap_or_else(|| self.process().resident_bytes)
     }
 
     /// Sets everything back to zero (CONFIG RESETSTAT).

@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::lines;
 use crate::commands::context::Context;
-use crate::sys;
 use crate::util::number;
 
 /// Bytes by which a client is counted in `used_memory_overhead` besides its read buffer. An estimate.
@@ -16,7 +15,7 @@ const BYTES_PER_CLIENT: u64 = 4096;
 /// The section `memory`. The cron reads the resident size once per second.
 pub fn memory(ctx: &Context, text: &mut String) {
     let process = ctx.server.stats.process();
-    let (used, rss) = (sys::allocated_bytes(), process.resident_bytes);
+    let (used, rss) = (ctx.server.stats.used_memory(), process.resident_bytes);
     let peak = ctx
         .server
         .stats
