@@ -382,7 +382,9 @@ unsafe impl GlobalAlloc for Counting {
 
 /// The allocated bytes of the process. `None` in a program without [`Counting`] as its allocator.
 pub fn allocated_bytes() -> Option<u64> {
-    u64::try_from(ALLOCATED.load(Relaxed)).ok().filter(|&n| n > 0)
+    u64::try_from(ALLOCATED.load(Relaxed))
+        .ok()
+        .filter(|&n| n > 0)
 }
 
 #[cfg(test)]

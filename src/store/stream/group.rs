@@ -43,8 +43,8 @@
 //!   were not counted.
 //! * If entries after the group's position were deleted, the subtraction gives a wrong result.
 //!
-//! Then [`Stream::entries_up_to`] may still compute the number of entries up to the group's position, if the position is at
-//! one end of the stream:
+//! Then [`Stream::entries_up_to`](super::Stream::entries_up_to) may still compute the number of entries up to the
+//! group's position, if the position is at one end of the stream:
 //!
 //! ```text
 //!    added 7, of which 5 are left      at the first entry:  7 − 5 + 1 were added up to here
@@ -60,9 +60,11 @@
 
 use std::sync::Arc;
 
-use super::restore::Flaw;
-use super::{EntryRef, Stream, StreamId};
+use super::StreamId;
 use crate::store::shared_map::SharedMap;
+
+/// Why parts do not make a stream: a text for the log.
+pub type Flaw = &'static str;
 
 /// The number of a consumer in its group. Valid until the consumer is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -291,7 +293,7 @@ impl Group {
     }
 
     /// Moves the group's position to an entry that is delivered, and counts the entry if that is possible.
-    fn advance(&mut self, id: StreamId, history: &DeletionHistory) {
+    pub(super) fn advance(&mut self, id: StreamId, history: &DeletionHistory) {
         if id <= self.last_id {
             return;
         }
@@ -316,20 +318,26 @@ impl Group {
     }
 }
 
-/// The figures of a stream from which the number of entries up to an ID is computed. See the fields of [`Stream`].
+/// The figures of a stream from which the number of entries up to an ID is computed. See the fields of
+/// [`Stream`](super::Stream).
 #[derive(Clone, Copy)]
 pub struct DeletionHistory {
-    len: u64,
-    entries_added: u64,
-    first_id: StreamId,
-    last_id: StreamId,
-    max_deleted_id: StreamId,
+    /// How many entries the stream has.
+    pub(super) len: u64,
+    /// How many entries were ever added.
+    pub(super) entries_added: u64,
+    /// The ID of the first entry.
+    pub(super) first_id: StreamId,
+    /// The last ID that was given to an entry.
+    pub(super) last_id: StreamId,
+    /// The largest ID of a deleted entry.
+    pub(super) max_deleted_id: StreamId,
 }
 
 impl DeletionHistory {
     /// Whether an entry from `start` on may have been deleted, although an entry before it is left. Mirrors
     /// `streamRangeHasTombstones`.
-    fn has_tombstone_from(&self, start: StreamId) -> bool {
+    pub(super) fn has_tombstone_from(&self, start: StreamId) -> bool {
         self.len > 0
             && self.max_deleted_id != StreamId::MIN
             && self.first_id <= self.max_deleted_id
@@ -338,7 +346,7 @@ impl DeletionHistory {
 
     /// How many entries were ever added up to `id`. `None` if that is unknown. Mirrors
     /// `streamEstimateDistanceFromFirstEverEntry`.
-    fn entries_up_to(&self, id: StreamId) -> Option<u64> {
+    pub(super) fn entries_up_to(&self, id: StreamId) -> Option<u64> {
         if self.entries_added == 0 {
             return Some(0);
         }
@@ -363,111 +371,9 @@ fn known(n: u64) -> Option<u64> {
     (n != u64::MAX).then_some(n)
 }
 
-impl Stream {
-    /// The figures of the stream's past.
-    fn history(&self) -> DeletionHistory {
-        DeletionHistory {
-            len: self.len,
-            entries_added: self.entries_added,
-            first_id: self.first_id,
-            last_id: self.last_id,
-            max_deleted_id: self.max_deleted_id,
-        }
-    }
-
-    /// How many entries were ever added up to `id`, `id` included. `None` if that is unknown.
-    pub fn entries_up_to(&self, id: StreamId) -> Option<u64> {
-        self.history().entries_up_to(id)
-    }
-
-    /// How many entries the group still has to read. `None` if that is unknown. The result can be negative, as in Redis: a
-    /// group that was moved back without a new value of entries-read may have read more entries than were ever added.
-    pub fn lag(&self, group: &Group) -> Option<i64> {
-        let history = self.history();
-        let read = match group.entries_read {
-            _ if self.entries_added == 0 => Some(0),
-            Some(n) if !history.has_tombstone_from(group.last_id) => Some(n),
-            _ => history.entries_up_to(group.last_id),
-        };
-        read.map(|n| self.entries_added.wrapping_sub(n) as i64)
-    }
-
-    /// All groups with their names, ordered by name.
-    pub fn groups(&self) -> impl Iterator<Item = (&Vec<u8>, &Group)> {
-        self.groups.iter().map(|(name, group)| (name, &**group))
-    }
-
-    /// How many groups there are.
-    pub fn group_count(&self) -> usize {
-        self.groups.len()
-    }
-
-    /// The group of this name.
-    pub fn group(&self, name: &[u8]) -> Option<&Group> {
-        self.groups.get(name).map(|group| &**group)
-    }
-
-    /// The group of this name, to be changed. If a snapshot shares the group, it is copied first.
-    pub fn group_mut(&mut self, name: &[u8]) -> Option<&mut Group> {
-        self.groups.get_mut(name).map(Arc::make_mut)
-    }
-
-    /// Adds a group. Returns false, and does nothing, if there is a group of this name.
-    pub fn add_group(&mut self, name: &[u8], group: Group) -> bool {
-        let free = !self.groups.contains_key(name);
-        if free {
-            self.groups.insert(name.to_vec(), Arc::new(group));
-        }
-        free
-    }
-
-    /// Removes a group. Returns whether it existed.
-    pub fn remove_group(&mut self, name: &[u8]) -> bool {
-        self.groups.remove(name).is_some()
-    }
-
-    /// Delivers new entries of the group to a consumer, `count` at most: calls `deliver` with each. With `no_ack` they do not
-    /// become pending. Returns how many were delivered. `now` is the Unix time in milliseconds.
-    pub fn deliver(
-        &mut self,
-        group: &[u8],
-        consumer: ConsumerId,
-        count: usize,
-        no_ack: bool,
-        now: i64,
-        mut deliver: impl FnMut(EntryRef<'_>),
-    ) -> usize {
-        let history = self.history();
-        // The groups are taken out of the stream, so that one can be changed while entries of the stream are read.
-        let mut groups = std::mem::take(&mut self.groups);
-        let mut delivered = 0;
-        if let Some(group) = groups.get_mut(group).map(Arc::make_mut)
-            && let Some(start) = group.last_id.next()
-        {
-            for entry in self.range(start, StreamId::MAX).take(count) {
-                group.advance(entry.id, &history);
-                if !no_ack {
-                    group.assign(
-                        entry.id,
-                        Nack {
-                            consumer,
-                            delivered: now,
-                            count: 1,
-                        },
-                    );
-                }
-                deliver(entry);
-                delivered += 1;
-            }
-        }
-        self.groups = groups;
-        delivered
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::{NewId, NodeLimits};
+    use super::super::{NewId, NodeLimits, Stream};
     use super::*;
 
     fn stream(entries: u64) -> Stream {

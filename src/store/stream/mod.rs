@@ -40,6 +40,7 @@
 //! [`restore`].
 
 pub mod group;
+mod groups;
 pub mod id;
 pub mod node;
 pub mod restore;

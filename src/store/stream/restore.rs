@@ -11,6 +11,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::group::Flaw;
 use super::node::Node;
 use super::{Group, Stream, StreamId};
 use crate::store::listpack::{Element, Listpack};
@@ -29,9 +30,6 @@ pub struct Parts {
     /// if the file does not contain the number; then it is the number of entries that the stream has.
     pub entries_added: Option<u64>,
 }
-
-/// Why parts do not make a stream: a text for the log.
-pub type Flaw = &'static str;
 
 impl Stream {
     /// The stream that consists of these parts, without groups.
