@@ -136,13 +136,19 @@ impl Context<'_> {
             }
             found => found,
         };
-        let counter = if object.is_some() {
+        self.count_lookup(object.is_some());
+        object
+    }
+
+    /// Counts a keyspace hit, or a miss.
+    #[inline]
+    fn count_lookup(&self, found: bool) {
+        let counter = if found {
             &self.session.hits
         } else {
             &self.session.misses
         };
         counter.set(counter.get() + 1);
-        object
     }
 
     /// Whether an object counts as absent because it has expired. For the primary that this server follows nothing does:
@@ -194,8 +200,8 @@ impl Context<'_> {
             .transpose()?)
     }
 
-    /// The value of type `T` at `key`, for a writer that Redis counts as a reader (it calls `lookupKeyRead`), as XACK. The
-    /// key is looked up twice.
+    /// [`Context::get_mut`] for a writer that Redis counts as a reader (it calls `lookupKeyRead`), as XACK: it also counts
+    /// a keyspace hit or miss.
     ///
     /// # Errors
     ///
@@ -205,10 +211,9 @@ impl Context<'_> {
         db: &'d mut Db,
         key: &[u8],
     ) -> Result<Option<&'d mut T>, Error> {
-        match self.peek(db, key) {
-            Some(_) => self.get_mut(db, key),
-            None => Ok(None),
-        }
+        let found = self.get_mut(db, key);
+        self.count_lookup(!matches!(found, Ok(None)));
+        found
     }
 
     /// The value of type `T` at `key`, for a writer. If the key is absent, this creates it with an empty value.

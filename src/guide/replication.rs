@@ -91,7 +91,8 @@
 //!    [`Shared::wait_for_acks`] appends `REPLCONF GETACK *` to the log, once for all clients that wait for the same
 //!    offset, and sends the log to the replicas at once.
 //! 3. Each replica replies `REPLCONF ACK <offset>`. The thread of that replica's connection calls
-//!    [`Replicas::acknowledge`]. It serves each waiter for whom there are enough replicas, and sends the reply.
+//!    [`Replicas::acknowledge`]. It serves each waiter whose offset enough replicas have acknowledged, and sends
+//!    the reply.
 //! 4. If the time is up first, the client's own thread replies with the number of replicas that have acknowledged.
 //!
 //! A client that has written nothing waits for offset 0, which every online replica has.

@@ -15,7 +15,7 @@
 //!   sleep on the waiter's Condvar ...................
 //!                                                    write lock
 //!                                                      XADD: append the entry, report "s is ready"
-//!                                                      end of the unit: who waits for s?
+//!                                                      end of the unit: which clients wait for s?
 //!                                                        does s have an entry for A? is A connected?
 //!                                                        run A's service: write A's reply into a buffer
 //!                                                      append to the log

@@ -23,27 +23,19 @@
 //! # What it gains
 //!
 //! Ratios of requests per second to Redis 7.0.15, and the 99th percentile in ms, for redis-benchmark with SETs on a machine
-//! with 2 cores, all variants in turn in one run:
+//! with 2 cores; all variants in turn in one run, medians of five:
 //!
 //! ```text
-//!                                      4 clients     50 clients    50 clients, pipelines of 16
-//!   Redis                              1     0.10    1     0.60    1     1.3
-//!   sleeps at once                     0.80  0.11    0.75  0.73    1.03  0.9
-//!   3 looks                            1.13  0.14    0.99  3.71    1.35  3.3
-//!   3 looks, moves when stuck          1.19  0.07    1.13  0.69    1.27  2.3
+//!                                         4 clients     50 clients    50 clients, pipelines of 16
+//!   Redis                                 1     0.10    1     0.60    1     1.4
+//!   sleeps at once                        0.81  0.11    0.76  0.72    1.06  0.9
+//!   4 looks                               1.16  0.10    0.99  3.85    1.40  2.7
+//!   4 looks, leaves a core when stuck     1.16  0.08    0.81  1.40    1.32  2.0
 //! ```
 //!
-//! A later run compared what a thread does that was stuck, with 4 looks (Redis: p99 of 0.10, 0.66 and 1.6 ms):
-//!
-//! ```text
-//!                                      4 clients     50 clients    50 clients, pipelines of 16
-//!   sleeps at once for 16 reads        1.15  0.10    0.97  0.86    0.99  1.8
-//!   sleeps at once for 4 reads         1.16  0.08    1.19  0.80    1.30  2.3
-//! ```
-//!
-//! With pipelines of 16 the price of the gain is a longer 99th percentile: threads that yield wait for each other's batches.
-//! A client that sends a request every half millisecond beside 50 that send all the time is served as by Redis in the 99th
-//! percentile, but not in the 99.9th (`tests/bench/run.sh light`).
+//! The figures of 50 clients vary most from run to run: seven more rounds of the last variant had a median of 1.08 and 0.58
+//! ms, and `tests/bench/run.sh speed` gave 1.07. With pipelines of 16 the price of the gain is a longer 99th percentile,
+//! because threads that yield wait for each other's batches. `tests/bench/run.sh light` measures what a light client sees.
 //!
 //! # Invariants
 //!

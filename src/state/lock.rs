@@ -20,7 +20,7 @@
 //! | `Watches`       | the keys that clients watch                              | `Store`: a watched key was modified |
 //! | `AckWaiters`    | the clients that wait for acknowledgements of replicas   | `Store`: the role changes  |
 //! | `LastSeen`      | when this server last had a replica                      | nothing                    |
-//! | `Replicas`      | the list of replicas                                     | `Store`; `AckWaiters`: to count who has acknowledged; `LastSeen` |
+//! | `Replicas`      | the list of replicas                                     | `Store`; `AckWaiters`: to count the replicas that have acknowledged; `LastSeen` |
 //! | `Shutdown`      | the shutdown that waits for replicas, and its clients    | `Store`: writes are paused at a known offset |
 //! | `Failover`      | the phase of the failover                                | `Store`                    |
 //! | `CopyRounds`    | the round of copies that replicas can join               | nothing                    |

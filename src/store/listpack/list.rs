@@ -256,6 +256,64 @@ mod tests {
         assert_eq!(fresh.as_bytes(), list.as_bytes());
     }
 
+    /// Makes the same random change to the list and to the model.
+    fn change_both(
+        list: &mut Listpack,
+        model: &mut Vec<Vec<u8>>,
+        step: i64,
+        random: &mut impl FnMut(usize) -> usize,
+    ) {
+        let new = sample(random(1000) as u64);
+        let index = random(model.len() + 1);
+        let at = match list.seek(index as i64) {
+            Some(at) => at,
+            None => list.end(),
+        };
+        let grows = step % 300 < 200;
+        match random(10) {
+            0..4 if grows => {
+                list.insert(at, &new);
+                model.insert(index, new);
+            }
+            4 if index < model.len() => {
+                list.insert_after(at, &new);
+                model.insert(index + 1, new);
+            }
+            5 if index < model.len() => {
+                list.replace(at, &new);
+                model[index] = new;
+            }
+            6 if index < model.len() => {
+                list.replace_int(at, index as i64 - 50);
+                model[index] = (index as i64 - 50).to_string().into_bytes();
+            }
+            7 if grows => {
+                list.insert_int(at, step);
+                model.insert(index, step.to_string().into_bytes());
+            }
+            8 if index < model.len() && !grows => {
+                list.delete(at);
+                model.remove(index);
+            }
+            9 if step % 7 == 0 => {
+                let count = random(20).min(model.len() - index);
+                let more = if index + count == model.len() { 5 } else { 0 };
+                assert_eq!(list.delete_range(at, count + more), count);
+                model.drain(index..index + count);
+            }
+            _ => {
+                let shared = list.clone();
+                list.push_front(&new);
+                list.push_back(&new);
+                list.extend(&shared);
+                check(&shared, model);
+                *model = [vec![new.clone()], model.clone(), vec![new], model.clone()].concat();
+                list.delete_range(Listpack::first(), model.len() / 2);
+                model.drain(..model.len() / 2);
+            }
+        }
+    }
+
     #[test]
     fn behaves_as_a_vector_does() {
         let (mut list, mut model) = (Listpack::default(), Vec::<Vec<u8>>::new());
@@ -265,55 +323,7 @@ mod tests {
             (x >> 33) as usize % n
         };
         for step in 0..2500 {
-            let new = sample(random(1000) as u64);
-            let index = random(model.len() + 1);
-            let at = match list.seek(index as i64) {
-                Some(at) => at,
-                None => list.end(),
-            };
-            let grows = step % 300 < 200;
-            match random(10) {
-                0..4 if grows => {
-                    list.insert(at, &new);
-                    model.insert(index, new);
-                }
-                4 if index < model.len() => {
-                    list.insert_after(at, &new);
-                    model.insert(index + 1, new);
-                }
-                5 if index < model.len() => {
-                    list.replace(at, &new);
-                    model[index] = new;
-                }
-                6 if index < model.len() => {
-                    list.replace_int(at, index as i64 - 50);
-                    model[index] = (index as i64 - 50).to_string().into_bytes();
-                }
-                7 if grows => {
-                    list.insert_int(at, step);
-                    model.insert(index, step.to_string().into_bytes());
-                }
-                8 if index < model.len() && !grows => {
-                    list.delete(at);
-                    model.remove(index);
-                }
-                9 if step % 7 == 0 => {
-                    let count = random(20).min(model.len() - index);
-                    let more = if index + count == model.len() { 5 } else { 0 };
-                    assert_eq!(list.delete_range(at, count + more), count);
-                    model.drain(index..index + count);
-                }
-                _ => {
-                    let shared = list.clone();
-                    list.push_front(&new);
-                    list.push_back(&new);
-                    list.extend(&shared);
-                    check(&shared, &model);
-                    model = [vec![new.clone()], model.clone(), vec![new], model].concat();
-                    list.delete_range(Listpack::first(), model.len() / 2);
-                    model.drain(..model.len() / 2);
-                }
-            }
+            change_both(&mut list, &mut model, step, &mut random);
             check(&list, &model);
             let index = random(model.len() + 2) as i64 - 1;
             let back = index - model.len() as i64;
